@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Errors: one table of steps, one table of remedies (errno x step).
+ *
+ * A remedy is given only where the pair of step and errno makes the cause certain or nearly
+ * so; a guess that is wrong costs the user more than silence.
+ */
+#include <vnic/error.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const step_texts[] = {
+	[VNIC_STEP_NONE] = "do nothing",
+	[VNIC_STEP_USAGE] = "understand",
+	[VNIC_STEP_MEMORY] = "allocate memory",
+	[VNIC_STEP_OPEN] = "open",
+	[VNIC_STEP_READ] = "read",
+	[VNIC_STEP_WRITE] = "write",
+	[VNIC_STEP_LOCK] = "take the name",
+	[VNIC_STEP_EPOLL] = "use the event loop",
+	[VNIC_STEP_SOCKET] = "use a socket",
+	[VNIC_STEP_FD_PASS] = "pass file descriptors",
+	[VNIC_STEP_NETLINK] = "talk netlink",
+	[VNIC_STEP_LINK_ADD] = "create link",
+	[VNIC_STEP_LINK_SET] = "change link",
+	[VNIC_STEP_LINK_DEL] = "delete link",
+	[VNIC_STEP_LINK_GET] = "look up link",
+	[VNIC_STEP_LINK_WAIT] = "wait for link",
+	[VNIC_STEP_ADDR] = "set address",
+	[VNIC_STEP_ROUTE] = "set route",
+	[VNIC_STEP_RULE] = "set routing rule",
+	[VNIC_STEP_NEIGH] = "set neighbour",
+	[VNIC_STEP_NS_CHECK] = "combine namespaces",
+	[VNIC_STEP_CLONE] = "start a process in new namespaces",
+	[VNIC_STEP_UNSHARE] = "make a namespace",
+	[VNIC_STEP_NS_OPEN] = "find namespace",
+	[VNIC_STEP_NS_JOIN] = "join the namespaces of",
+	[VNIC_STEP_NS_PIN] = "pin namespace",
+	[VNIC_STEP_NS_UNPIN] = "delete namespace",
+	[VNIC_STEP_IDMAP] = "map user and group ids",
+	[VNIC_STEP_MOUNT] = "mount",
+	[VNIC_STEP_HOSTNAME] = "set the host name",
+	[VNIC_STEP_SYSCTL] = "set sysctl",
+	[VNIC_STEP_CAPS] = "change credentials",
+	[VNIC_STEP_EXEC] = "execute",
+	[VNIC_STEP_WAIT] = "wait for a process",
+	[VNIC_STEP_SIGNAL] = "handle signals",
+	[VNIC_STEP_TUN_OPEN] = "open",
+	[VNIC_STEP_TAP_ADD] = "create device",
+	[VNIC_STEP_TAP_SET] = "set up device",
+	[VNIC_STEP_TAP_IO] = "read or write frames on",
+	[VNIC_STEP_PACKET] = "open a packet socket on",
+	[VNIC_STEP_PORT] = "open relay port",
+	[VNIC_STEP_RELAY] = "relay frames",
+	[VNIC_STEP_SANDBOX] = "set up the sandbox",
+	[VNIC_STEP_TERMINAL] = "use the terminal",
+	[VNIC_STEP_OUTPUT] = "write output",
+};
+static_assert(sizeof(step_texts) / sizeof(step_texts[0]) == VNIC_STEP_COUNT, "a step lacks its text");
+
+/* First match wins. code 0: any; step VNIC_STEP_NONE: any. */
+static const struct {
+	enum vnic_step step;
+	int code;
+	const char *remedy;
+} remedies[] = {
+	{VNIC_STEP_TUN_OPEN, EACCES,
+	 "/dev/net/tun is closed to this user: 'sudo chmod 0666 /dev/net/tun' (most systems ship it so), or use a veth "
+	 "NIC"},
+	{VNIC_STEP_TUN_OPEN, EPERM,
+	 "/dev/net/tun is forbidden by the container's device rules: allow c 10:200 rwm, or use a veth NIC"},
+	{VNIC_STEP_TUN_OPEN, ENOENT,
+	 "there is no /dev/net/tun: 'sudo modprobe tun', in a container pass --device /dev/net/tun, or use a veth NIC"},
+	{VNIC_STEP_TUN_OPEN, ENODEV, "the kernel has no tun driver: 'sudo modprobe tun', or use a veth NIC"},
+	{VNIC_STEP_TUN_OPEN, ENXIO, "the kernel has no tun driver: 'sudo modprobe tun', or use a veth NIC"},
+	{VNIC_STEP_TAP_ADD, EPERM,
+	 "needs CAP_NET_ADMIN in that network namespace, or a persistent device with this user as owner: 'sudo vnic "
+	 "tap add NAME --owner USER'"},
+	{VNIC_STEP_TAP_ADD, EBUSY,
+	 "another process has the device open, or it is of another kind; choose another name"},
+	{VNIC_STEP_CLONE, ENOSPC,
+	 "the limit on namespaces is reached: see /proc/sys/user/max_*_namespaces, and namespaces nested deeper than "
+	 "32"},
+	{VNIC_STEP_CLONE, EPERM,
+	 "user namespaces are forbidden here: see kernel.unprivileged_userns_clone, "
+	 "kernel.apparmor_restrict_unprivileged_userns, and 'vnic doctor'"},
+	{VNIC_STEP_CLONE, EUSERS, "user namespaces are nested too deep (32 levels)"},
+	{VNIC_STEP_CLONE, EAGAIN, "too many processes: see 'ulimit -u' and the cgroup's pids.max"},
+	{VNIC_STEP_IDMAP, EPERM, "the kernel or a security module forbids the mapping: see 'vnic doctor'"},
+	{VNIC_STEP_IDMAP, ENOENT, "newuidmap and newgidmap are missing: install the package uidmap, or use --map root"},
+	{VNIC_STEP_LINK_ADD, EPERM,
+	 "needs CAP_NET_ADMIN in the namespaces of both ends; on Ubuntu 23.10 and later see 'vnic doctor' (AppArmor)"},
+	{VNIC_STEP_LINK_ADD, EOPNOTSUPP, "the kernel lacks this kind of link: see 'vnic doctor'"},
+	{VNIC_STEP_LINK_ADD, EEXIST, "a link of this name is already there; choose another with name="},
+	{VNIC_STEP_ADDR, EEXIST, "the address is already on the link"},
+	{VNIC_STEP_NS_PIN, EPERM, "needs root (CAP_SYS_ADMIN)"},
+	{VNIC_STEP_NS_JOIN, EPERM, "joining needs the right to trace the process: be its owner or root"},
+	{VNIC_STEP_NS_OPEN, EACCES, "looking at the namespaces of another user's process needs root"},
+	{VNIC_STEP_PACKET, EPERM, "needs CAP_NET_RAW in the network namespace of the link"},
+	{VNIC_STEP_NONE, EMFILE, "out of file descriptors: raise 'ulimit -n'"},
+	{VNIC_STEP_NONE, ENFILE, "the system is out of file descriptors: see fs.file-max"},
+	{VNIC_STEP_NONE, ENOMEM, "out of memory: see the memory limit of the cgroup"},
+};
+
+int vnic_fail(struct vnic_error *err, enum vnic_step step, int code, const char *object, const char *detail, ...)
+{
+	if (!err)
+		return -code;
+	/* object and detail may point into *err itself: build the new value first. */
+	struct vnic_error new = {.code = code, .step = step};
+	if (object)
+		snprintf(new.object, sizeof(new.object), "%s", object);
+	if (detail) {
+		va_list args;
+
+		va_start(args, detail);
+		vsnprintf(new.detail, sizeof(new.detail), detail, args);
+		va_end(args);
+	}
+	*err = new;
+	return -code;
+}
+
+const char *vnic_step_text(enum vnic_step step)
+{
+	return (unsigned)step < VNIC_STEP_COUNT ? step_texts[step] : "do something unknown";
+}
+
+size_t vnic_error_text(const struct vnic_error *err, char *buf, size_t size)
+{
+	const char *space = err->object[0] ? " " : "";
+	char plain[64];
+	const char *cause;
+	int n;
+
+	/* A sentence of our own about what the user wrote says more than "Invalid argument". */
+	if (err->step == VNIC_STEP_USAGE && err->detail[0]) {
+		n = snprintf(buf, size, "cannot %s%s%s: %s", vnic_step_text(err->step), space, err->object,
+			     err->detail);
+	} else {
+		cause = strerror_r(err->code, plain, sizeof(plain));
+		n = snprintf(buf, size, "cannot %s%s%s: %s%s%s%s", vnic_step_text(err->step), space, err->object, cause,
+			     err->detail[0] ? " (" : "", err->detail, err->detail[0] ? ")" : "");
+	}
+	return n < 0 ? 0 : (size_t)n;
+}
+
+const char *vnic_error_remedy(const struct vnic_error *err)
+{
+	for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++)
+		if ((remedies[i].step == VNIC_STEP_NONE || remedies[i].step == err->step) &&
+		    remedies[i].code == err->code)
+			return remedies[i].remedy;
+	return NULL;
+}

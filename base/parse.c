@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "parse.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+int parse_u32(const char *text, const char *what, uint32_t min, uint32_t max, uint32_t *ret_value,
+	      struct vnic_error *err)
+{
+	uint64_t value = 0;
+	const char *p = text;
+
+	do {
+		if (!isdigit((unsigned char)*p))
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "%s takes a number from %u to %u", what,
+					 min, max);
+		value = value * 10 + (uint64_t)(*p - '0');
+		if (value > max)
+			break;
+	} while (*++p);
+	if (value < min || value > max)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "%s takes a number from %u to %u", what, min, max);
+	*ret_value = (uint32_t)value;
+	return 0;
+}
+
+int parse_copy(const char *text, const char *what, char *ret_buf, size_t size, struct vnic_error *err)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	if (len == 0)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, what, "it needs a value");
+	if (len >= size)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "%s is longer than %zu bytes", what, size - 1);
+	memcpy(ret_buf, text, len + 1);
+	return 0;
+}
+
+int parse_ifname(const char *text, const char *what, char ret_name[16], struct vnic_error *err)
+{
+	char name[16];
+	int r = parse_copy(text, what, name, sizeof(name), err);
+
+	if (r < 0)
+		return r;
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, name, "this cannot be the name of an interface");
+	for (const char *p = name; *p; p++)
+		if (*p == '/' || *p == ':' || *p == '%' || isspace((unsigned char)*p) || !isprint((unsigned char)*p))
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, name,
+					 "an interface name has no '/', ':', '%%', space or control character");
+	memcpy(ret_name, name, sizeof(name));
+	return 0;
+}
+
+int parse_item(char **cursor, char **ret_key, char **ret_value, struct vnic_error *err)
+{
+	char *item = *cursor;
+
+	if (!item)
+		return 0;
+	char *comma = strchr(item, ',');
+	if (comma) {
+		*comma = '\0';
+		*cursor = comma + 1;
+	} else {
+		*cursor = NULL;
+	}
+	if (!*item)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, ",",
+				 "there is nothing between two commas, or after the last");
+	char *equals = strchr(item, '=');
+	if (equals)
+		*equals = '\0';
+	*ret_key = item;
+	*ret_value = equals ? equals + 1 : NULL;
+	return 1;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Texts that users write: numbers and "kind:argument,key=value,...". */
+#ifndef BASE_PARSE_H
+#define BASE_PARSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vnic/error.h>
+
+/* Decimal digits only, no sign, no space; min <= value <= max.  `what` names the thing in the error. */
+int parse_u32(const char *text, const char *what, uint32_t min, uint32_t max, uint32_t *ret_value,
+	      struct vnic_error *err);
+
+/* Copies into a buffer of `size`; -EINVAL with a sentence when it is empty or does not fit. */
+int parse_copy(const char *text, const char *what, char *ret_buf, size_t size, struct vnic_error *err);
+
+/* An interface name as the kernel's dev_valid_name has it: 1..15 bytes, no '/', ':', space, not "." or "..". */
+int parse_ifname(const char *text, const char *what, char ret_name[16], struct vnic_error *err);
+
+/*
+ * Walks "a,b=c,d": each call cuts one item off *cursor and splits it at the first '='.
+ * Returns 1 with *ret_key and *ret_value (NULL without '='), 0 at the end, or -EINVAL for an empty item.
+ * `text` is the writable copy that *cursor points into; the results point into it.
+ */
+int parse_item(char **cursor, char **ret_key, char **ret_value, struct vnic_error *err);
+
+#endif

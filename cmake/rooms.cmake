@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A room is a folder with one target and private include paths: it sees its own headers, the
+# public ones, and those of the rooms it USES.  A forbidden include does not compile.
+
+# -Wsign-conversion comes with -Wconversion in C.
+add_library(vnic_flags INTERFACE)
+target_compile_options(vnic_flags INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla)
+target_compile_definitions(vnic_flags INTERFACE _GNU_SOURCE)
+target_include_directories(vnic_flags INTERFACE ${PROJECT_SOURCE_DIR}/include)
+
+set_property(GLOBAL PROPERTY vnic_rooms "")
+
+function(vnic_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;USES;LIBRARIES" ${ARGN})
+  add_library(vnic_${name} OBJECT ${ROOM_SOURCES})
+  target_link_libraries(vnic_${name} PRIVATE vnic_flags ${ROOM_LIBRARIES})
+  target_include_directories(vnic_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  foreach(used IN LISTS ROOM_USES)
+    if(NOT TARGET vnic_${used})
+      message(FATAL_ERROR "${name} may not use ${used}: it does not stand below it")
+    endif()
+    target_include_directories(vnic_${name} PRIVATE ${PROJECT_SOURCE_DIR}/${used})
+  endforeach()
+  set_property(GLOBAL APPEND PROPERTY vnic_rooms ${name})
+  set_property(GLOBAL APPEND PROPERTY vnic_room_libraries ${ROOM_LIBRARIES})
+endfunction()
+
+# libvnic, static and shared, of all rooms so far.
+function(vnic_library)
+  get_property(rooms GLOBAL PROPERTY vnic_rooms)
+  get_property(libraries GLOBAL PROPERTY vnic_room_libraries)
+  list(REMOVE_DUPLICATES libraries)
+  set(objects "")
+  foreach(room IN LISTS rooms)
+    list(APPEND objects $<TARGET_OBJECTS:vnic_${room}>)
+  endforeach()
+  foreach(kind static shared)
+    string(TOUPPER ${kind} KIND)
+    add_library(vnic_${kind} ${KIND} ${objects})
+    set_target_properties(vnic_${kind} PROPERTIES OUTPUT_NAME vnic
+      VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+    target_include_directories(vnic_${kind} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
+    target_link_libraries(vnic_${kind} PRIVATE ${libraries})
+    install(TARGETS vnic_${kind}
+      ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  endforeach()
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/vnic DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/vnic.pc.in ${PROJECT_BINARY_DIR}/vnic.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/vnic.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The relay: a loop that reads frames from ports and writes them to ports.
+ *
+ * Two ports are a patch; more form a learning switch.  Super-frames pass whole, with
+ * their virtio header.  The relay has one descriptor to wait on and a dispatch call, so it
+ * fits any event loop; vnic_relay_run is the loop for those who have none.
+ */
+#ifndef VNIC_RELAY_H
+#define VNIC_RELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vnic/addr.h>
+#include <vnic/api.h>
+#include <vnic/error.h>
+#include <vnic/tap.h>
+
+#define VNIC_RELAY_PORTS 1024
+
+struct vnic_relay;
+
+struct vnic_relay_config {
+	unsigned fdb_max;   /* learnt MACs at most; 0: 4096.  When full, the new one is not learnt and counted */
+	unsigned fdb_age_s; /* seconds until an unused MAC is forgotten; 0: 300 */
+	unsigned batch;     /* frames taken from a port in one turn; 0: 32 */
+	bool hub;           /* send every frame everywhere, learn nothing */
+};
+
+/* Why a frame was not delivered. */
+enum vnic_drop {
+	VNIC_DROP_FULL,      /* the destination's queue was full (EAGAIN, ENOBUFS) */
+	VNIC_DROP_DOWN,      /* the destination is down or gone */
+	VNIC_DROP_SHORT,     /* shorter than its link header */
+	VNIC_DROP_OVERSIZE,  /* larger than the reader's buffer or the destination's MTU */
+	VNIC_DROP_REFUSED,   /* the kernel refused the frame (EINVAL and others) */
+	VNIC_DROP_ISOLATED,  /* both ports are isolated */
+	VNIC_DROP_SAME_PORT, /* the destination is where it came from */
+	VNIC_DROP_NO_PORT,   /* nobody to send to */
+	VNIC_DROP_SOURCE,    /* a multicast or zero source MAC */
+	VNIC_DROP_COUNT,
+};
+
+struct vnic_port_stats {
+	uint64_t rx_frames, rx_bytes;         /* read from the port: frames, and bytes without the virtio header */
+	uint64_t tx_frames, tx_bytes;         /* written to it */
+	uint64_t rx_dropped[VNIC_DROP_COUNT]; /* read from this port and delivered nowhere, by reason */
+	uint64_t tx_dropped[VNIC_DROP_COUNT]; /* meant for this port and not written, by reason */
+};
+
+struct vnic_relay_stats {
+	unsigned ports; /* still open */
+	unsigned fdb_entries;
+	uint64_t fdb_full;  /* MACs not learnt because the table was full */
+	uint64_t fdb_moves; /* MACs seen on another port than before */
+};
+
+VNIC_API int vnic_relay_new(const struct vnic_relay_config *config, struct vnic_relay **ret_relay,
+			    struct vnic_error *err);
+VNIC_API void vnic_relay_free(struct vnic_relay *relay);
+
+/*
+ * Adds a TAP or TUN device; the relay takes the descriptors over and empties *tap.  All of its queues are
+ * read; frames are written to queue 0.  A relay holds TUN ports only in a pair of two TUNs (-EINVAL otherwise), for
+ * packets without a link header cannot be switched.  Returns the port's number.
+ */
+VNIC_API int vnic_relay_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *tap,
+				struct vnic_error *err);
+
+/*
+ * Adds a packet socket (packet(7): AF_PACKET, SOCK_RAW, non-blocking, bound to one interface,
+ * PACKET_VNET_HDR and PACKET_IGNORE_OUTGOING and PACKET_AUXDATA on); vnic_packet_open makes one.
+ * Takes the descriptor over.  Returns the port's number.
+ */
+VNIC_API int vnic_relay_add_packet(struct vnic_relay *relay, const char *name, int fd, struct vnic_error *err);
+
+/* Opens such a socket on interface `index` of the caller's namespace; promiscuous. Needs CAP_NET_RAW. */
+VNIC_API int vnic_packet_open(int index, int *ret_fd, struct vnic_error *err);
+
+VNIC_API int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bool isolated);
+
+/* Readable when there is work; for the caller's own loop.  Owned by the relay. */
+VNIC_API int vnic_relay_get_fd(const struct vnic_relay *relay);
+
+/*
+ * Moves what is there and returns the number of frames moved; waits up to timeout_ms for the
+ * first (0: does not wait, -1: for ever).  A port whose device is gone is closed and
+ * counted; -ENODEV when fewer than two are left.
+ */
+VNIC_API int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_error *err);
+
+/* Dispatches until vnic_relay_stop is called: from a signal handler or another thread, both are safe. */
+VNIC_API int vnic_relay_run(struct vnic_relay *relay, struct vnic_error *err);
+VNIC_API void vnic_relay_stop(struct vnic_relay *relay);
+
+VNIC_API void vnic_relay_get_stats(const struct vnic_relay *relay, struct vnic_relay_stats *ret_stats);
+/* -ENOENT: no such port.  *ret_name is owned by the relay; *ret_open says whether the device is still there. */
+VNIC_API int vnic_relay_get_port(const struct vnic_relay *relay, unsigned port, const char **ret_name, bool *ret_open,
+				 struct vnic_port_stats *ret_stats);
+/* "full", "down", ...; static. */
+VNIC_API const char *vnic_drop_text(enum vnic_drop drop);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sandboxes and relay ports put together: plan, apply, undo.
+ *
+ * A sandbox is a namespaced child with NICs.  Each NIC's other end is in the router, a network
+ * namespace of ours that belongs to a user namespace of ours; docs/ARCHITECTURE.md has the picture.
+ */
+#ifndef VNIC_SANDBOX_H
+#define VNIC_SANDBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vnic/addr.h>
+#include <vnic/api.h>
+#include <vnic/error.h>
+#include <vnic/link.h>
+#include <vnic/netns.h>
+#include <vnic/opener.h>
+#include <vnic/relay.h>
+#include <vnic/tap.h>
+
+#define VNIC_NICS 16     /* NICs of a sandbox */
+#define VNIC_NIC_ADDRS 8 /* addresses of a NIC */
+
+enum vnic_nic_kind { VNIC_NIC_VETH, VNIC_NIC_TAP, VNIC_NIC_TUN, VNIC_NIC_MACVLAN, VNIC_NIC_MACVTAP };
+enum vnic_nic_to { VNIC_TO_GATEWAY, VNIC_TO_BRIDGE, VNIC_TO_NONE };
+
+struct vnic_nic {
+	enum vnic_nic_kind kind;
+	enum vnic_nic_to to;
+	char to_name[IFNAMSIZ]; /* the bridge */
+	char parent[IFNAMSIZ];  /* macvlan, macvtap: the lower link, in the caller's namespace */
+	char name[IFNAMSIZ];    /* in the sandbox; "": eth0, eth1, ... by position */
+	unsigned addr_count;    /* 0: the default plan (gateway), or none */
+	struct vnic_addr addrs[VNIC_NIC_ADDRS];
+	unsigned gw_count;
+	struct vnic_addr gw[2]; /* at most one of each family; the router has these addresses */
+	bool no_gw;             /* gw=none */
+	struct vnic_mac mac;
+	uint32_t mtu;    /* 0: 1500 */
+	unsigned queues; /* tap, tun; 0: 1 */
+};
+
+/*
+ * "veth", "tap,ip=10.9.0.1/24,ip=fd09::1/64,gw=none,mac=02:00:00:00:00:01,mtu=9000,queues=2,name=lan0",
+ * "veth,to=bridge:br0", "macvlan,parent=eth0".  Errors: -EINVAL, naming the key.
+ */
+VNIC_API int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct vnic_error *err);
+/* "veth", ...; static. */
+VNIC_API const char *vnic_nic_kind_text(enum vnic_nic_kind kind);
+
+struct vnic_sandbox_config {
+	struct vnic_spawn spawn; /* .namespaces must have CLONE_NEWNET when there are NICs; .setup is not used */
+	bool rootless;           /* no privilege over the host: everything below user namespaces of ours */
+	struct vnic_nic nics[VNIC_NICS];
+	unsigned nic_count;
+	const char *name;      /* NULL: unnamed */
+	const char *state_dir; /* with a name */
+};
+
+struct vnic_sandbox;
+
+/*
+ * Fills *ret_config: namespaces net, mnt, pid (and user when `rootless`), one veth to the gateway.
+ */
+VNIC_API void vnic_sandbox_defaults(bool rootless, struct vnic_sandbox_config *ret_config);
+
+/*
+ * Builds the sandbox and executes its command; on return the NICs work and the command runs.
+ * On failure everything is undone.  The calling process should be single-threaded; its own
+ * namespaces do not change.
+ */
+VNIC_API int vnic_sandbox_start(const struct vnic_sandbox_config *config, struct vnic_sandbox **ret_sandbox,
+				struct vnic_error *err);
+
+enum vnic_sandbox_event {
+	VNIC_SANDBOX_NOTHING,
+	VNIC_SANDBOX_EXITED,  /* value: exit status as the shell has it */
+	VNIC_SANDBOX_STOPPED, /* value: the signal that stopped the command */
+	VNIC_SANDBOX_WARNING, /* vnic_sandbox_warning has a line to show */
+};
+/* Readable when there is an event; owned by the sandbox. */
+VNIC_API int vnic_sandbox_get_fd(const struct vnic_sandbox *sandbox);
+/* Takes one event, without waiting.  -EAGAIN: none. */
+VNIC_API int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret_event, int *ret_value,
+			       struct vnic_error *err);
+/* Sends a signal to the command (SIGCONT to its whole process group). */
+VNIC_API int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struct vnic_error *err);
+/* What did not go as asked but was not fatal, one line each; *index counts up from 0; NULL: no more. */
+VNIC_API const char *vnic_sandbox_warning(const struct vnic_sandbox *sandbox, unsigned index);
+/* The sandbox's init (or the command without a pid namespace), as the caller sees it. */
+VNIC_API pid_t vnic_sandbox_pid(const struct vnic_sandbox *sandbox);
+/* Opens sockets in the router; valid until the sandbox is freed.  NULL without a router. */
+VNIC_API const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sandbox);
+/* Ends it, if it still runs, with everything that belongs to it. */
+VNIC_API void vnic_sandbox_free(struct vnic_sandbox *sandbox);
+
+struct vnic_sandbox_info {
+	char name[VNIC_NAME_MAX + 1]; /* "" for an unnamed one */
+	pid_t pid;                    /* init */
+	uid_t uid;
+	char command[256];
+	unsigned nic_count;
+	struct {
+		struct vnic_link_info link;
+		unsigned addr_count;
+		struct vnic_addr addrs[VNIC_NIC_ADDRS];
+	} nics[VNIC_NICS];
+};
+/* Running sandboxes that the caller may look at. */
+VNIC_API int vnic_sandbox_list(const char *state_dir, int (*each)(const struct vnic_sandbox_info *info, void *ctx),
+			       void *ctx, struct vnic_error *err);
+
+/* --- relay ports -------------------------------------------------------------------- */
+
+/*
+ * A port's locator: "tap:eth0,netns=red,ip=10.9.0.1/24,mac=...,mtu=...,queues=...",
+ * "tun:...", "link:eth1,netns=red" (a packet socket on an existing interface), "veth:eth0,netns=red,ip=..."
+ * (a pair of which the relay holds the other end; needs no /dev/net/tun), "fd:5" (a tap or a packet socket).
+ */
+enum vnic_port_kind { VNIC_PORT_TAP, VNIC_PORT_TUN, VNIC_PORT_LINK, VNIC_PORT_VETH, VNIC_PORT_FD };
+
+struct vnic_port {
+	enum vnic_port_kind kind;
+	char text[128]; /* as given, for messages and counters */
+	char name[IFNAMSIZ];
+	char netns[128]; /* a target, or "" */
+	int fd;          /* VNIC_PORT_FD */
+	unsigned addr_count;
+	struct vnic_addr addrs[VNIC_NIC_ADDRS];
+	struct vnic_mac mac;
+	uint32_t mtu;
+	unsigned queues;
+	bool isolated;
+};
+
+VNIC_API int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_error *err);
+
+/* Opens the port where its locator says and adds it to the relay.  Returns the port's number; nothing is left on
+ * failure. */
+VNIC_API int vnic_port_open(const struct vnic_port *port, const char *state_dir, struct vnic_relay *relay,
+			    struct vnic_error *err);
+
+/* Opens a device in the target's network namespace; NULL: the caller's own.  See vnic_tap_open. */
+VNIC_API int vnic_tap_open_in(const struct vnic_target *target, const struct vnic_tap_config *config,
+			      struct vnic_tap *ret_tap, struct vnic_error *err);
+/* Opens a netlink socket there. */
+VNIC_API int vnic_nl_open_in(const struct vnic_target *target, struct vnic_nl **ret_nl, struct vnic_error *err);
+
+#endif
