@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the surroundings say: who calls, and where state is kept. */
+#include "cli.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* In /tmp anyone may have made the directory first: names found there would be theirs. */
+static int check_owner(const char *dir, struct vnic_error *err)
+{
+	struct stat st;
+
+	if (lstat(dir, &st) < 0)
+		return errno == ENOENT ? 0 : vnic_fail(err, VNIC_STEP_OPEN, errno, dir, NULL);
+	if (!S_ISDIR(st.st_mode))
+		return vnic_fail(err, VNIC_STEP_OPEN, ENOTDIR, dir, NULL);
+	if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
+		return vnic_fail(err, VNIC_STEP_OPEN, EPERM, dir,
+				 "this directory keeps names and must belong to this user, writable by no other");
+	return 0;
+}
+
+int cli_state_dir(bool make, const char **ret_dir, struct vnic_error *err)
+{
+	static char dir[256];
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	int n, r;
+
+	/* Root of a user namespace of its own may not write to /run. */
+	if (geteuid() == 0 && access("/run", W_OK) == 0)
+		n = snprintf(dir, sizeof(dir), "/run/vnic");
+	else if (runtime && runtime[0] == '/' && access(runtime, W_OK) == 0)
+		n = snprintf(dir, sizeof(dir), "%s/vnic", runtime);
+	else
+		n = snprintf(dir, sizeof(dir), "/tmp/vnic-%u", geteuid());
+	if (n >= (int)sizeof(dir))
+		return vnic_fail(err, VNIC_STEP_OPEN, ENAMETOOLONG, "XDG_RUNTIME_DIR", NULL);
+	if (make && mkdir(dir, geteuid() == 0 ? 0755 : 0700) < 0 && errno != EEXIST)
+		return vnic_fail(err, VNIC_STEP_OPEN, errno, dir, NULL);
+	r = check_owner(dir, err);
+	if (r < 0)
+		return r;
+	*ret_dir = dir;
+	return 0;
+}
+
+bool cli_rootless(void)
+{
+	capng_get_caps_process();
+	return !capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN) ||
+	       !capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN);
+}

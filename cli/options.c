@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Options: getopt_long(3) driven by a command's table, in POSIX order: the first operand ends the options,
+ * so `vnic run ls --help` asks ls.  Rejected: argp, which wants to print and exit by itself.
+ */
+#include "cli.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parse.h"
+
+#define OPTIONS_MAX 32
+#define LONG_BASE 256 /* getopt's value for option i is LONG_BASE + i: above every letter */
+
+const struct cli_option cli_help_option = {.name = "help", .letter = 'h', .help = "show this help"};
+
+/* The command's options, then --help; NULL at the end. */
+static const struct cli_option *option_at(const struct command *command, int index)
+{
+	const struct cli_option *option = command->options;
+
+	for (; option && option->name; option++)
+		if (index-- == 0)
+			return option;
+	return index == 0 ? &cli_help_option : NULL;
+}
+
+void cli_each_option(const struct command *command, void (*fn)(const struct cli_option *option, void *ctx), void *ctx)
+{
+	for (int i = 0; option_at(command, i); i++)
+		fn(option_at(command, i), ctx);
+}
+
+/* --- near misses -------------------------------------------------------------------- */
+
+/* Letters inserted, left out, replaced or swapped; at most WORD_MAX letters are looked at. */
+#define WORD_MAX 24
+
+static int min3(int a, int b, int c)
+{
+	int least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+static int distance(const char *a, const char *b)
+{
+	int rows[3][WORD_MAX + 1];
+	int *before = rows[0], *above = rows[1], *row = rows[2];
+	int a_len = (int)strnlen(a, WORD_MAX), b_len = (int)strnlen(b, WORD_MAX);
+
+	for (int j = 0; j <= b_len; j++)
+		above[j] = j;
+	for (int i = 1; i <= a_len; i++) {
+		row[0] = i;
+		for (int j = 1; j <= b_len; j++) {
+			row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] < row[j])
+				row[j] = before[j - 2] + 1;
+		}
+		int *next = before;
+		before = above;
+		above = row;
+		row = next;
+	}
+	return above[b_len];
+}
+
+const char *cli_nearest(const char *word, const char *(*next)(const void *ctx, int index), const void *ctx)
+{
+	int len = (int)strlen(word);
+	int best = len < 3 ? 2 : len < 6 ? 3 : 4; /* one, two or three mistakes */
+	const char *nearest = NULL, *candidate;
+
+	for (int i = 0; (candidate = next(ctx, i)); i++) {
+		int d = distance(word, candidate);
+
+		if (d < best && d < (int)strlen(candidate)) {
+			best = d;
+			nearest = candidate;
+		}
+	}
+	return nearest;
+}
+
+static const char *option_name_at(const void *ctx, int index)
+{
+	const struct cli_option *option = option_at(ctx, index);
+
+	return option ? option->name : NULL;
+}
+
+/* --- parsing ------------------------------------------------------------------------ */
+
+struct getopt_tables {
+	struct option longs[OPTIONS_MAX + 1];
+	char letters[2 * OPTIONS_MAX + 3];
+};
+
+static void fill_tables(const struct command *command, struct getopt_tables *tables)
+{
+	const struct cli_option *option;
+	char *letter = tables->letters;
+	int i;
+
+	memset(tables, 0, sizeof(*tables));
+	*letter++ = '+'; /* POSIX order */
+	*letter++ = ':'; /* a missing argument is ':', not '?' */
+	for (i = 0; (option = option_at(command, i)); i++) {
+		assert(i < OPTIONS_MAX);
+		tables->longs[i] = (struct option){
+			.name = option->name,
+			.has_arg = option->arg ? required_argument : no_argument,
+			.val = LONG_BASE + i,
+		};
+		if (option->letter) {
+			*letter++ = option->letter;
+			if (option->arg)
+				*letter++ = ':';
+		}
+	}
+}
+
+/* What getopt returned or left in optopt: a letter, or a place in the table. */
+static const struct cli_option *option_of(const struct command *command, int value)
+{
+	const struct cli_option *option;
+
+	if (value >= LONG_BASE)
+		return option_at(command, value - LONG_BASE);
+	for (int i = 0; (option = option_at(command, i)); i++)
+		if (option->letter && option->letter == value)
+			return option;
+	return NULL;
+}
+
+static int fail_unknown(const struct command *command, const char *word, struct vnic_error *err)
+{
+	char name[64], shown[80];
+	const char *nearest;
+	const struct cli_option *option;
+	int matches = 0;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+	snprintf(shown, sizeof(shown), "--%s", name);
+	for (int i = 0; (option = option_at(command, i)); i++)
+		matches += !strncmp(option->name, name, strlen(name));
+	if (matches > 1)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "it could be more than one option");
+	nearest = cli_nearest(name, option_name_at, command);
+	if (nearest)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "there is no such option; did you mean --%s?",
+				 nearest);
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "there is no such option");
+}
+
+/* getopt returned '?' or ':'; word is the argument it was looking at. */
+static int fail_option(const struct command *command, int result, const char *word, struct vnic_error *err)
+{
+	const struct cli_option *option = option_of(command, optopt);
+	char shown[80];
+
+	if (option && optopt >= LONG_BASE)
+		snprintf(shown, sizeof(shown), "--%s", option->name);
+	else
+		snprintf(shown, sizeof(shown), "-%c", optopt);
+	if (result == ':' && option)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "it needs an argument: %s", option->arg);
+	if (option)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "it takes no argument");
+	if (optopt)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "there is no such option");
+	return fail_unknown(command, word, err);
+}
+
+static bool given(const struct cli_args *args, const struct cli_option *option)
+{
+	for (int i = 0; i < args->value_count; i++)
+		if (args->values[i].option == option)
+			return true;
+	return false;
+}
+
+static bool is_word_of(const char *text, const char *words)
+{
+	size_t len = strlen(text);
+
+	for (const char *p = words; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+		if (len && !strncmp(p, text, len) && (p[len] == '|' || !p[len]))
+			return true;
+	return false;
+}
+
+static int check_value(const struct cli_args *args, const struct cli_option *option, const char *text,
+		       struct vnic_error *err)
+{
+	char shown[80];
+
+	snprintf(shown, sizeof(shown), "--%s", option->name);
+	if (!option->arg)
+		return 0;
+	if (!option->many && given(args, option))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "it was given twice");
+	if (strchr(option->arg, '|') && !is_word_of(text, option->arg))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "%s takes one of %s", shown, option->arg);
+	return 0;
+}
+
+static int check_operands(const struct command *command, int count, char **operands, struct vnic_error *err)
+{
+	if (count < command->min_operands)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, command->name, "it needs %s", command->operands);
+	if (command->max_operands >= 0 && count > command->max_operands)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, operands[command->max_operands],
+				 command->max_operands ? "it is one argument too many for %s" : "%s takes no arguments",
+				 command->name);
+	return 0;
+}
+
+int cli_parse(const struct command *command, int argc, char **argv, struct cli_args *ret_args, bool *ret_help,
+	      struct vnic_error *err)
+{
+	/* Each word gives at most one value, but for flags, of which each is kept once. */
+	struct cli_value *values = calloc((size_t)argc + OPTIONS_MAX, sizeof(*values));
+	struct cli_args args = {.command = command, .values = values};
+	struct getopt_tables tables;
+	int result, r;
+
+	if (!values)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	fill_tables(command, &tables);
+	opterr = 0;
+	optind = 0; /* glibc: start anew */
+	for (;;) {
+		int at = optind ? optind : 1;
+
+		result = getopt_long(argc, argv, tables.letters, tables.longs, NULL);
+		if (result == -1)
+			break;
+		const struct cli_option *option = result == '?' || result == ':' ? NULL : option_of(command, result);
+		r = option ? check_value(&args, option, optarg, err) : fail_option(command, result, argv[at], err);
+		if (r < 0) {
+			free(values);
+			return r;
+		}
+		if (option == &cli_help_option) {
+			free(values);
+			*ret_args = (struct cli_args){.command = command};
+			*ret_help = true;
+			return 0;
+		}
+		if (!option->arg && given(&args, option))
+			continue;
+		values[args.value_count++] = (struct cli_value){option, optarg};
+	}
+	args.operands = argv + optind;
+	args.operand_count = argc - optind;
+	r = check_operands(command, args.operand_count, args.operands, err);
+	if (r < 0) {
+		free(values);
+		return r;
+	}
+	*ret_args = args;
+	*ret_help = false;
+	return 0;
+}
+
+void cli_args_free(struct cli_args *args)
+{
+	free((void *)args->values);
+	args->values = NULL;
+	args->value_count = 0;
+}
+
+/* --- answers ------------------------------------------------------------------------ */
+
+static const struct cli_option *declared(const struct cli_args *args, const char *name)
+{
+	const struct cli_option *option;
+
+	for (int i = 0; (option = option_at(args->command, i)); i++)
+		if (!strcmp(option->name, name))
+			return option;
+	abort();
+}
+
+bool cli_flag(const struct cli_args *args, const char *option)
+{
+	return given(args, declared(args, option));
+}
+
+const char *cli_value(const struct cli_args *args, const char *name)
+{
+	const struct cli_option *option = declared(args, name);
+
+	for (int i = args->value_count; i-- > 0;)
+		if (args->values[i].option == option)
+			return args->values[i].text;
+	return option->initial;
+}
+
+const char *cli_value_at(const struct cli_args *args, const char *name, int index)
+{
+	const struct cli_option *option = declared(args, name);
+	bool any = given(args, option);
+
+	for (int i = 0; i < args->value_count; i++)
+		if (args->values[i].option == option && index-- == 0)
+			return args->values[i].text;
+	return any || index > 0 ? NULL : option->initial;
+}
+
+int cli_number(const struct cli_args *args, const char *option, uint32_t min, uint32_t max, uint32_t *ret_value,
+	       struct vnic_error *err)
+{
+	const char *text = cli_value(args, option);
+	char what[80];
+
+	if (!text)
+		return 0;
+	snprintf(what, sizeof(what), "--%s", option);
+	return parse_u32(text, what, min, max, ret_value, err);
+}

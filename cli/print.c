@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What leaves the program: output, errors with their remedies, exit statuses. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void cli_print_error(const struct vnic_error *err)
+{
+	char text[512];
+	const char *remedy = vnic_error_remedy(err);
+
+	vnic_error_text(err, text, sizeof(text));
+	fprintf(stderr, "vnic: %s\n", text);
+	if (remedy)
+		fprintf(stderr, "  try: %s\n", remedy);
+}
+
+void cli_warn(const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fprintf(stderr, "vnic: warning: %s\n", text);
+}
+
+int cli_print_json(json_t *json, struct vnic_error *err)
+{
+	int r = -1;
+
+	if (json)
+		r = json_dumpf(json, stdout, JSON_INDENT(2));
+	json_decref(json);
+	if (!json)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	if (r < 0 || putchar('\n') == EOF)
+		return vnic_fail(err, VNIC_STEP_OUTPUT, errno ? errno : EIO, NULL, NULL);
+	return 0;
+}
+
+/*
+ * SIGPIPE is left as the caller has it: by default `vnic list | true` ends by the signal without a word, as
+ * other tools do; where it is ignored the closed pipe is an error like any other.
+ */
+int cli_flush(struct vnic_error *err)
+{
+	bool failed = ferror(stdout);
+
+	errno = 0;
+	if (fflush(stdout) || failed)
+		return vnic_fail(err, VNIC_STEP_OUTPUT, errno ? errno : EIO, NULL, NULL);
+	return 0;
+}
+
+static bool is_unsupported(const struct vnic_error *err)
+{
+	switch (err->code) {
+	case EPERM:
+	case EACCES:
+	case ENOSYS:
+	case EOPNOTSUPP:
+	case EAFNOSUPPORT:
+	case EPROTONOSUPPORT:
+		return true;
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+		return err->step == VNIC_STEP_TUN_OPEN;
+	default:
+		return false;
+	}
+}
+
+int cli_status(const struct command *command, int result, const struct vnic_error *err)
+{
+	if (result >= 0)
+		return result;
+	if (err->step == VNIC_STEP_USAGE || err->step == VNIC_STEP_NS_CHECK)
+		return CLI_USAGE;
+	if (command && command->own_status) {
+		if (err->step != VNIC_STEP_EXEC)
+			return CLI_OWN_FAILED;
+		return err->code == ENOENT ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE;
+	}
+	return is_unsupported(err) ? CLI_UNSUPPORTED : CLI_FAILED;
+}
