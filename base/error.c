@@ -92,6 +92,8 @@ static const struct {
 	{VNIC_STEP_CLONE, EAGAIN, "too many processes: see 'ulimit -u' and the cgroup's pids.max"},
 	{VNIC_STEP_IDMAP, EPERM, "the kernel or a security module forbids the mapping: see 'vnic doctor'"},
 	{VNIC_STEP_IDMAP, ENOENT, "newuidmap and newgidmap are missing: install the package uidmap, or use --map root"},
+	{VNIC_STEP_IDMAP, ENODATA,
+	 "'sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER' gives ranges, or use --map root"},
 	{VNIC_STEP_LINK_ADD, EPERM,
 	 "needs CAP_NET_ADMIN in the namespaces of both ends; on Ubuntu 23.10 and later see 'vnic doctor' (AppArmor)"},
 	{VNIC_STEP_LINK_ADD, EOPNOTSUPP, "the kernel lacks this kind of link: see 'vnic doctor'"},

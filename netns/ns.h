@@ -18,10 +18,14 @@
  */
 pid_t ns_clone(unsigned namespaces, bool sibling, int *ret_pidfd, struct vnic_error *err);
 
+/* --- enter.c ------------------------------------------------------------------------ */
+
 /*
  * Runs fn in a short-lived child that shares memory and descriptors with the caller
  * (CLONE_VM | CLONE_VFORK | CLONE_FILES), after it joined userns_fd and netns_fd (-1: stay).
- * What fn opens, the caller has.  fn must not touch signals or threads; err is shared memory.
+ * What fn opens, the caller has.  fn must not touch signals or threads, and what it forks has all
+ * signals blocked; err is shared memory.  fn may unshare, but no user namespace (the memory is
+ * shared), and must not use ns_call itself.
  * Returns what fn returned.
  */
 int ns_call(int userns_fd, int netns_fd, int (*fn)(void *ctx, struct vnic_error *err), void *ctx,
@@ -44,7 +48,7 @@ struct ns_idmap {
 
 /*
  * What `kind` means for a caller with these ids.  VNIC_IDMAP_AUTO reads /etc/subuid and
- * /etc/subgid: -ENOENT with a sentence if the user has no range there.
+ * /etc/subgid: -ENODATA with a sentence if the user has no range there; ranges beyond NS_RANGES are left out.
  */
 int ns_idmap_plan(enum vnic_idmap kind, uid_t uid, gid_t gid, struct ns_idmap *ret_map, struct vnic_error *err);
 
