@@ -59,9 +59,56 @@ int ns_idmap_plan(enum vnic_idmap kind, uid_t uid, gid_t gid, struct ns_idmap *r
  */
 int ns_idmap_write(pid_t pid, const struct ns_idmap *map, struct vnic_error *err);
 
-/* --- mount.c, init.c ---------------------------------------------------------------- */
+/* --- mount.c ------------------------------------------------------------------------ */
 
 /* In a new mount namespace: propagation to slave, then fresh /proc and /sys where asked.  Returns VNIC_KEPT_*. */
 int ns_mounts(bool proc, bool sys, unsigned *ret_kept, struct vnic_error *err);
+
+/* --- init.c, spawn.c: parent and child in step -------------------------------------- */
+
+/* What parent and child share; made by the parent before ns_clone. */
+struct ns_step {
+	int parent, child; /* the ends of a SOCK_SEQPACKET pair that carries struct ns_message */
+	int mapped;        /* eventfd: the parent has written the child's id maps */
+	int go;            /* eventfd: the command may start */
+};
+#define NS_STEP_EMPTY ((struct ns_step){-1, -1, -1, -1})
+
+int ns_step_open(struct ns_step *ret_step, struct vnic_error *err);
+void ns_step_close(struct ns_step *step);
+/* Signals an eventfd of a step. */
+int ns_step_signal(int event_fd, struct vnic_error *err);
+/* Waits for an eventfd, or for the end of the process at the other end of `control`: -EPIPE. */
+int ns_step_wait(int event_fd, int control, struct vnic_error *err);
+
+enum ns_message_type {
+	NS_READY,    /* value: VNIC_KEPT_* */
+	NS_FAILED,   /* err; the child ends */
+	NS_EXECUTED, /* with the command's pidfd */
+	NS_STOPPED,  /* value: the signal */
+};
+struct ns_message {
+	enum ns_message_type type;
+	int value;
+	struct vnic_error err;
+};
+
+/* -EAGAIN when `wait` is false and there is none; -EPIPE at the end.  ret_fd may be NULL. */
+int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int *ret_fd, struct vnic_error *err);
+int ns_message_send(int control, const struct ns_message *message, int fd, struct vnic_error *err);
+
+/*
+ * The life of a child after ns_clone(ns_clone_flags(spawn->namespaces)), see struct vnic_spawn.  `self_map`:
+ * maps that the child writes itself; NULL: none are needed or the parent does it and signals `mapped`.
+ */
+_Noreturn void ns_child_main(const struct vnic_spawn *spawn, const struct ns_idmap *self_map, struct ns_step *step);
+/* A time namespace is made by the child itself: clone3 cannot set its offsets. */
+unsigned ns_clone_flags(unsigned namespaces);
+
+/* Takes the parent's ends of the step and waits for NS_READY. */
+int ns_child_ready(struct vnic_child *child, struct vnic_error *err);
+
+/* Closes all descriptors but those in `keep`, which may contain -1 and need not be sorted. */
+void ns_close_all_but(int *keep, unsigned count);
 
 #endif

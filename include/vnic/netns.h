@@ -8,6 +8,7 @@
 #define VNIC_NETNS_H
 
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,8 +39,9 @@ enum vnic_idmap {
 };
 
 /*
- * A process to be started.  The child's life: born in its namespaces; ids mapped by the
- * parent; mounts, hostname; `setup` runs; it waits; after vnic_child_release it executes argv.
+ * A command to be started.  The child is vnic's init, pid 1 where there is a pid namespace: born in the
+ * new namespaces; ids mapped; mounts, hostname; `setup` runs; it waits; after vnic_child_release it starts the
+ * command, reaps, forwards the signals that processes send to it, and ends with the command's exit status.
  */
 struct vnic_spawn {
 	unsigned namespaces;               /* CLONE_NEW*, possibly none */
@@ -47,13 +49,10 @@ struct vnic_spawn {
 	const char *hostname;              /* with CLONE_NEWUTS; NULL: unchanged */
 	bool no_proc, no_sys;              /* leave /proc, /sys as they are although there is a mount namespace */
 	int64_t boottime_ns, monotonic_ns; /* clock offsets, with CLONE_NEWTIME */
-	/*
-	 * With CLONE_NEWPID the first process is vnic's init: it reaps, forwards signals, and ends
-	 * with the command's status.  Without, the command itself is the child.
-	 */
-	bool privileged;   /* keep SYS_ADMIN, SYS_PTRACE and their like when root without a user namespace */
-	char *const *argv; /* argv[0] is looked up in PATH of envp; ends with NULL */
-	char *const *envp; /* NULL: the caller's */
+	bool privileged;      /* keep SYS_ADMIN, SYS_PTRACE and their like when root without a user namespace */
+	char *const *argv;    /* argv[0] is looked up in PATH of envp; ends with NULL */
+	char *const *envp;    /* NULL: the caller's */
+	const sigset_t *mask; /* the command's signal mask; NULL: the caller's */
 	/*
 	 * Runs in the child, in its new namespaces, with all capabilities over them.  A
 	 * failure there is the failure of vnic_spawn_start.  May be NULL.
@@ -67,13 +66,15 @@ struct vnic_spawn {
 #define VNIC_KEPT_SYS 0x2u  /* /sys shows the parent's network */
 
 struct vnic_child {
-	pid_t pid;     /* as the caller sees it */
-	int pidfd;     /* readable when the child has ended; owned */
-	int control;   /* socket to the child; owned */
-	int go;        /* eventfd that the child waits on; owned */
-	unsigned kept; /* VNIC_KEPT_* */
+	pid_t pid;         /* of init, as the caller sees it; it cannot be traced or joined by a sandbox's root */
+	int pidfd;         /* readable when the child has ended; owned */
+	int control;       /* socket to the child; owned */
+	int go;            /* eventfd that the child waits on; owned */
+	unsigned kept;     /* VNIC_KEPT_* */
+	pid_t command;     /* the command itself, the one to join; 0 before vnic_child_release */
+	int command_pidfd; /* owned */
 };
-#define VNIC_CHILD_EMPTY ((struct vnic_child){.pidfd = -1, .control = -1, .go = -1})
+#define VNIC_CHILD_EMPTY ((struct vnic_child){.pidfd = -1, .control = -1, .go = -1, .command_pidfd = -1})
 
 /* Refuses combinations of namespaces that the kernel refuses, each with its own sentence. */
 VNIC_API int vnic_ns_check(unsigned namespaces, struct vnic_error *err);
@@ -82,6 +83,8 @@ VNIC_API int vnic_ns_check(unsigned namespaces, struct vnic_error *err);
 VNIC_API int vnic_spawn_start(const struct vnic_spawn *spawn, struct vnic_child *ret_child, struct vnic_error *err);
 /* Lets it execute; returns when it has (or has failed to: -ENOENT, -EACCES, ... with VNIC_STEP_EXEC). */
 VNIC_API int vnic_child_release(struct vnic_child *child, struct vnic_error *err);
+/* Takes what init has to say: *ret_signal is the signal that stopped the command.  -EAGAIN: nothing now. */
+VNIC_API int vnic_child_next_stop(struct vnic_child *child, int *ret_signal, struct vnic_error *err);
 /* Waits for its end.  *ret_status is an exit status as the shell has it: 0..255, 128+n for a signal. */
 VNIC_API int vnic_child_wait(struct vnic_child *child, int *ret_status, struct vnic_error *err);
 /* Kills it if it still runs, and reaps it. */

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The child's side: from its birth in new namespaces to the end of its command.
+ *
+ *   map ids -> clock offsets -> mounts -> host name -> the caller's setup -> READY
+ *   -> wait for "go" -> start the command -> EXECUTED -> reap, forward, report stops -> end
+ *
+ * The child is an init and never becomes the command: the kernel drops default-action
+ * signals to pid 1, so a command running there could not be interrupted.  It takes signals by
+ * signalfd(2), for blocked signals reach even a pid 1, and passes on only those that a process sent:
+ * what the terminal sends goes to the whole foreground group and has reached the command already.
+ *
+ * The command is started with CLONE_VM | CLONE_VFORK: no page table is copied, and what
+ * execve(2) answers is simply there when the parent goes on.
+ */
+#include "ns.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "fd.h"
+
+#define STACK_SIZE (64 * 1024)
+#define STATUS_OURS 125 /* vnic itself failed */
+
+struct init {
+	const struct vnic_spawn *spawn;
+	int control;
+	int signals;       /* signalfd */
+	pid_t command;     /* as we see it */
+	int command_pidfd; /* until it has been handed to the parent */
+	bool had_terminal; /* the command's group was in the foreground when it stopped */
+};
+
+unsigned ns_clone_flags(unsigned namespaces)
+{
+	return namespaces & ~(unsigned)CLONE_NEWTIME;
+}
+
+/* --- preparation -------------------------------------------------------------------- */
+
+static int map_ids(const struct vnic_spawn *spawn, const struct ns_idmap *self_map, struct ns_step *step,
+		   struct vnic_error *err)
+{
+	int r = self_map ? ns_idmap_write(0, self_map, err) : ns_step_wait(step->mapped, step->child, err);
+
+	if (r < 0 || spawn->idmap == VNIC_IDMAP_SELF || getuid() == 0)
+		return r;
+	/* The caller's id is not root's in the map (a range for root): become root inside. */
+	if ((setgroups(0, NULL) < 0 && errno != EPERM) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return vnic_fail(err, VNIC_STEP_CAPS, errno, "root inside the user namespace", NULL);
+	return 0;
+}
+
+static int set_clocks(const struct vnic_spawn *spawn, struct vnic_error *err)
+{
+	char text[128];
+	int n;
+
+	if (unshare(CLONE_NEWTIME) < 0)
+		return vnic_fail(err, VNIC_STEP_UNSHARE, errno, "time", NULL);
+	/* proc_pid_ns(5)... time_namespaces(7): "<clock> <seconds> <nanoseconds>"; nanoseconds are not negative. */
+	int64_t mono = spawn->monotonic_ns, boot = spawn->boottime_ns, s = 1000000000;
+	n = snprintf(text, sizeof(text), "monotonic %lld %lld\nboottime %lld %lld\n",
+		     (long long)((mono - (mono % s + s) % s) / s), (long long)((mono % s + s) % s),
+		     (long long)((boot - (boot % s + s) % s) / s), (long long)((boot % s + s) % s));
+	CLEANUP_FD int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, (size_t)n) != n)
+		return vnic_fail(err, VNIC_STEP_WRITE, errno, "/proc/self/timens_offsets", NULL);
+	return 0;
+}
+
+static int prepare(const struct vnic_spawn *spawn, const struct ns_idmap *self_map, struct ns_step *step,
+		   unsigned *ret_kept, struct vnic_error *err)
+{
+	unsigned ns = spawn->namespaces;
+	int r = 0;
+
+	if (ns & CLONE_NEWUSER)
+		r = map_ids(spawn, self_map, step, err);
+	/* Second line only: set after the credentials, which clear it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (r == 0 && (ns & CLONE_NEWTIME))
+		r = set_clocks(spawn, err);
+	if (r == 0 && (ns & CLONE_NEWNS))
+		r = ns_mounts((ns & CLONE_NEWPID) && !spawn->no_proc, (ns & CLONE_NEWNET) && !spawn->no_sys, ret_kept,
+			      err);
+	if (r == 0 && spawn->hostname && sethostname(spawn->hostname, strlen(spawn->hostname)) < 0)
+		r = vnic_fail(err, VNIC_STEP_HOSTNAME, errno, spawn->hostname, NULL);
+	if (r == 0 && spawn->setup)
+		r = spawn->setup(spawn->ctx, err);
+	return r;
+}
+
+/* --- the command -------------------------------------------------------------------- */
+
+/* Root of the host without a user namespace keeps the network's capabilities, not the machine's. */
+static int drop_machine_caps(struct vnic_error *err)
+{
+	static const unsigned machine[] = {
+		CAP_SYS_ADMIN,
+		CAP_SYS_PTRACE,
+		CAP_SYS_MODULE,
+		CAP_SYS_RAWIO,
+		CAP_BPF,
+		CAP_PERFMON,
+		CAP_SYS_BOOT,
+		CAP_SYS_TIME,
+		CAP_SYSLOG,
+		CAP_MAC_ADMIN,
+		CAP_MAC_OVERRIDE,
+		CAP_AUDIT_CONTROL,
+		CAP_MKNOD,
+		CAP_CHECKPOINT_RESTORE,
+		CAP_DAC_READ_SEARCH,
+		CAP_LINUX_IMMUTABLE,
+		CAP_WAKE_ALARM,
+		CAP_BLOCK_SUSPEND,
+		CAP_SYS_PACCT,
+		CAP_AUDIT_READ,
+	};
+
+	if (capng_get_caps_process() < 0)
+		return vnic_fail(err, VNIC_STEP_CAPS, errno, "capabilities", NULL);
+	for (size_t i = 0; i < sizeof(machine) / sizeof(machine[0]); i++)
+		capng_update(CAPNG_DROP,
+			     (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE | CAPNG_BOUNDING_SET |
+					    CAPNG_AMBIENT),
+			     machine[i]);
+	if (capng_apply(CAPNG_SELECT_BOTH) < 0)
+		return vnic_fail(err, VNIC_STEP_CAPS, errno, "capabilities", NULL);
+	return 0;
+}
+
+struct start {
+	const struct vnic_spawn *spawn;
+	int code; /* what execve answered */
+};
+
+static int start_command(void *arg)
+{
+	struct start *start = arg;
+	const struct vnic_spawn *spawn = start->spawn;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigprocmask(SIG_SETMASK, spawn->mask, NULL);
+	execvpe(spawn->argv[0], spawn->argv, spawn->envp ? spawn->envp : environ);
+	start->code = errno;
+	_exit(STATUS_OURS);
+}
+
+static int run_command(struct init *init, struct vnic_error *err)
+{
+	struct start start = {.spawn = init->spawn};
+	void *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+	if (stack == MAP_FAILED)
+		return vnic_fail(err, VNIC_STEP_MEMORY, errno, NULL, NULL);
+	int pidfd = -1;
+	pid_t pid = clone(start_command, (char *)stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
+			  &start, &pidfd);
+	int code = errno;
+	munmap(stack, STACK_SIZE);
+	if (pid < 0)
+		return vnic_fail(err, VNIC_STEP_CLONE, code, NULL, "for the command");
+	init->command = pid;
+	init->command_pidfd = pidfd;
+	if (start.code)
+		return vnic_fail(err, VNIC_STEP_EXEC, start.code, init->spawn->argv[0], NULL);
+	return 0;
+}
+
+/* --- the loop ----------------------------------------------------------------------- */
+
+static int exit_status(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* The controlling terminal, or -1. Opened when needed: init must not keep the command's own descriptors open. */
+static int open_terminal(void)
+{
+	return open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+}
+
+static void note_stop(struct init *init, int signal)
+{
+	struct ns_message message = {.type = NS_STOPPED, .value = signal};
+	CLEANUP_FD int tty = open_terminal();
+
+	init->had_terminal = tty >= 0 && tcgetpgrp(tty) == getpgid(init->command);
+	ns_message_send(init->control, &message, -1, NULL);
+}
+
+/*
+ * The command goes on.  A command with a group of its own (a shell) was given the terminal by
+ * itself and expects to have it again; one in the front's group was continued with it.
+ */
+static void continue_command(struct init *init)
+{
+	pid_t group = getpgid(init->command);
+
+	if (group <= 0) {
+		kill(init->command, SIGCONT);
+		return;
+	}
+	CLEANUP_FD int tty = init->had_terminal ? open_terminal() : -1;
+	if (tty >= 0)
+		tcsetpgrp(tty, group); /* from the background: SIGTTOU is blocked here */
+	kill(-group, SIGCONT);
+}
+
+/* Returns the exit status when the command has ended, else -1. */
+static int reap(struct init *init)
+{
+	int status, ended = -1;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (pid != init->command)
+			continue;
+		if (WIFSTOPPED(status))
+			note_stop(init, WSTOPSIG(status));
+		else
+			ended = exit_status(status);
+	}
+	return ended;
+}
+
+static int take_signals(struct init *init)
+{
+	struct signalfd_siginfo info;
+
+	while (read(init->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		int signal = (int)info.ssi_signo;
+
+		if (signal == SIGCHLD) {
+			int status = reap(init);
+
+			if (status >= 0)
+				return status;
+		} else if (info.ssi_code > 0) {
+			continue; /* from the kernel: the command has had it too */
+		} else if (signal == SIGCONT) {
+			continue_command(init);
+		} else {
+			kill(init->command, signal);
+		}
+	}
+	return -1;
+}
+
+/* Until the command has ended, or the parent: then everything ends with us. */
+static int serve(struct init *init)
+{
+	struct pollfd fds[2] = {{.fd = init->signals, .events = POLLIN}, {.fd = init->control, .events = POLLRDHUP}};
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return STATUS_OURS;
+		int status = take_signals(init);
+		if (status >= 0)
+			return status;
+		if (fds[1].revents) {
+			kill(init->command, SIGKILL);
+			return 128 + SIGKILL;
+		}
+	}
+}
+
+static int init_start(struct init *init, struct vnic_error *err)
+{
+	sigset_t all;
+	int r = 0;
+
+	if (!init->spawn->privileged && !(init->spawn->namespaces & CLONE_NEWUSER) && getuid() == 0)
+		r = drop_machine_caps(err);
+	if (r < 0)
+		return r;
+	sigfillset(&all);
+	init->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (init->signals < 0)
+		return vnic_fail(err, VNIC_STEP_SIGNAL, errno, NULL, NULL);
+	if (!(init->spawn->namespaces & CLONE_NEWPID))
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+	return run_command(init, err);
+}
+
+/* From here on we are nobody's debuggee, not even the sandbox's root's, and hold no descriptor of the command's. */
+static void withdraw(struct init *init)
+{
+	int keep[] = {init->control, init->signals};
+
+	prctl(PR_SET_DUMPABLE, 0);
+	ns_close_all_but(keep, 2);
+}
+
+static int init_run(struct init *init)
+{
+	struct ns_message message = {.type = NS_EXECUTED};
+	int r = init_start(init, &message.err);
+
+	if (r < 0) {
+		message.type = NS_FAILED;
+		ns_message_send(init->control, &message, -1, NULL);
+		return r == -ENOENT ? 127 : 126;
+	}
+	ns_message_send(init->control, &message, init->command_pidfd, NULL);
+	withdraw(init);
+	return serve(init);
+}
+
+_Noreturn void ns_child_main(const struct vnic_spawn *spawn, const struct ns_idmap *self_map, struct ns_step *step)
+{
+	struct ns_message message = {.type = NS_READY};
+	unsigned kept = 0;
+
+	close_fd(&step->parent);
+	prctl(PR_SET_NAME, "vnic-init");
+	signal(SIGCHLD, SIG_DFL);
+	if (prepare(spawn, self_map, step, &kept, &message.err) < 0)
+		message.type = NS_FAILED;
+	message.value = (int)kept;
+	if (ns_message_send(step->child, &message, -1, NULL) < 0 || message.type == NS_FAILED ||
+	    ns_step_wait(step->go, step->child, NULL) < 0)
+		_exit(STATUS_OURS);
+
+	struct init init = {.spawn = spawn, .control = step->child, .signals = -1, .command_pidfd = -1};
+	_exit(init_run(&init));
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The parent's side: a command in new namespaces, in two steps, so that its network can be made in between. */
+#include "ns.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+
+#include "fd.h"
+
+int ns_child_ready(struct vnic_child *child, struct vnic_error *err)
+{
+	struct ns_message message;
+	int r = ns_message_recv(child->control, true, &message, NULL, err);
+
+	if (r < 0)
+		return r;
+	if (message.type == NS_FAILED) {
+		if (err)
+			*err = message.err;
+		return -message.err.code;
+	}
+	child->kept = (unsigned)message.value;
+	return 0;
+}
+
+/* The parent maps when it may do more than the child itself: ranges, and without forbidding setgroups. */
+static bool parent_maps(const struct ns_idmap *map)
+{
+	return map->by_helper || geteuid() == 0;
+}
+
+int vnic_spawn_start(const struct vnic_spawn *spawn, struct vnic_child *ret_child, struct vnic_error *err)
+{
+	CLEANUP(ns_step_close) struct ns_step step = NS_STEP_EMPTY;
+	CLEANUP(vnic_child_close) struct vnic_child child = VNIC_CHILD_EMPTY;
+	struct vnic_spawn copy = *spawn;
+	struct ns_idmap map;
+	bool user = spawn->namespaces & CLONE_NEWUSER;
+	sigset_t all, old;
+	int r = vnic_ns_check(spawn->namespaces, err);
+
+	if (r == 0 && user)
+		r = ns_idmap_plan(spawn->idmap, getuid(), getgid(), &map, err);
+	if (r == 0)
+		r = ns_step_open(&step, err);
+	if (r < 0)
+		return r;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	if (!copy.mask)
+		copy.mask = &old;
+	child.pid = ns_clone(ns_clone_flags(spawn->namespaces), false, &child.pidfd, err);
+	if (child.pid == 0)
+		ns_child_main(&copy, user && !parent_maps(&map) ? &map : NULL, &step);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (child.pid < 0)
+		return child.pid;
+
+	close_fd(&step.child);
+	child.control = take_fd(&step.parent);
+	child.go = take_fd(&step.go);
+	if (user && parent_maps(&map)) {
+		r = ns_idmap_write(child.pid, &map, err);
+		if (r == 0)
+			r = ns_step_signal(step.mapped, err);
+	}
+	if (r == 0)
+		r = ns_child_ready(&child, err);
+	if (r < 0)
+		return r;
+	*ret_child = child;
+	child = VNIC_CHILD_EMPTY;
+	return 0;
+}
+
+/* A pidfd's process as we see it: "Pid:" of /proc/self/fdinfo/FD (proc_pid_fdinfo(5)). */
+static pid_t pid_of(int pidfd)
+{
+	char path[64], line[128];
+	pid_t pid = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "Pid:\t%d", &pid) == 1)
+			break;
+	fclose(file);
+	return pid;
+}
+
+int vnic_child_release(struct vnic_child *child, struct vnic_error *err)
+{
+	struct ns_message message;
+	int r = ns_step_signal(child->go, err);
+
+	if (r == 0)
+		r = ns_message_recv(child->control, true, &message, &child->command_pidfd, err);
+	if (r < 0)
+		return r;
+	if (message.type == NS_FAILED) {
+		if (err)
+			*err = message.err;
+		return -message.err.code;
+	}
+	child->command = pid_of(child->command_pidfd);
+	return 0;
+}
+
+int vnic_child_next_stop(struct vnic_child *child, int *ret_signal, struct vnic_error *err)
+{
+	struct ns_message message;
+	int r = ns_message_recv(child->control, false, &message, NULL, err);
+
+	if (r < 0)
+		return r;
+	if (message.type != NS_STOPPED)
+		return -EAGAIN;
+	*ret_signal = message.value;
+	return 0;
+}
+
+int vnic_child_wait(struct vnic_child *child, int *ret_status, struct vnic_error *err)
+{
+	siginfo_t info;
+
+	if (TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED)) < 0)
+		return vnic_fail(err, VNIC_STEP_WAIT, errno, NULL, NULL);
+	child->pid = 0;
+	*ret_status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+	return 0;
+}
+
+void vnic_child_close(struct vnic_child *child)
+{
+	int status;
+
+	if (!child)
+		return;
+	if (child->pid > 0 && child->pidfd >= 0) {
+		pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
+		vnic_child_wait(child, &status, NULL);
+	}
+	close_fd(&child->pidfd);
+	close_fd(&child->control);
+	close_fd(&child->go);
+	close_fd(&child->command_pidfd);
+	*child = VNIC_CHILD_EMPTY;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Parent and child in step.  The parent says "go on" with an eventfd; the child answers with
+ * messages on a socket pair.  The death of either is an end of file for the other, which is
+ * why each waits for both and closes the other's end first.
+ */
+#include "ns.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "fd.h"
+
+int ns_step_open(struct ns_step *ret_step, struct vnic_error *err)
+{
+	struct ns_step step = NS_STEP_EMPTY;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the child", NULL);
+	step.parent = pair[0];
+	step.child = pair[1];
+	step.mapped = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	step.go = step.mapped < 0 ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (step.go < 0) {
+		int code = errno;
+
+		ns_step_close(&step);
+		return vnic_fail(err, VNIC_STEP_OPEN, code, "an eventfd", NULL);
+	}
+	*ret_step = step;
+	return 0;
+}
+
+void ns_step_close(struct ns_step *step)
+{
+	close_fd(&step->parent);
+	close_fd(&step->child);
+	close_fd(&step->mapped);
+	close_fd(&step->go);
+}
+
+int ns_step_signal(int event_fd, struct vnic_error *err)
+{
+	if (eventfd_write(event_fd, 1) < 0)
+		return vnic_fail(err, VNIC_STEP_WRITE, errno, "an eventfd", NULL);
+	return 0;
+}
+
+int ns_step_wait(int event_fd, int control, struct vnic_error *err)
+{
+	struct pollfd fds[2] = {{.fd = event_fd, .events = POLLIN}, {.fd = control, .events = POLLRDHUP}};
+	eventfd_t value;
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return vnic_fail(err, VNIC_STEP_WAIT, errno, NULL, NULL);
+		}
+		if (fds[0].revents && eventfd_read(event_fd, &value) == 0)
+			return 0;
+		if (fds[1].revents & (POLLHUP | POLLRDHUP | POLLERR))
+			return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the other process has ended");
+	}
+}
+
+int ns_message_send(int control, const struct ns_message *message, int fd, struct vnic_error *err)
+{
+	struct iovec iov = {.iov_base = (void *)message, .iov_len = sizeof(*message)};
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} ancillary = {0};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (fd >= 0) {
+		msg.msg_control = ancillary.buf;
+		msg.msg_controllen = sizeof(ancillary.buf);
+		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	}
+	if (TEMP_FAILURE_RETRY(sendmsg(control, &msg, MSG_NOSIGNAL)) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the parent", NULL);
+	return 0;
+}
+
+int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int *ret_fd, struct vnic_error *err)
+{
+	struct ns_message message;
+	struct iovec iov = {.iov_base = &message, .iov_len = sizeof(message)};
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} ancillary;
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ancillary.buf,
+		.msg_controllen = sizeof(ancillary.buf),
+	};
+	CLEANUP_FD int fd = -1;
+	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(control, &msg, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT)));
+
+	if (n < 0 && errno == EAGAIN)
+		return -EAGAIN;
+	if (n < 0 && errno != ECONNRESET)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the child", NULL);
+	if (n <= 0)
+		return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the other process has ended");
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			memcpy(&fd, CMSG_DATA(c), sizeof(int));
+	if (n != (ssize_t)sizeof(message))
+		return vnic_fail(err, VNIC_STEP_SOCKET, EPROTO, "to the child", NULL);
+	*ret_message = message;
+	if (ret_fd)
+		*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static int compare_fds(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+void ns_close_all_but(int *keep, unsigned count)
+{
+	unsigned next = 0;
+
+	qsort(keep, count, sizeof(*keep), compare_fds);
+	for (unsigned i = 0; i < count; i++) {
+		if (keep[i] < 0)
+			continue;
+		if ((unsigned)keep[i] > next)
+			close_range(next, (unsigned)keep[i] - 1, 0);
+		next = (unsigned)keep[i] + 1;
+	}
+	close_range(next, ~0u, 0);
+}
