@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The relay beside its loop: made and freed, ports added and closed, counters read, stopped. */
+#include "relay_ports.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "loop.h"
+
+static const char *const drop_texts[] = {
+	[VNIC_DROP_FULL] = "full",           [VNIC_DROP_DOWN] = "down",       [VNIC_DROP_SHORT] = "short",
+	[VNIC_DROP_OVERSIZE] = "oversize",   [VNIC_DROP_REFUSED] = "refused", [VNIC_DROP_ISOLATED] = "isolated",
+	[VNIC_DROP_SAME_PORT] = "same-port", [VNIC_DROP_NO_PORT] = "no-port", [VNIC_DROP_SOURCE] = "source",
+};
+_Static_assert(sizeof(drop_texts) / sizeof(drop_texts[0]) == VNIC_DROP_COUNT, "a reason lacks its text");
+
+const char *vnic_drop_text(enum vnic_drop drop)
+{
+	return (unsigned)drop < VNIC_DROP_COUNT ? drop_texts[drop] : "unknown";
+}
+
+static int init(struct vnic_relay *relay, struct vnic_error *err)
+{
+	struct loop_ref stop = {.type = RELAY_REF_STOP};
+	int r;
+
+	relay->buffer = malloc(FRAME_HEADROOM + VNIC_FRAME_MAX);
+	relay->ports = calloc(VNIC_RELAY_PORTS, sizeof(*relay->ports));
+	if (!relay->buffer || !relay->ports)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	relay->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (relay->stop_fd < 0)
+		return vnic_fail(err, VNIC_STEP_RELAY, errno, NULL, "eventfd");
+	r = fdb_init(&relay->fdb, relay->config.fdb_max, relay->config.fdb_age_s, err);
+	if (r == 0)
+		r = loop_open(&relay->epfd, err);
+	if (r == 0)
+		r = loop_add(relay->epfd, relay->stop_fd, EPOLLIN, stop, err);
+	return r;
+}
+
+int vnic_relay_new(const struct vnic_relay_config *config, struct vnic_relay **ret_relay, struct vnic_error *err)
+{
+	struct vnic_relay *relay;
+	int r;
+
+	if (config->fdb_max > FDB_LIMIT)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "fdb_max", "a relay learns at most %u MACs", FDB_LIMIT);
+	relay = calloc(1, sizeof(*relay));
+	if (!relay)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	relay->epfd = relay->stop_fd = -1;
+	relay->config = (struct vnic_relay_config){
+		.fdb_max = config->fdb_max ? config->fdb_max : 4096,
+		.fdb_age_s = config->fdb_age_s ? config->fdb_age_s : 300,
+		.batch = config->batch ? config->batch : 32,
+		.hub = config->hub,
+	};
+	r = init(relay, err);
+	if (r < 0) {
+		vnic_relay_free(relay);
+		return r;
+	}
+	*ret_relay = relay;
+	return 0;
+}
+
+void vnic_relay_free(struct vnic_relay *relay)
+{
+	if (!relay)
+		return;
+	for (unsigned i = 0; i < relay->count; i++) {
+		struct port *port = relay->ports[i];
+
+		if (port->open)
+			port->ops->close(port);
+		free((char *)(uintptr_t)port->name);
+		free(port);
+	}
+	close_fd(&relay->epfd);
+	close_fd(&relay->stop_fd);
+	fdb_done(&relay->fdb);
+	free(relay->buffer);
+	free(relay->ports);
+	free(relay);
+}
+
+static void unwatch(struct vnic_relay *relay, const struct port *port)
+{
+	for (unsigned q = 0; q < port->queues; q++)
+		loop_remove(relay->epfd, port->fds[q]);
+}
+
+static int watch(struct vnic_relay *relay, const struct port *port, unsigned number, struct vnic_error *err)
+{
+	int r = 0;
+
+	for (unsigned q = 0; r == 0 && q < port->queues; q++) {
+		struct loop_ref ref = {.type = RELAY_REF_PORT, .sub = (uint16_t)q, .index = number};
+
+		r = loop_add(relay->epfd, port->fds[q], EPOLLIN, ref, err);
+	}
+	if (r < 0)
+		unwatch(relay, port);
+	return r;
+}
+
+int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port, struct vnic_error *err)
+{
+	unsigned number = relay->count;
+	char *copy;
+	int r;
+
+	if (number == VNIC_RELAY_PORTS)
+		return vnic_fail(err, VNIC_STEP_PORT, ENOSPC, name, "a relay has at most %d ports", VNIC_RELAY_PORTS);
+	copy = strdup(name);
+	if (!copy)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	r = watch(relay, port, number, err);
+	if (r < 0) {
+		free(copy);
+		return r;
+	}
+	port->name = copy;
+	port->open = true;
+	relay->ports[number] = port;
+	relay->count++;
+	relay->opened++;
+	return (int)number;
+}
+
+void relay_close_port(struct vnic_relay *relay, unsigned number)
+{
+	struct port *port = relay->ports[number];
+
+	if (!port->open)
+		return;
+	unwatch(relay, port);
+	port->ops->close(port);
+	port->open = false;
+	relay->opened--;
+	fdb_forget_port(&relay->fdb, number);
+}
+
+static int check_kind(const struct vnic_relay *relay, const char *name, const struct port *port, struct vnic_error *err)
+{
+	bool tuns = relay->count ? relay->ports[0]->tun : port->tun;
+
+	if (port->tun != tuns || (tuns && relay->count >= 2))
+		return vnic_fail(err, VNIC_STEP_PORT, EINVAL, name,
+				 "packets of a TUN have no link header to switch by: TUNs are joined in pairs only");
+	return 0;
+}
+
+static int add_checked(struct vnic_relay *relay, const char *name, struct port *port, struct vnic_error *err)
+{
+	int r = check_kind(relay, name, port, err);
+
+	return r < 0 ? r : relay_add_port(relay, name, port, err);
+}
+
+int vnic_relay_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *tap, struct vnic_error *err)
+{
+	CLEANUP_FREE struct port *port = calloc(1, sizeof(*port));
+	int r;
+
+	if (!port)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	r = port_tap_init(port, tap, err);
+	if (r == 0)
+		r = add_checked(relay, name, port, err);
+	if (r < 0)
+		return r;
+	take_ptr(port);
+	*tap = VNIC_TAP_EMPTY;
+	return r;
+}
+
+int vnic_relay_add_packet(struct vnic_relay *relay, const char *name, int fd, struct vnic_error *err)
+{
+	CLEANUP_FREE struct port *port = calloc(1, sizeof(*port));
+	int r;
+
+	if (!port)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	r = port_packet_init(port, fd, err);
+	if (r == 0)
+		r = add_checked(relay, name, port, err);
+	if (r < 0)
+		return r;
+	take_ptr(port);
+	return r;
+}
+
+int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bool isolated)
+{
+	if (port >= relay->count)
+		return -ENOENT;
+	relay->ports[port]->isolated = isolated;
+	return 0;
+}
+
+int vnic_relay_get_fd(const struct vnic_relay *relay)
+{
+	return relay->epfd;
+}
+
+/* Only async-signal-safe calls on a descriptor that never changes; a full eventfd has been written to before. */
+void vnic_relay_stop(struct vnic_relay *relay)
+{
+	int saved = errno;
+
+	eventfd_write(relay->stop_fd, 1);
+	errno = saved;
+}
+
+void vnic_relay_get_stats(const struct vnic_relay *relay, struct vnic_relay_stats *ret_stats)
+{
+	*ret_stats = (struct vnic_relay_stats){
+		.ports = relay->opened,
+		.fdb_entries = relay->fdb.used,
+		.fdb_full = relay->fdb.full,
+		.fdb_moves = relay->fdb.moves,
+	};
+}
+
+int vnic_relay_get_port(const struct vnic_relay *relay, unsigned port, const char **ret_name, bool *ret_open,
+			struct vnic_port_stats *ret_stats)
+{
+	if (port >= relay->count)
+		return -ENOENT;
+	*ret_name = relay->ports[port]->name;
+	*ret_open = relay->ports[port]->open;
+	*ret_stats = relay->ports[port]->stats;
+	return 0;
+}
