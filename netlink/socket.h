@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One rtnetlink socket: bytes out, bytes in, and what an acknowledgement says. */
+#ifndef NETLINK_SOCKET_H
+#define NETLINK_SOCKET_H
+
+#include <linux/netlink.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <vnic/link.h>
+
+/* The kernel packs a dump into datagrams of at most this size, if the reader has room for it. */
+#define SOCKET_DATAGRAM 32768
+
+/* The functions are the kernel's socket, or a fake in a test; both return a negative errno on failure. */
+struct vnic_nl {
+	int (*send)(void *wire, const void *data, size_t size);
+	ssize_t (*receive)(void *wire, void *buf, size_t size);
+	void *wire;
+	uint32_t seq; /* of the next request */
+};
+
+int socket_send(struct vnic_nl *nl, const void *data, size_t size, struct vnic_error *err);
+ssize_t socket_receive(struct vnic_nl *nl, void *buf, size_t size, struct vnic_error *err);
+
+/* What an NLMSG_ERROR or NLMSG_DONE says: 0, or the failure with the kernel's words. */
+int socket_verdict(const struct nlmsghdr *nlh, enum vnic_step step, const char *object, struct vnic_error *err);
+
+#endif
