@@ -46,6 +46,8 @@ function(vnic_library)
       ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   endforeach()
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/vnic DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  # The prefix is found from where the file stands, so that `cmake --install --prefix` may choose another.
+  file(RELATIVE_PATH prefix_from_pc /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
   configure_file(${PROJECT_SOURCE_DIR}/cmake/vnic.pc.in ${PROJECT_BINARY_DIR}/vnic.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/vnic.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
