@@ -22,11 +22,16 @@
  */
 #include "ns.h"
 
+#include "fd.h"
+
 #include <errno.h>
+#include <linux/nsfs.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,4 +125,17 @@ int ns_call(int userns_fd, int netns_fd, int (*fn)(void *ctx, struct vnic_error 
 	pthread_mutex_unlock(&mutex);
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 	return r;
+}
+
+int ns_owner(int ns_fd)
+{
+	CLEANUP_FD int owner = ioctl(ns_fd, NS_GET_USERNS); /* close-on-exec from birth */
+	struct stat own, other;
+
+	if (owner < 0)
+		return -1;
+	if (stat("/proc/self/ns/user", &own) == 0 && fstat(owner, &other) == 0 && own.st_dev == other.st_dev &&
+	    own.st_ino == other.st_ino)
+		return -1;
+	return take_fd(&owner);
 }

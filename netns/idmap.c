@@ -27,7 +27,7 @@
 
 #define MAP_TEXT (NS_RANGES * 34) /* three numbers of ten digits a line */
 
-static bool have_capability(unsigned capability)
+bool ns_have_capability(unsigned capability)
 {
 	return capng_get_caps_process() == 0 && capng_have_capability(CAPNG_EFFECTIVE, capability);
 }
@@ -109,7 +109,7 @@ int ns_idmap_plan(enum vnic_idmap kind, uid_t uid, gid_t gid, struct ns_idmap *r
 			r = add_ranges("/etc/subgid", &user, map.gids, &map.gid_count, err);
 		if (r < 0)
 			return r;
-		map.by_helper = !have_capability(CAP_SETUID) || !have_capability(CAP_SETGID);
+		map.by_helper = !ns_have_capability(CAP_SETUID) || !ns_have_capability(CAP_SETGID);
 	}
 	*ret_map = map;
 	return 0;
@@ -239,7 +239,7 @@ int ns_idmap_write(pid_t pid, const struct ns_idmap *map, struct vnic_error *err
 		return r < 0 ? r : write_by_helper("newgidmap", pid ? pid : getpid(), map->gids, map->gid_count, err);
 	}
 	/* From inside, all capabilities are over the new namespace and none over its parent. */
-	if (pid == 0 || !have_capability(CAP_SETGID)) {
+	if (pid == 0 || !ns_have_capability(CAP_SETGID)) {
 		r = write_proc(pid, "setgroups", "deny", err);
 		if (r < 0 && r != -ENOENT) /* before Linux 3.19 there is no such file and no such rule */
 			return r;

@@ -42,11 +42,6 @@ struct init {
 	bool had_terminal; /* the command's group was in the foreground when it stopped */
 };
 
-unsigned ns_clone_flags(unsigned namespaces)
-{
-	return namespaces & ~(unsigned)CLONE_NEWTIME;
-}
-
 /* --- preparation -------------------------------------------------------------------- */
 
 static int map_ids(const struct vnic_spawn *spawn, const struct ns_idmap *self_map, struct ns_step *step,
@@ -130,6 +125,7 @@ static int drop_machine_caps(struct vnic_error *err)
 		CAP_AUDIT_READ,
 	};
 
+	capng_setpid(getpid()); /* libcap-ng remembers the pid that it saw before the clone */
 	if (capng_get_caps_process() < 0)
 		return vnic_fail(err, VNIC_STEP_CAPS, errno, "capabilities", NULL);
 	for (size_t i = 0; i < sizeof(machine) / sizeof(machine[0]); i++)
@@ -141,6 +137,18 @@ static int drop_machine_caps(struct vnic_error *err)
 		return vnic_fail(err, VNIC_STEP_CAPS, errno, "capabilities", NULL);
 	return 0;
 }
+
+int ns_drop_all_caps(struct vnic_error *err)
+{
+	capng_setpid(getpid());
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || capng_apply(CAPNG_SELECT_BOTH) < 0)
+		return vnic_fail(err, VNIC_STEP_CAPS, errno, "capabilities", NULL);
+	return 0;
+}
+
+/* clone(3) under the name that ThreadSanitizer does not intercept; see enter.c. */
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...); // NOLINT(bugprone-reserved-identifier)
 
 struct start {
 	const struct vnic_spawn *spawn;
@@ -167,7 +175,7 @@ static int run_command(struct init *init, struct vnic_error *err)
 	if (stack == MAP_FAILED)
 		return vnic_fail(err, VNIC_STEP_MEMORY, errno, NULL, NULL);
 	int pidfd = -1;
-	pid_t pid = clone(start_command, (char *)stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
+	pid_t pid = __clone(start_command, (char *)stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
 			  &start, &pidfd);
 	int code = errno;
 	munmap(stack, STACK_SIZE);
@@ -273,6 +281,8 @@ static int serve(struct init *init)
 			return status;
 		if (fds[1].revents) {
 			kill(init->command, SIGKILL);
+			if (init->spawn->name)
+				vnic_name_drop(init->spawn->name);
 			return 128 + SIGKILL;
 		}
 	}
@@ -299,10 +309,10 @@ static int init_start(struct init *init, struct vnic_error *err)
 /* From here on we are nobody's debuggee, not even the sandbox's root's, and hold no descriptor of the command's. */
 static void withdraw(struct init *init)
 {
-	int keep[] = {init->control, init->signals};
+	int keep[] = {init->control, init->signals, init->spawn->name ? init->spawn->name->fd : -1};
 
 	prctl(PR_SET_DUMPABLE, 0);
-	ns_close_all_but(keep, 2);
+	ns_close_all_but(keep, 3);
 }
 
 static int init_run(struct init *init)

@@ -9,6 +9,29 @@
 
 #include <vnic/netns.h>
 
+/* --- mask.c ------------------------------------------------------------------------- */
+
+struct ns_kind {
+	unsigned flag;    /* CLONE_NEW* */
+	const char *name; /* as in /proc/PID/ns */
+};
+extern const struct ns_kind ns_kinds[VNIC_NS_COUNT]; /* by enum vnic_ns_index */
+
+/* --- check.c ------------------------------------------------------------------------ */
+
+/* What decides whether namespaces can be made here; plain values, so that a test can be anywhere. */
+struct ns_surroundings {
+	unsigned kinds;          /* CLONE_NEW* that the kernel has; 0: no /proc to see it in */
+	bool privileged;         /* CAP_SYS_ADMIN over the own user namespace */
+	bool chrooted;           /* as far as can be seen */
+	bool ids_mapped;         /* the own uid and gid, in the own user namespace */
+	bool no_user_namespaces; /* the limit is 0 */
+	bool pid_pending;        /* children go to another pid namespace than the process's own */
+};
+/* Asks only for what `namespaces` makes matter. */
+void ns_surroundings_get(unsigned namespaces, struct ns_surroundings *ret_here);
+int ns_check_in(unsigned namespaces, const struct ns_surroundings *here, struct vnic_error *err);
+
 /* --- clone.c ------------------------------------------------------------------------ */
 
 /*
@@ -31,7 +54,83 @@ pid_t ns_clone(unsigned namespaces, bool sibling, int *ret_pidfd, struct vnic_er
 int ns_call(int userns_fd, int netns_fd, int (*fn)(void *ctx, struct vnic_error *err), void *ctx,
 	    struct vnic_error *err);
 
+/*
+ * The user namespace that owns a namespace, as a new descriptor; -1 where it is the caller's own or
+ * above it: joining it would gain nothing or be refused.
+ */
+int ns_owner(int ns_fd);
+
+/* --- orphan.c ----------------------------------------------------------------------- */
+
+/*
+ * What a process of ours drops that lives beside the user's: every descriptor but `keep`, the working directory,
+ * signals' handlers and mask.  `name` is what ps(1) shows.
+ */
+void ns_forget(const char *name, int *keep, unsigned keep_count);
+/*
+ * Starts a process that outlives the caller: nobody's child, in a session of its own, in new
+ * namespaces (CLONE_NEW*, maybe none), and it forgets.  It runs fn, which returns its exit status.
+ */
+int ns_orphan(const char *name, unsigned namespaces, int *keep, unsigned keep_count, int (*fn)(void *ctx), void *ctx,
+	      struct vnic_error *err);
+
+/* --- name.c ------------------------------------------------------------------------- */
+
+/* Whose a name in a state directory is. */
+struct ns_name_owner {
+	pid_t pid; /* 0: the name is taken but nothing is published yet */
+	bool sandbox;
+	int pidfd; /* -1: pid 0; to be closed */
+};
+/* -ENOENT: nobody has it (a stale file is removed). */
+int ns_name_find(const char *name, const char *state_dir, struct ns_name_owner *ret_owner, struct vnic_error *err);
+/*
+ * Locks a file for as long as the descriptor is open anywhere, and checks that the path still leads to it:
+ * 1 yes, 0 no (open it again), -EAGAIN another has the lock.
+ */
+int ns_lock_file(int fd, const char *path);
+
+/* --- target.c ----------------------------------------------------------------------- */
+
+/* Has the process of this pidfd ended? */
+bool ns_has_ended(int pidfd);
+
+/* --- join.c ------------------------------------------------------------------------- */
+
+/* The namespaces of a process that are not the caller's. */
+struct ns_set {
+	unsigned mask;          /* CLONE_NEW* */
+	int fds[VNIC_NS_COUNT]; /* -1: not in the mask */
+	uint32_t uid, gid;      /* to become inside, with a user namespace */
+};
+#define NS_SET_EMPTY ((struct ns_set){.fds = {-1, -1, -1, -1, -1, -1, -1, -1}})
+
+int ns_set_open(const struct vnic_target *target, struct ns_set *ret_set, struct vnic_error *err);
+void ns_set_close(struct ns_set *set);
+/* Moves the calling process; a pid namespace is for its children.  There is no way back. */
+int ns_join(const struct ns_set *set, int pidfd, const char *object, struct vnic_error *err);
+/* The way of old kernels; returns the mask of those that were refused, *ret_code is the errno. */
+unsigned ns_join_one_by_one(const struct ns_set *set, int *ret_code);
+
+/* --- pin.c, holder.c ---------------------------------------------------------------- */
+
+#define NS_PIN_DIR "/run/netns" /* of ip-netns(8) */
+
+/* May the caller mount in the namespaces that it is in? */
+bool ns_pin_allowed(void);
+/* Is a namespace mounted there? */
+bool ns_pin_is(const char *path);
+int ns_pin_add(const char *name, struct vnic_error *err);
+/* -ENOENT: there is none. */
+int ns_pin_del(const char *name, struct vnic_error *err);
+int ns_holder_add(const char *name, const char *state_dir, struct vnic_error *err);
+/* Brings lo up in the caller's network namespace. */
+int ns_lo_up(struct vnic_error *err);
+
 /* --- idmap.c ------------------------------------------------------------------------ */
+
+/* Has the caller this capability (CAP_*, effective) over its own user namespace? */
+bool ns_have_capability(unsigned capability);
 
 #define NS_RANGES 16
 
@@ -86,6 +185,7 @@ enum ns_message_type {
 	NS_FAILED,   /* err; the child ends */
 	NS_EXECUTED, /* with the command's pidfd */
 	NS_STOPPED,  /* value: the signal */
+	NS_STARTED,  /* another child was started: value: its pid, with its pidfd */
 };
 struct ns_message {
 	enum ns_message_type type;
@@ -98,15 +198,24 @@ int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int 
 int ns_message_send(int control, const struct ns_message *message, int fd, struct vnic_error *err);
 
 /*
- * The life of a child after ns_clone(ns_clone_flags(spawn->namespaces)), see struct vnic_spawn.  `self_map`:
+ * The life of a child, see struct vnic_spawn; a time namespace is made by itself.  `self_map`:
  * maps that the child writes itself; NULL: none are needed or the parent does it and signals `mapped`.
  */
 _Noreturn void ns_child_main(const struct vnic_spawn *spawn, const struct ns_idmap *self_map, struct ns_step *step);
-/* A time namespace is made by the child itself: clone3 cannot set its offsets. */
-unsigned ns_clone_flags(unsigned namespaces);
+
+/*
+ * Starts such a child and sees to its maps (NULL: no user namespace).  Moves the parent's ends of the
+ * step into *ret_child.  The caller has all signals blocked and set spawn->mask.  `sibling` as in ns_clone:
+ * then *ret_child only serves to be handed on.
+ */
+int ns_child_start(const struct vnic_spawn *spawn, const struct ns_idmap *map, bool sibling, struct ns_step *step,
+		   struct vnic_child *ret_child, struct vnic_error *err);
 
 /* Takes the parent's ends of the step and waits for NS_READY. */
 int ns_child_ready(struct vnic_child *child, struct vnic_error *err);
+
+/* Gives up every capability, in all sets, and the way to new ones (no_new_privs). */
+int ns_drop_all_caps(struct vnic_error *err);
 
 /* Closes all descriptors but those in `keep`, which may contain -1 and need not be sorted. */
 void ns_close_all_but(int *keep, unsigned count);

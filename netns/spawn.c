@@ -2,6 +2,7 @@
 /* The parent's side: a command in new namespaces, in two steps, so that its network can be made in between. */
 #include "ns.h"
 
+#include <cap-ng.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,36 @@ int ns_child_ready(struct vnic_child *child, struct vnic_error *err)
 /* The parent maps when it may do more than the child itself: ranges, and without forbidding setgroups. */
 static bool parent_maps(const struct ns_idmap *map)
 {
-	return map->by_helper || geteuid() == 0;
+	return map->by_helper || ns_have_capability(CAP_SETGID);
+}
+
+int ns_child_start(const struct vnic_spawn *spawn, const struct ns_idmap *map, bool sibling, struct ns_step *step,
+		   struct vnic_child *ret_child, struct vnic_error *err)
+{
+	CLEANUP(vnic_child_close) struct vnic_child child = VNIC_CHILD_EMPTY;
+	/* clone3 cannot set the offsets of a time namespace: the child makes that one itself. */
+	unsigned namespaces = spawn->namespaces & ~(unsigned)CLONE_NEWTIME;
+	bool by_parent = map && parent_maps(map);
+	int r = 0;
+
+	child.pid = ns_clone(namespaces, sibling, &child.pidfd, err);
+	if (child.pid == 0)
+		ns_child_main(spawn, by_parent ? NULL : map, step);
+	if (child.pid < 0)
+		return child.pid;
+	close_fd(&step->child);
+	child.control = take_fd(&step->parent);
+	child.go = take_fd(&step->go);
+	if (by_parent) {
+		r = ns_idmap_write(child.pid, map, err);
+		if (r == 0)
+			r = ns_step_signal(step->mapped, err);
+	}
+	if (r < 0)
+		return r;
+	*ret_child = child;
+	child = VNIC_CHILD_EMPTY;
+	return 0;
 }
 
 int vnic_spawn_start(const struct vnic_spawn *spawn, struct vnic_child *ret_child, struct vnic_error *err)
@@ -53,21 +83,8 @@ int vnic_spawn_start(const struct vnic_spawn *spawn, struct vnic_child *ret_chil
 	sigprocmask(SIG_BLOCK, &all, &old);
 	if (!copy.mask)
 		copy.mask = &old;
-	child.pid = ns_clone(ns_clone_flags(spawn->namespaces), false, &child.pidfd, err);
-	if (child.pid == 0)
-		ns_child_main(&copy, user && !parent_maps(&map) ? &map : NULL, &step);
+	r = ns_child_start(&copy, user ? &map : NULL, false, &step, &child, err);
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	if (child.pid < 0)
-		return child.pid;
-
-	close_fd(&step.child);
-	child.control = take_fd(&step.parent);
-	child.go = take_fd(&step.go);
-	if (user && parent_maps(&map)) {
-		r = ns_idmap_write(child.pid, &map, err);
-		if (r == 0)
-			r = ns_step_signal(step.mapped, err);
-	}
 	if (r == 0)
 		r = ns_child_ready(&child, err);
 	if (r < 0)
@@ -150,5 +167,7 @@ void vnic_child_close(struct vnic_child *child)
 	close_fd(&child->control);
 	close_fd(&child->go);
 	close_fd(&child->command_pidfd);
+	if (child->keeper > 0) /* ends with `control` */
+		TEMP_FAILURE_RETRY(waitpid(child->keeper, NULL, (int)__WALL));
 	*child = VNIC_CHILD_EMPTY;
 }

@@ -59,6 +59,7 @@ struct vnic_spawn {
 	 */
 	int (*setup)(void *ctx, struct vnic_error *err);
 	void *ctx;
+	struct vnic_name *name; /* held by the child too, and dropped by it if the caller dies first; NULL: none */
 };
 
 /* What was kept as it was because the kernel refused to change it; each is worth a line to the user. */
@@ -73,6 +74,7 @@ struct vnic_child {
 	unsigned kept;     /* VNIC_KEPT_* */
 	pid_t command;     /* the command itself, the one to join; 0 before vnic_child_release */
 	int command_pidfd; /* owned */
+	pid_t keeper;      /* of vnic_target_exec: kills the command when the caller dies; 0: none */
 };
 #define VNIC_CHILD_EMPTY ((struct vnic_child){.pidfd = -1, .control = -1, .go = -1, .command_pidfd = -1})
 
@@ -126,9 +128,11 @@ VNIC_API int vnic_target_call(const struct vnic_target *target, int (*fn)(void *
  * Starts argv in all namespaces of the target (or in its network namespace, with a fresh /sys,
  * where it is a file).  The command is the caller's child and in its process group; a
  * keeper process kills it when the caller dies.  Namespaces that are already the caller's are left out.
+ * `mask`: the command's signal mask; NULL: the caller's.  ret_child->command is ret_child->pid, and there is nothing
+ * to release.
  */
 VNIC_API int vnic_target_exec(const struct vnic_target *target, char *const *argv, char *const *envp,
-			      struct vnic_child *ret_child, struct vnic_error *err);
+			      const sigset_t *mask, struct vnic_child *ret_child, struct vnic_error *err);
 
 /* --- names -------------------------------------------------------------------------- */
 
@@ -154,7 +158,7 @@ VNIC_API int vnic_netns_list(const char *state_dir, int (*each)(const struct vni
 			     void *ctx, struct vnic_error *err);
 
 /*
- * A name taken in state_dir: a file that holds the pid and is locked (flock(2)) for as long as anyone has
+ * A name taken in state_dir: a file that holds the pid and is locked (fcntl(2), F_OFD_SETLK) for as long as anyone has
  * the descriptor; the name is free when the last holder of the lock is gone, however it went.
  */
 struct vnic_name {

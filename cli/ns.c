@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vnic ns: named network namespaces, and the namespaces of processes side by side. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "fd.h"
+#include "parse.h"
+
+/* --- add, del ----------------------------------------------------------------------- */
+
+static int add(const struct cli_args *args, struct vnic_error *err)
+{
+	const char *state_dir;
+	int r = cli_state_dir(true, &state_dir, err);
+
+	for (int i = 0; r == 0 && i < args->operand_count; i++)
+		r = vnic_netns_add(args->operands[i], state_dir, err);
+	return r;
+}
+
+static int del(const struct cli_args *args, struct vnic_error *err)
+{
+	const char *state_dir;
+	bool absent;
+	int r = cli_state_dir(false, &state_dir, err);
+
+	for (int i = 0; r == 0 && i < args->operand_count; i++) {
+		r = vnic_netns_del(args->operands[i], state_dir, &absent, err);
+		if (r == 0 && absent)
+			printf("%s was not there\n", args->operands[i]);
+	}
+	return r;
+}
+
+/* --- list --------------------------------------------------------------------------- */
+
+static const char *kind_of(const struct vnic_netns_info *info)
+{
+	return info->sandbox ? "sandbox" : info->pid ? "holder" : "file";
+}
+
+static int list_line(const struct vnic_netns_info *info, void *ctx)
+{
+	bool *headed = ctx;
+	char pid[16] = "-", inode[24] = "-";
+
+	if (info->pid)
+		snprintf(pid, sizeof(pid), "%d", info->pid);
+	if (info->inode)
+		snprintf(inode, sizeof(inode), "%ju", (uintmax_t)info->inode);
+	if (!*headed)
+		printf("%-20s %-8s %8s %12s\n", "NAME", "KIND", "PID", "INODE");
+	*headed = true;
+	printf("%-20s %-8s %8s %12s\n", info->name, kind_of(info), pid, inode);
+	return 0;
+}
+
+static int list_json(const struct vnic_netns_info *info, void *ctx)
+{
+	return json_array_append_new(ctx, json_pack("{s:s, s:s, s:i, s:I}", "name", info->name, "kind", kind_of(info),
+						    "pid", info->pid, "inode", (json_int_t)info->inode)) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+static int list(const struct cli_args *args, struct vnic_error *err)
+{
+	const char *state_dir;
+	bool headed = false;
+	int r = cli_state_dir(false, &state_dir, err);
+
+	if (r < 0)
+		return r;
+	if (!cli_flag(args, "json"))
+		return vnic_netns_list(state_dir, list_line, &headed, err);
+	json_t *array = json_array();
+	r = vnic_netns_list(state_dir, list_json, array, err);
+	if (r == 0)
+		return cli_print_json(array, err);
+	json_decref(array);
+	return r == -ENOMEM ? vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL) : r;
+}
+
+/* --- show --------------------------------------------------------------------------- */
+
+/* The first column, of those up to this one, with the same namespace. */
+static int first_with(const struct vnic_ns_view *views, int row, int column)
+{
+	int first = 0;
+
+	while (views[first].inode[row] != views[column].inode[row])
+		first++;
+	return first;
+}
+
+/* The same letter in a row: the same namespace.  A letter for each that is seen for the first time. */
+static char letter_of(const struct vnic_ns_view *views, int row, int column)
+{
+	int letter = 'A', own = first_with(views, row, column);
+
+	for (int i = 0; i < own; i++)
+		letter += views[i].inode[row] && first_with(views, row, i) == i;
+	return (char)(letter < 'Z' ? letter : 'Z');
+}
+
+static void print_cell(const char *text)
+{
+	printf(" %-24s", text[0] ? text : "-");
+}
+
+static void print_namespaces(const struct vnic_ns_view *views, int count)
+{
+	char text[32];
+
+	for (int row = 0; row < VNIC_NS_COUNT; row++) {
+		printf("%-12s", vnic_ns_index_text((enum vnic_ns_index)row));
+		for (int i = 0; i < count; i++) {
+			if (views[i].inode[row])
+				snprintf(text, sizeof(text), "%c %ju", letter_of(views, row, i),
+					 (uintmax_t)views[i].inode[row]);
+			else
+				snprintf(text, sizeof(text), "-");
+			print_cell(text);
+		}
+		putchar('\n');
+	}
+}
+
+static void print_pids(const char *head, const struct vnic_ns_view *views, int count, bool inner)
+{
+	char text[16];
+
+	printf("%-12s", head);
+	for (int i = 0; i < count; i++) {
+		snprintf(text, sizeof(text), "%d", inner ? views[i].inner_pid : views[i].pid);
+		print_cell(text);
+	}
+	putchar('\n');
+}
+
+static void print_texts(const char *head, const struct vnic_ns_view *views, int count, size_t offset)
+{
+	printf("%-12s", head);
+	for (int i = 0; i < count; i++)
+		print_cell((const char *)&views[i] + offset);
+	putchar('\n');
+}
+
+static void print_table(const struct vnic_ns_view *views, int count)
+{
+	print_pids("pid", views, count, false);
+	print_pids("pid inside", views, count, true);
+	print_texts("command", views, count, offsetof(struct vnic_ns_view, comm));
+	print_namespaces(views, count);
+	print_texts("uid map", views, count, offsetof(struct vnic_ns_view, uid_map));
+	print_texts("gid map", views, count, offsetof(struct vnic_ns_view, gid_map));
+	print_texts("host name", views, count, offsetof(struct vnic_ns_view, hostname));
+}
+
+static json_t *view_json(const struct vnic_ns_view *view)
+{
+	json_t *namespaces = json_object();
+
+	for (int i = 0; i < VNIC_NS_COUNT; i++)
+		if (view->inode[i])
+			json_object_set_new(namespaces, vnic_ns_index_text((enum vnic_ns_index)i),
+					    json_integer((json_int_t)view->inode[i]));
+	return json_pack("{s:i, s:i, s:s, s:o, s:s, s:s, s:s}", "pid", view->pid, "pid_inside", view->inner_pid,
+			 "command", view->comm, "namespaces", namespaces, "uid_map", view->uid_map, "gid_map",
+			 view->gid_map, "hostname", view->hostname);
+}
+
+static int print_views_json(const struct vnic_ns_view *views, int count, struct vnic_error *err)
+{
+	json_t *array = json_array();
+
+	for (int i = 0; i < count; i++)
+		if (json_array_append_new(array, view_json(&views[i])) < 0) {
+			json_decref(array);
+			return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+		}
+	return cli_print_json(array, err);
+}
+
+static int show(const struct cli_args *args, struct vnic_error *err)
+{
+	CLEANUP_FREE struct vnic_ns_view *views = calloc((size_t)args->operand_count, sizeof(*views));
+
+	if (!views)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	for (int i = 0; i < args->operand_count; i++) {
+		uint32_t pid;
+		int r = parse_u32(args->operands[i], "a process id", 1, INT32_MAX, &pid, err);
+
+		if (r == 0)
+			r = vnic_ns_view_get((pid_t)pid, &views[i], err);
+		if (r < 0)
+			return r;
+	}
+	if (cli_flag(args, "json"))
+		return print_views_json(views, args->operand_count, err);
+	print_table(views, args->operand_count);
+	return 0;
+}
+
+/* --- the commands ------------------------------------------------------------------- */
+
+static const struct cli_option json_options[] = {
+	{.name = "json", .help = "print JSON"},
+	{0},
+};
+
+static const struct command cmd_add = {
+	.name = "add",
+	.operands = "NAME...",
+	.summary = "make network namespaces with names",
+	.details = "As root they are pinned to /run/netns, as 'ip netns add' does.  Otherwise a holder process keeps\n"
+		   "each, with a user namespace of its own, until 'vnic ns del'.\n",
+	.min_operands = 1,
+	.max_operands = -1,
+	.run = add,
+};
+static const struct command cmd_del = {
+	.name = "del",
+	.operands = "NAME...",
+	.summary = "delete them; one that is not there is said and is no failure",
+	.min_operands = 1,
+	.max_operands = -1,
+	.run = del,
+};
+static const struct command cmd_list_names = {
+	.name = "list",
+	.operands = "",
+	.summary = "list named network namespaces: files of /run/netns, holders, sandboxes",
+	.options = json_options,
+	.run = list,
+};
+static const struct command cmd_show = {
+	.name = "show",
+	.operands = "PID...",
+	.summary = "put the namespaces of processes side by side",
+	.details =
+		"One column a process, one row a kind of namespace.  The same letter in a row is the same namespace;\n"
+		"the number is its inode, as in /proc/PID/ns.\n",
+	.options = json_options,
+	.min_operands = 1,
+	.max_operands = -1,
+	.run = show,
+};
+
+const struct command cmd_ns = {
+	.name = "ns",
+	.operands = "",
+	.summary = "name network namespaces, and compare the namespaces of processes",
+	.subcommands = (const struct command *const[]){&cmd_add, &cmd_del, &cmd_list_names, &cmd_show, NULL},
+};

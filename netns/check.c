@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Refusing what the kernel would refuse, before anything is started and each with its own sentence.
+ *
+ * The kernel has two numbers, EPERM and EINVAL, for a dozen rules.  The rules that can be known
+ * beforehand are here, in the order in which copy_process (kernel/fork.c), create_user_ns
+ * (kernel/user_namespace.c), copy_namespaces (kernel/nsproxy.c) and copy_pid_ns (kernel/pid_namespace.c) ask
+ * them.  What is asked of the system is collected first, so that the decision itself is a pure function.
+ *
+ * Not here, for a process cannot know it of itself: how deep its namespaces are nested (32 is
+ * the limit: ENOSPC), limits set in a parent namespace, what a security module says.  These
+ * have remedies in base/error.c.
+ */
+#include "ns.h"
+
+#include "fd.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define REFUSE(code, ...) vnic_fail(err, VNIC_STEP_NS_CHECK, code, text, __VA_ARGS__)
+
+int ns_check_in(unsigned namespaces, const struct ns_surroundings *here, struct vnic_error *err)
+{
+	char buf[96];
+	const char *text = vnic_ns_text(namespaces, buf, sizeof(buf));
+	unsigned unknown = namespaces & VNIC_NS_ALL & ~here->kinds;
+
+	if (namespaces & ~(unsigned)VNIC_NS_ALL)
+		return REFUSE(EINVAL,
+			      "0x%x is no namespace: CLONE_FS, CLONE_VM and their like share with the parent "
+			      "what a new namespace must have for itself",
+			      namespaces & ~(unsigned)VNIC_NS_ALL);
+	if (!namespaces)
+		return 0;
+	if (!here->kinds)
+		return REFUSE(ENOSYS, "/proc is not mounted here, and all that is known of namespaces stands there");
+	if (unknown)
+		return REFUSE(EOPNOTSUPP, "this kernel has no %s namespaces", vnic_ns_text(unknown, buf, sizeof(buf)));
+	if (namespaces & CLONE_NEWUSER) {
+		if (here->no_user_namespaces)
+			return REFUSE(EPERM, "/proc/sys/user/max_user_namespaces is 0");
+		if (here->chrooted)
+			return REFUSE(EPERM, "a process in a chroot may not make user namespaces; use pivot_root(8) "
+					     "instead of chroot(8), or start outside of it");
+		if (!here->ids_mapped)
+			return REFUSE(EPERM, "this process's own uid or gid has no mapping in its user namespace");
+	} else if (!here->privileged) {
+		return REFUSE(EPERM, "without root (CAP_SYS_ADMIN) new namespaces need a user namespace among them");
+	}
+	if ((namespaces & CLONE_NEWPID) && here->pid_pending)
+		return REFUSE(EINVAL, "this process has another pid namespace waiting for its children "
+				      "(unshare --pid without --fork)");
+	return 0;
+}
+
+/* --- the surroundings --------------------------------------------------------------- */
+
+static bool is_mapped(const char *path, uint32_t id)
+{
+	uint64_t inside, outside, count;
+	bool found = false;
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		return true; /* without /proc something else is said */
+	while (!found && fscanf(file, "%" SCNu64 "%" SCNu64 "%" SCNu64, &inside, &outside, &count) == 3)
+		found = id >= inside && id < inside + count;
+	fclose(file);
+	return found;
+}
+
+/*
+ * In a chroot whose directory is not itself a mount point no mount is seen at "/".  One into a mount point
+ * is not recognised; there the kernel refuses by itself.
+ */
+static bool is_chrooted(void)
+{
+	char *line = NULL, point[8];
+	bool found = false, readable = false;
+	size_t size = 0;
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+
+	if (!file)
+		return false;
+	while (!found && getline(&line, &size, file) > 0) {
+		readable = true;
+		found = sscanf(line, "%*s %*s %*s %*s %7s", point) == 1 && !strcmp(point, "/");
+	}
+	free(line);
+	fclose(file);
+	return readable && !found;
+}
+
+static bool is_zero(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	int value = 1;
+
+	if (!file)
+		return false;
+	bool zero = fscanf(file, "%d", &value) == 1 && value == 0;
+	fclose(file);
+	return zero;
+}
+
+static ino_t inode_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+void ns_surroundings_get(unsigned namespaces, struct ns_surroundings *ret_here)
+{
+	struct ns_surroundings here = {.ids_mapped = true};
+	bool user = namespaces & CLONE_NEWUSER;
+	char path[64];
+
+	for (unsigned i = 0; i < VNIC_NS_COUNT; i++) {
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", ns_kinds[i].name);
+		if (access(path, F_OK) == 0)
+			here.kinds |= ns_kinds[i].flag;
+	}
+	if (user) {
+		here.no_user_namespaces = is_zero("/proc/sys/user/max_user_namespaces");
+		here.ids_mapped =
+			is_mapped("/proc/self/uid_map", geteuid()) && is_mapped("/proc/self/gid_map", getegid());
+		here.chrooted = is_chrooted();
+	} else {
+		here.privileged = ns_have_capability(CAP_SYS_ADMIN);
+	}
+	if (namespaces & CLONE_NEWPID)
+		here.pid_pending = inode_of("/proc/self/ns/pid") != inode_of("/proc/self/ns/pid_for_children");
+	*ret_here = here;
+}
+
+int vnic_ns_check(unsigned namespaces, struct vnic_error *err)
+{
+	struct ns_surroundings here;
+
+	ns_surroundings_get(namespaces, &here);
+	return ns_check_in(namespaces, &here, err);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Named network namespaces without root: a process that does nothing but be there.
+ *
+ * The kernel keeps a namespace for a member, a descriptor or a mount.  A user without privilege cannot
+ * mount where others see it, and descriptors need a process too; so a holder is a member of a user and a network
+ * namespace of its own and has the lock of the name (name.c).  It runs until it is killed: `vnic ns del`.
+ */
+#include "ns.h"
+
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct holder {
+	struct vnic_name *name;
+	struct ns_idmap map;
+	int ready; /* socket to the maker: one vnic_error */
+};
+
+/* Best effort: without these only ping(8) and ports below 1024 are missing. */
+static void set_sysctl(const char *path, const char *value)
+{
+	CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t ignored = fd < 0 ? 0 : write(fd, value, strlen(value));
+
+	(void)ignored;
+}
+
+static int set_up(const struct holder *holder, struct vnic_error *err)
+{
+	int r = ns_idmap_write(0, &holder->map, err);
+
+	if (r == 0)
+		r = ns_lo_up(err);
+	if (r < 0)
+		return r;
+	set_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 0");
+	set_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+	return vnic_name_publish(holder->name, getpid(), false, err);
+}
+
+static int holder_main(void *ctx)
+{
+	struct holder *holder = ctx;
+	struct vnic_error err = {0};
+	int r = set_up(holder, &err);
+
+	if (send(holder->ready, &err, sizeof(err), MSG_NOSIGNAL) < 0 || r < 0)
+		return 1;
+	close_fd(&holder->ready);
+	for (;;)
+		pause();
+}
+
+/* On failure the name is free again: its file goes, and the lock with the holder. */
+static int start(struct vnic_name *name, struct vnic_error *err)
+{
+	struct holder holder = {.name = name};
+	struct vnic_error said;
+	int pair[2];
+	int r = ns_idmap_plan(VNIC_IDMAP_ROOT, geteuid(), getegid(), &holder.map, err);
+
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the holder", NULL);
+	holder.ready = pair[1];
+	int keep[] = {name->fd, pair[1]};
+	r = ns_orphan("vnic-holder", CLONE_NEWUSER | CLONE_NEWNET, keep, 2, holder_main, &holder, err);
+	close_fd(&pair[1]);
+	ssize_t n = r < 0 ? 0 : TEMP_FAILURE_RETRY(recv(pair[0], &said, sizeof(said), 0));
+	close_fd(&pair[0]);
+	if (r < 0)
+		return r;
+	if (n != (ssize_t)sizeof(said))
+		return vnic_fail(err, VNIC_STEP_NS_PIN, ECHILD, name->path, "the holder was killed");
+	if (said.code && err)
+		*err = said;
+	return -said.code;
+}
+
+int ns_holder_add(const char *name, const char *state_dir, struct vnic_error *err)
+{
+	struct vnic_name taken;
+	int r = vnic_ns_check(CLONE_NEWUSER | CLONE_NEWNET, err);
+
+	if (r == 0)
+		r = vnic_name_take(name, state_dir, &taken, err);
+	if (r < 0)
+		return r;
+	r = start(&taken, err);
+	if (r < 0)
+		vnic_name_drop(&taken);
+	else
+		close_fd(&taken.fd); /* the holder has the lock */
+	return r;
+}

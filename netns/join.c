@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Joining all namespaces of a process.
+ *
+ * Theory of operation.  Linux 5.8 joins several at once by a pidfd, checking each with the credentials
+ * that the user namespace among them will give: right for everyone.  Where that is refused or missing, one by one.  The
+ * order matters then: a privileged caller must enter what its own rights open before it enters the user
+ * namespace, for there it loses them; an ordinary user must enter the user namespace first.  So: all but user, as far
+ * as it goes; user; what is left, and now a refusal counts.
+ *
+ * Namespaces that are already the caller's are left out: setns into the own user namespace is
+ * refused (EINVAL), and into others it would need privilege for nothing.
+ */
+#include "ns.h"
+
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void ns_set_close(struct ns_set *set)
+{
+	for (unsigned i = 0; i < VNIC_NS_COUNT; i++)
+		close_fd(&set->fds[i]);
+}
+
+static bool is_own(const char *kind, int fd)
+{
+	struct stat own, other;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	return stat(path, &own) == 0 && fstat(fd, &other) == 0 && own.st_dev == other.st_dev &&
+	       own.st_ino == other.st_ino;
+}
+
+/* The inside id of the first line: root where root is mapped, the user's own with a map to self. */
+static uint32_t first_id(pid_t pid, const char *file)
+{
+	uint32_t id = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	FILE *map = fopen(path, "re");
+	if (map) {
+		if (fscanf(map, "%u", &id) != 1)
+			id = 0;
+		fclose(map);
+	}
+	return id;
+}
+
+int ns_set_open(const struct vnic_target *target, struct ns_set *ret_set, struct vnic_error *err)
+{
+	CLEANUP(ns_set_close) struct ns_set set = NS_SET_EMPTY;
+	char path[64];
+
+	for (unsigned i = 0; i < VNIC_NS_COUNT; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", target->pid, ns_kinds[i].name);
+		CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue; /* the kernel lacks this kind; that the process has ended is seen below */
+		if (fd < 0)
+			return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, target->text, NULL);
+		if (is_own(ns_kinds[i].name, fd))
+			continue;
+		set.mask |= ns_kinds[i].flag;
+		set.fds[i] = take_fd(&fd);
+	}
+	set.uid = first_id(target->pid, "uid_map");
+	set.gid = first_id(target->pid, "gid_map");
+	if (ns_has_ended(target->pidfd))
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, ESRCH, target->text, "it has ended");
+	*ret_set = set;
+	set = NS_SET_EMPTY;
+	return 0;
+}
+
+/* Joins those of `mask`; returns the mask of those that were refused. */
+static unsigned join_each(const struct ns_set *set, unsigned mask, int *ret_code)
+{
+	unsigned refused = 0;
+
+	for (unsigned i = 0; i < VNIC_NS_COUNT; i++) {
+		if (!(mask & ns_kinds[i].flag) || setns(set->fds[i], (int)ns_kinds[i].flag) == 0)
+			continue;
+		*ret_code = errno;
+		refused |= ns_kinds[i].flag;
+	}
+	return refused;
+}
+
+unsigned ns_join_one_by_one(const struct ns_set *set, int *ret_code)
+{
+	unsigned user = set->mask & CLONE_NEWUSER;
+	unsigned left = join_each(set, set->mask & ~user, ret_code);
+
+	if (user && join_each(set, user, ret_code))
+		return left | user;
+	return left ? join_each(set, left, ret_code) : 0;
+}
+
+/* Somebody's with a name inside: the overflow id, which an unmapped caller has, owns nothing there. */
+static int become(const struct ns_set *set, struct vnic_error *err)
+{
+	if (setgroups(0, NULL) < 0 && errno != EPERM) /* forbidden with an unprivileged gid_map */
+		return vnic_fail(err, VNIC_STEP_CAPS, errno, "supplementary groups", NULL);
+	if (setresgid(set->gid, set->gid, set->gid) < 0 || setresuid(set->uid, set->uid, set->uid) < 0)
+		return vnic_fail(err, VNIC_STEP_CAPS, errno, "ids inside the user namespace", NULL);
+	return 0;
+}
+
+int ns_join(const struct ns_set *set, int pidfd, const char *object, struct vnic_error *err)
+{
+	char text[96];
+	int code = 0;
+
+	if (!set->mask)
+		return 0;
+	if (setns(pidfd, (int)set->mask) < 0) {
+		unsigned left = ns_join_one_by_one(set, &code);
+
+		if (left)
+			return vnic_fail(err, VNIC_STEP_NS_JOIN, code, object, "refused: %s",
+					 vnic_ns_text(left, text, sizeof(text)));
+	}
+	return set->mask & CLONE_NEWUSER ? become(set, err) : 0;
+}
