@@ -69,7 +69,7 @@ static void append(struct vnic_batch *batch, int ifindex, const struct vnic_addr
 	}
 	if (addr->family == AF_INET6)
 		rtnl_addr_set_flags(made, IFA_F_NODAD);
-	batch_append(batch, build(made, flags, &msg), msg);
+	batch_append(batch, build(made, flags, &msg), &msg);
 }
 
 void vnic_batch_addr_add(struct vnic_batch *batch, int ifindex, const struct vnic_addr *addr)

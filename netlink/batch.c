@@ -113,14 +113,14 @@ static void append_raw(struct vnic_batch *batch, const struct nlmsghdr *nlh)
 	batch->size += size;
 }
 
-void batch_append(struct vnic_batch *batch, int nl_result, struct nl_msg *msg)
+void batch_append(struct vnic_batch *batch, int nl_result, struct nl_msg **msg)
 {
-	if (nl_result < 0) {
+	if (nl_result < 0)
 		batch_refuse(batch, nl_result == -NLE_NOMEM ? ENOMEM : EINVAL, nl_geterror(nl_result));
-		return;
-	}
-	append_raw(batch, nlmsg_hdr(msg));
-	nlmsg_free(msg);
+	else
+		append_raw(batch, nlmsg_hdr(*msg));
+	nlmsg_free(*msg);
+	*msg = NULL;
 }
 
 static struct nlmsghdr *message_at(const struct vnic_batch *batch, size_t index)

@@ -35,8 +35,11 @@ struct vnic_batch {
 
 /* Begins one vnic_batch_* call; all that follows belongs to it. */
 void batch_begin(struct vnic_batch *batch, enum vnic_step step, const char *object);
-/* Takes the result of a libnl function that builds a message, and the message with it. */
-void batch_append(struct vnic_batch *batch, int nl_result, struct nl_msg *msg);
+/*
+ * Takes the result of a libnl function that builds a message, and the message with it.  (By its address,
+ * for the function may be called in the argument list.)
+ */
+void batch_append(struct vnic_batch *batch, int nl_result, struct nl_msg **msg);
 /* Makes the call a failure; `why` may be NULL. */
 void batch_refuse(struct vnic_batch *batch, int code, const char *why);
 /* Frees what the batch holds, not the batch.  vnic_batch_send does so too. */

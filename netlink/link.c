@@ -12,12 +12,13 @@
  * unknown name and a group changed every link of that group.
  */
 #include <errno.h>
+#include <linux/veth.h>
 #include <net/if.h>
+#include <netlink/errno.h>
 #include <netlink/msg.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/macvlan.h>
 #include <netlink/route/link/macvtap.h>
-#include <netlink/route/link/veth.h>
 #include <stdio.h>
 
 #include <vnic/link.h>
@@ -93,13 +94,6 @@ static int describe_birth(struct rtnl_link *to, const struct vnic_link *link)
 	return describe(to, link);
 }
 
-static int describe_peer(struct rtnl_link *veth, const struct vnic_link *peer)
-{
-	CLEANUP_LINK struct rtnl_link *to = rtnl_link_veth_get_peer(veth);
-
-	return describe_birth(to, peer);
-}
-
 /* A libnl link of the kind; NULL when out of memory. */
 static struct rtnl_link *link_of_kind(const struct vnic_link *link)
 {
@@ -108,7 +102,7 @@ static struct rtnl_link *link_of_kind(const struct vnic_link *link)
 
 	switch (link->kind) {
 	case VNIC_LINK_VETH:
-		return rtnl_link_veth_alloc();
+		return rtnl_link_alloc(); /* put_pair says that it is one */
 	case VNIC_LINK_MACVLAN:
 		made = rtnl_link_macvlan_alloc();
 		if (made)
@@ -129,16 +123,42 @@ static struct rtnl_link *link_of_kind(const struct vnic_link *link)
 	}
 }
 
+/* IFLA_LINKINFO of a pair.  libnl's own leaves the group of the second end out. */
+static int put_pair(struct nl_msg *msg, const struct vnic_link *peer)
+{
+	const unsigned flags = peer->no_arp ? IFF_NOARP : 0;
+	const struct ifinfomsg head = {.ifi_index = peer->index, .ifi_flags = flags, .ifi_change = flags};
+	CLEANUP_LINK struct rtnl_link *second = rtnl_link_alloc();
+	struct nlattr *info, *data, *end;
+
+	if (!second || describe_birth(second, peer) < 0)
+		return -NLE_NOMEM;
+	if (!(info = nla_nest_start(msg, IFLA_LINKINFO)) || nla_put_string(msg, IFLA_INFO_KIND, "veth") < 0 ||
+	    !(data = nla_nest_start(msg, IFLA_INFO_DATA)) || !(end = nla_nest_start(msg, VETH_INFO_PEER)) ||
+	    nlmsg_append(msg, (void *)&head, sizeof(head), NLMSG_ALIGNTO) < 0 || rtnl_link_fill_info(msg, second) < 0 ||
+	    (peer->group && nla_put_u32(msg, IFLA_GROUP, peer->group) < 0))
+		return -NLE_MSGSIZE;
+	nla_nest_end(msg, end);
+	nla_nest_end(msg, data);
+	nla_nest_end(msg, info);
+	return 0;
+}
+
 static void append_birth(struct vnic_batch *batch, const struct vnic_link *link)
 {
+	static const struct vnic_link nothing = {0};
 	CLEANUP_LINK struct rtnl_link *made = link_of_kind(link);
 	struct nl_msg *msg = NULL;
+	int r;
 
-	if (!made || describe_birth(made, link) < 0 || (link->peer && describe_peer(made, link->peer) < 0)) {
+	if (!made || describe_birth(made, link) < 0) {
 		batch_refuse(batch, ENOMEM, NULL);
 		return;
 	}
-	batch_append(batch, rtnl_link_build_add_request(made, NLM_F_CREATE | NLM_F_EXCL, &msg), msg);
+	r = rtnl_link_build_add_request(made, NLM_F_CREATE | NLM_F_EXCL, &msg);
+	if (r == 0 && link->kind == VNIC_LINK_VETH)
+		r = put_pair(msg, link->peer ? link->peer : &nothing);
+	batch_append(batch, r, &msg);
 }
 
 /* --- messages that libnl does not build ----------------------------------------------- */
@@ -160,7 +180,7 @@ static struct nl_msg *message_about(int type, int index, const char *name)
 static void append_if(struct vnic_batch *batch, bool complete, struct nl_msg *msg)
 {
 	if (complete) {
-		batch_append(batch, 0, msg);
+		batch_append(batch, 0, &msg);
 		return;
 	}
 	nlmsg_free(msg);
@@ -261,7 +281,7 @@ static void append_change(struct vnic_batch *batch, int index, const struct vnic
 	r = rtnl_link_build_add_request(changes, 0, &msg);
 	if (r == 0)
 		nlmsg_hdr(msg)->nlmsg_type = RTM_SETLINK;
-	batch_append(batch, r, msg);
+	batch_append(batch, r, &msg);
 }
 
 void vnic_batch_link_set(struct vnic_batch *batch, int index, const struct vnic_link *link)

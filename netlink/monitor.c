@@ -20,6 +20,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <linux/if.h> /* after net/if.h, which link.h includes */
 #include <vnic/link.h>
 
 #include "name.h"
@@ -38,6 +39,7 @@ struct wish {
 	int index;
 	const char *name;
 	unsigned flags;
+	bool oper_up;
 	const struct vnic_addr *addr;
 	const char *object;
 };
@@ -149,7 +151,9 @@ static int link_holds(const struct wish *wish, struct vnic_nl *nl, struct vnic_e
 	struct vnic_link_info info;
 	int r = find(wish, nl, &info, err);
 
-	return r <= 0 ? r : (info.flags & wish->flags) == wish->flags;
+	if (r <= 0)
+		return r;
+	return (info.flags & wish->flags) == wish->flags && (!wish->oper_up || info.operstate == IF_OPER_UP);
 }
 
 static int gone_holds(const struct wish *wish, struct vnic_nl *nl, struct vnic_error *err)
@@ -183,7 +187,8 @@ int vnic_monitor_wait_link(struct vnic_monitor *monitor, int index, const char *
 		.holds = link_holds,
 		.index = index,
 		.name = name,
-		.flags = flags,
+		.flags = flags & ~VNIC_LINK_OPER_UP,
+		.oper_up = flags & VNIC_LINK_OPER_UP,
 		.object = link_text(index, name, text),
 	};
 

@@ -45,7 +45,7 @@ static void append(struct vnic_batch *batch, const struct vnic_neigh *neigh,
 		batch_refuse(batch, ENOMEM, NULL);
 		return;
 	}
-	batch_append(batch, build(made, flags, &msg), msg);
+	batch_append(batch, build(made, flags, &msg), &msg);
 }
 
 /* Replaces what the kernel may have learned meanwhile. */

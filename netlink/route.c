@@ -97,7 +97,7 @@ static void append(struct vnic_batch *batch, const struct vnic_route *route,
 		return;
 	}
 	rtnl_route_set_protocol(made, protocol);
-	batch_append(batch, build(made, flags, &msg), msg);
+	batch_append(batch, build(made, flags, &msg), &msg);
 }
 
 void vnic_batch_route_add(struct vnic_batch *batch, const struct vnic_route *route)

@@ -79,7 +79,7 @@ static void append(struct vnic_batch *batch, const struct vnic_rule *rule, bool 
 	}
 	if (with_priority)
 		rtnl_rule_set_prio(made, rule->priority);
-	batch_append(batch, build(made, flags, &msg), msg);
+	batch_append(batch, build(made, flags, &msg), &msg);
 }
 
 void vnic_batch_rule_add(struct vnic_batch *batch, const struct vnic_rule *rule)
