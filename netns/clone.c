@@ -8,6 +8,7 @@
 #include "ns.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -45,4 +46,16 @@ pid_t ns_clone(unsigned namespaces, bool sibling, int *ret_pidfd, struct vnic_er
 	if (pid > 0)
 		*ret_pidfd = pidfd;
 	return (pid_t)pid;
+}
+
+int ns_leave_netns(int *ret_old, struct vnic_error *err)
+{
+	CLEANUP_FD int old = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (old < 0)
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, "our own network namespace", NULL);
+	if (unshare(CLONE_NEWNET) < 0)
+		return vnic_fail(err, VNIC_STEP_UNSHARE, errno, "net", NULL);
+	*ret_old = take_fd(&old);
+	return 0;
 }

@@ -127,6 +127,12 @@ int ns_holder_add(const char *name, const char *state_dir, struct vnic_error *er
 /* Brings lo up in the caller's network namespace. */
 int ns_lo_up(struct vnic_error *err);
 
+/*
+ * For an fn of ns_call: leaves the network namespace for a new one, which belongs to the same user
+ * namespace and lives as long as a socket opened in it.  *ret_old is the one that was left.
+ */
+int ns_leave_netns(int *ret_old, struct vnic_error *err);
+
 /* --- idmap.c ------------------------------------------------------------------------ */
 
 /* Has the caller this capability (CAP_*, effective) over its own user namespace? */

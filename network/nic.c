@@ -1,2 +1,146 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <vnic/vnic.h>
+/* The text of a NIC: "kind,key=value,...". */
+#include <errno.h>
+#include <string.h>
+
+#include <vnic/sandbox.h>
+
+#include "parse.h"
+
+static const char *const kinds[] = {
+	[VNIC_NIC_VETH] = "veth",       [VNIC_NIC_TAP] = "tap",         [VNIC_NIC_TUN] = "tun",
+	[VNIC_NIC_MACVLAN] = "macvlan", [VNIC_NIC_MACVTAP] = "macvtap",
+};
+
+const char *vnic_nic_kind_text(enum vnic_nic_kind kind)
+{
+	return kinds[kind];
+}
+
+static int set_ip(struct vnic_nic *nic, const char *value, struct vnic_error *err)
+{
+	if (nic->addr_count == VNIC_NIC_ADDRS)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "a NIC takes %d addresses at most",
+				 VNIC_NIC_ADDRS);
+	if (!strchr(value, '/'))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "ip= needs a prefix length, as in 10.0.2.100/24");
+	int r = vnic_addr_parse(value, &nic->addrs[nic->addr_count], err);
+	if (r == 0)
+		nic->addr_count++;
+	return r;
+}
+
+static int set_gw(struct vnic_nic *nic, const char *value, struct vnic_error *err)
+{
+	struct vnic_addr gw;
+
+	if (!strcmp(value, "none")) {
+		nic->no_gw = true;
+		return 0;
+	}
+	if (strchr(value, '/'))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value,
+				 "gw= is an address without a prefix length, or none");
+	int r = vnic_addr_parse(value, &gw, err);
+	if (r < 0)
+		return r;
+	if (nic->gw_count == 2 || (nic->gw_count == 1 && nic->gw[0].family == gw.family))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "a NIC takes one gw= of each address family");
+	nic->gw[nic->gw_count++] = gw;
+	return 0;
+}
+
+static int set_to(struct vnic_nic *nic, const char *value, struct vnic_error *err)
+{
+	if (!strcmp(value, "gateway"))
+		nic->to = VNIC_TO_GATEWAY;
+	else if (!strcmp(value, "none"))
+		nic->to = VNIC_TO_NONE;
+	else if (!strncmp(value, "bridge:", 7)) {
+		nic->to = VNIC_TO_BRIDGE;
+		return parse_ifname(value + 7, "a bridge's name", nic->to_name, err);
+	} else
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "to= takes gateway, bridge:NAME or none");
+	return 0;
+}
+
+static int set_key(struct vnic_nic *nic, const char *key, const char *value, struct vnic_error *err)
+{
+	if (!value || !*value)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "this key of a NIC needs a value: %s=...", key);
+	if (!strcmp(key, "name"))
+		return parse_ifname(value, "name=", nic->name, err);
+	if (!strcmp(key, "ip"))
+		return set_ip(nic, value, err);
+	if (!strcmp(key, "gw"))
+		return set_gw(nic, value, err);
+	if (!strcmp(key, "mac"))
+		return vnic_mac_parse(value, &nic->mac, err);
+	if (!strcmp(key, "mtu"))
+		return parse_u32(value, "mtu=", 68, 65535, &nic->mtu, err);
+	if (!strcmp(key, "queues"))
+		return parse_u32(value, "queues=", 1, VNIC_TAP_QUEUES, &nic->queues, err);
+	if (!strcmp(key, "to"))
+		return set_to(nic, value, err);
+	if (!strcmp(key, "parent"))
+		return parse_ifname(value, "parent=", nic->parent, err);
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key,
+			 "a NIC has the keys name, ip, gw, mac, mtu, queues, to and parent");
+}
+
+static int set_kind(struct vnic_nic *nic, const char *text, struct vnic_error *err)
+{
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(text, kinds[i])) {
+			nic->kind = (enum vnic_nic_kind)i;
+			return 0;
+		}
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a NIC is a veth, tap, tun, macvlan or macvtap");
+}
+
+/* What one key can say only together with another. */
+static int check(const struct vnic_nic *nic, struct vnic_error *err)
+{
+	const char *kind = kinds[nic->kind];
+	bool lower = nic->kind == VNIC_NIC_MACVLAN || nic->kind == VNIC_NIC_MACVTAP;
+
+	if (lower && !nic->parent[0])
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind,
+				 "it needs parent=NAME, the link of the host that it stands on");
+	if (!lower && nic->parent[0])
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "only macvlan and macvtap have a parent=");
+	if (lower && nic->to != VNIC_TO_GATEWAY)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "its other side is its parent; it takes no to=");
+	if (nic->queues && nic->kind != VNIC_NIC_TAP && nic->kind != VNIC_NIC_TUN)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "only tap and tun have queues=");
+	if (nic->kind == VNIC_NIC_TUN && nic->mac.set)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "a TUN device has no MAC");
+	if (nic->kind == VNIC_NIC_TUN && nic->to == VNIC_TO_BRIDGE)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "a TUN device cannot be a port of a bridge");
+	if (nic->no_gw && nic->gw_count)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "gw=none and a gw= address exclude each other");
+	return 0;
+}
+
+int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct vnic_error *err)
+{
+	struct vnic_nic nic = {0};
+	char copy[1024], *cursor = copy, *key, *value;
+	int r = parse_copy(text, "--nic", copy, sizeof(copy), err);
+
+	if (r == 0)
+		r = parse_item(&cursor, &key, &value, err);
+	if (r < 0)
+		return r;
+	if (value)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "a NIC begins with its kind, as in veth,%s=...",
+				 key);
+	r = set_kind(&nic, key, err);
+	while (r == 0 && (r = parse_item(&cursor, &key, &value, err)) > 0)
+		r = set_key(&nic, key, value, err);
+	if (r == 0)
+		r = check(&nic, err);
+	if (r == 0)
+		*ret_nic = nic;
+	return r;
+}

@@ -197,6 +197,12 @@ VNIC_API void vnic_monitor_close(struct vnic_monitor *monitor);
 VNIC_API int vnic_monitor_get_fd(const struct vnic_monitor *monitor);
 
 /*
+ * Beside IFF_*: the link carries frames.  IFF_RUNNING alone does not say so: a new link has it until the
+ * kernel's deferred work (net/core/link_watch.c) has looked at its carrier, and drops frames until then.
+ */
+#define VNIC_LINK_OPER_UP 0x80000000u
+
+/*
  * Waits until the link with `index` (or `name`, when index is 0) has all `flags` (IFF_*, for
  * example IFF_UP | IFF_RUNNING), or, with flags 0, until it exists.  Returns at once if that
  * is so already.  timeout in milliseconds, -1: for ever.  -ETIMEDOUT when the time is over.

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vnic exec: a command in the namespaces of something that runs already. */
+#include "cli.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "front.h"
+
+/* The command is our child, in our process group unless it made one of its own. */
+struct job {
+	struct vnic_child child;
+	struct front front;
+	bool had_terminal; /* its own group was in the foreground when it stopped */
+};
+
+static void stop_with(struct job *job, int signal)
+{
+	job->had_terminal = job->front.tty >= 0 && tcgetpgrp(job->front.tty) == getpgid(job->child.pid);
+	front_stop(&job->front, signal);
+}
+
+static void pass_on(struct job *job, int signal)
+{
+	pid_t group = getpgid(job->child.pid);
+
+	if (signal == SIGCONT && group > 0 && group != getpgrp()) {
+		if (job->had_terminal)
+			tcsetpgrp(job->front.tty, group);
+		kill(-group, SIGCONT);
+		return;
+	}
+	pidfd_send_signal(job->child.pidfd, signal, NULL, 0);
+}
+
+/* 1 when the command has ended. */
+static int look_at_child(struct job *job, int *ret_status, struct vnic_error *err)
+{
+	siginfo_t info = {0};
+
+	while (waitid(P_PIDFD, (id_t)job->child.pidfd, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid) {
+		if (info.si_code != CLD_STOPPED && info.si_code != CLD_TRAPPED) {
+			int r = vnic_child_wait(&job->child, ret_status, err);
+			return r < 0 ? r : 1;
+		}
+		waitid(P_PIDFD, (id_t)job->child.pidfd, &info, WSTOPPED | WNOHANG);
+		stop_with(job, info.si_status);
+		info.si_pid = 0;
+	}
+	return 0;
+}
+
+static int serve(struct job *job, int *ret_status, struct vnic_error *err)
+{
+	struct pollfd fds[] = {
+		{.fd = job->child.pidfd, .events = POLLIN},
+		{.fd = job->front.signals, .events = POLLIN},
+	};
+	int r, signal;
+
+	while ((r = look_at_child(job, ret_status, err)) == 0) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return vnic_fail(err, VNIC_STEP_WAIT, errno, NULL, NULL);
+		while ((signal = front_next_signal(&job->front)))
+			if (signal != SIGCHLD)
+				pass_on(job, signal);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int run(const struct cli_args *args, struct vnic_error *err)
+{
+	CLEANUP(vnic_target_close) struct vnic_target target = VNIC_TARGET_EMPTY;
+	struct job job = {.child = VNIC_CHILD_EMPTY, .front = FRONT_EMPTY};
+	const char *state_dir;
+	int status = 0;
+	int r = cli_state_dir(false, &state_dir, err);
+
+	if (r == 0)
+		r = vnic_target_open(args->operands[0], state_dir, &target, err);
+	if (r == 0)
+		r = front_begin(&job.front, err);
+	if (r == 0)
+		r = vnic_target_exec(&target, args->operands + 1, NULL, &job.front.mask, &job.child, err);
+	if (r == 0)
+		r = serve(&job, &status, err);
+	vnic_child_close(&job.child);
+	front_end(&job.front);
+	return r < 0 ? r : status;
+}
+
+const struct command cmd_exec = {
+	.name = "exec",
+	.operands = "TARGET [--] COMMAND [ARGUMENT]...",
+	.summary = "run a command in the namespaces of a sandbox, a process, or a named network namespace",
+	.details = "TARGET is a name ('vnic run --name', 'vnic ns add', 'ip netns add'), a pid, or the path of a\n"
+		   "network namespace.  The command's exit status is passed on.\n",
+	.min_operands = 2,
+	.max_operands = -1,
+	.own_status = true,
+	.run = run,
+};

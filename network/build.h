@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the processes of a sandbox share at birth, and who makes what.
+ *
+ * Three processes build a sandbox:
+ *
+ *   front   the caller, in the host's namespaces
+ *   router  the router's helper, in user namespace U and the router's network namespace
+ *   init    the sandbox's first process, in user namespace S (rootless: a child of U)
+ *
+ * Everything is decided before the first clone, in this struct; the others get it by being forked.
+ * A rootless router starts init, as the front's child (CLONE_PARENT), so that S is below U and only U
+ * holds a capability over both ends of a NIC.  With privilege the front starts both and makes the links.
+ *
+ * Each closes the descriptors of the others at once, so that a death is an end of file.
+ */
+#ifndef NETWORK_BUILD_H
+#define NETWORK_BUILD_H
+
+#include "ns.h"
+#include "plan.h"
+
+struct build {
+	struct plan plan;
+	struct vnic_spawn spawn; /* of the sandbox; .setup is build_sandbox_side */
+	bool rootless;
+	bool user, has_router; /* the sandbox has a user namespace of its own; there is a router */
+	struct ns_idmap router_map, sandbox_map;
+	struct ns_step router_step, init_step; /* front <-> router, front <-> init */
+	int linked;                            /* eventfd: the links are there; init waits on it */
+	int devices[2];                        /* socket pair: [1] init sends its taps to [0] the router */
+	int opener[2];                         /* socket pair: [0] the front asks [1] the router */
+	struct vnic_tap host_taps[VNIC_NICS];  /* outer sides of relayed NICs in a bridge of the host */
+	const char *ping_groups;               /* net.ipv4.ping_group_range of the sandbox */
+};
+
+/* router.c: the helper's life after its birth in U and the router. */
+_Noreturn void build_router_main(struct build *build);
+
+/* sandbox_side.c: what init does in the sandbox; a vnic_spawn's setup. */
+int build_sandbox_side(void *ctx, struct vnic_error *err);
+
+/* sandbox_side.c: makes the links and tells init; by the one who holds CAP_NET_ADMIN over both sides. */
+int build_links(struct build *build, pid_t router, pid_t init, struct vnic_error *err);
+
+/* opener.c: the asking end; `socket` stays owned by whoever made it.  And the answering one: -EPIPE at the end. */
+int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err);
+int opener_answer(int socket, struct vnic_error *err);
+
+#endif

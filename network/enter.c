@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Devices and sockets opened in another namespace: the rooms below, called where the target is. */
+#include <errno.h>
+
+#include "plan.h"
+
+struct tap_call {
+	const struct vnic_tap_config *config;
+	struct vnic_tap *tap;
+};
+
+static int open_tap(void *ctx, struct vnic_error *err)
+{
+	struct tap_call *call = ctx;
+
+	return vnic_tap_open(call->config, call->tap, err);
+}
+
+int vnic_tap_open_in(const struct vnic_target *target, const struct vnic_tap_config *config, struct vnic_tap *ret_tap,
+		     struct vnic_error *err)
+{
+	struct tap_call call = {config, ret_tap};
+
+	return target ? vnic_target_call(target, open_tap, &call, err) : open_tap(&call, err);
+}
+
+static int open_nl(void *ctx, struct vnic_error *err)
+{
+	return vnic_nl_open(ctx, err);
+}
+
+int vnic_nl_open_in(const struct vnic_target *target, struct vnic_nl **ret_nl, struct vnic_error *err)
+{
+	return target ? vnic_target_call(target, open_nl, ret_nl, err) : vnic_nl_open(ret_nl, err);
+}

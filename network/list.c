@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Running sandboxes, found where they cannot be forgotten: among the processes.  Each has an init
+ * called "vnic-init" whose first child is the command.  Only named ones have a file besides.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fd.h"
+#include "plan.h"
+
+struct lookup {
+	pid_t pid;
+	char name[VNIC_NAME_MAX + 1];
+};
+
+static int match_name(const struct vnic_netns_info *info, void *ctx)
+{
+	struct lookup *lookup = ctx;
+
+	if (!info->sandbox || info->pid != lookup->pid)
+		return 0;
+	memcpy(lookup->name, info->name, sizeof(lookup->name));
+	return 1;
+}
+
+/* Reads a small file of /proc; returns its length, 0 when there is none. */
+static size_t read_proc(pid_t pid, const char *file, char *ret_text, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, ret_text, size - 1);
+	if (n < 0)
+		n = 0;
+	ret_text[n] = '\0';
+	return (size_t)n;
+}
+
+static pid_t command_of(pid_t init)
+{
+	char file[48], text[128];
+	int command;
+
+	if (!read_proc(init, "comm", text, sizeof(text)) || strcmp(text, "vnic-init\n") != 0)
+		return 0;
+	snprintf(file, sizeof(file), "task/%d/children", init);
+	read_proc(init, file, text, sizeof(text));
+	return sscanf(text, "%d", &command) == 1 ? command : 0;
+}
+
+static void read_command(pid_t pid, char *ret_text, size_t size)
+{
+	size_t n = read_proc(pid, "cmdline", ret_text, size);
+
+	for (size_t i = 0; i + 1 < n; i++)
+		if (!isprint((unsigned char)ret_text[i]))
+			ret_text[i] = ' ';
+}
+
+static int note_link(const struct vnic_link_info *link, void *ctx)
+{
+	struct vnic_sandbox_info *info = ctx;
+
+	if (!(link->flags & IFF_LOOPBACK) && info->nic_count < VNIC_NICS)
+		info->nics[info->nic_count++].link = *link;
+	return 0;
+}
+
+static int note_addr(const struct vnic_addr_info *addr, void *ctx)
+{
+	struct vnic_sandbox_info *info = ctx;
+
+	for (unsigned i = 0; i < info->nic_count; i++)
+		if (info->nics[i].link.index == addr->ifindex && info->nics[i].addr_count < VNIC_NIC_ADDRS)
+			info->nics[i].addrs[info->nics[i].addr_count++] = addr->addr;
+	return 0;
+}
+
+static int look_inside(pid_t pid, struct vnic_sandbox_info *info, struct vnic_error *err)
+{
+	CLEANUP(vnic_target_close) struct vnic_target target = VNIC_TARGET_EMPTY;
+	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	int r = vnic_target_open(text, NULL, &target, err);
+	if (r == 0)
+		r = vnic_nl_open_in(&target, &nl, err);
+	if (r == 0)
+		r = vnic_link_list(nl, note_link, info, err);
+	return r < 0 ? r : vnic_addr_list(nl, 0, note_addr, info, err);
+}
+
+/* One that ends while we look is left out, as is one that we may not look at. */
+static bool describe(pid_t command, const char *state_dir, struct vnic_sandbox_info *ret_info)
+{
+	struct vnic_sandbox_info info = {.pid = command};
+	struct lookup lookup = {.pid = command};
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d", command);
+	if (stat(path, &st) < 0 || look_inside(command, &info, NULL) < 0)
+		return false;
+	info.uid = st.st_uid;
+	read_command(command, info.command, sizeof(info.command));
+	if (state_dir && vnic_netns_list(state_dir, match_name, &lookup, NULL) == 1)
+		memcpy(info.name, lookup.name, sizeof(info.name));
+	*ret_info = info;
+	return true;
+}
+
+int vnic_sandbox_list(const char *state_dir, int (*each)(const struct vnic_sandbox_info *info, void *ctx), void *ctx,
+		      struct vnic_error *err)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	int r = 0;
+
+	if (!proc)
+		return vnic_fail(err, VNIC_STEP_READ, errno, "/proc", NULL);
+	while (r == 0 && (entry = readdir(proc))) {
+		struct vnic_sandbox_info info;
+		pid_t command = isdigit((unsigned char)entry->d_name[0]) ? command_of(atoi(entry->d_name)) : 0;
+
+		if (command && describe(command, state_dir, &info))
+			r = each(&info, ctx);
+	}
+	closedir(proc);
+	return r;
+}

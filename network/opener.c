@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The opener: sockets in the router for a process that stays on the host's side.
+ *
+ * A process that is in the host's network namespace without privilege can never enter the router and come
+ * back.  So it asks the router's helper over a socket pair, one request a datagram, and gets the
+ * descriptor as SCM_RIGHTS.  A request for its own side is served on the spot.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "build.h"
+#include "fd.h"
+
+struct answer {
+	int result;
+	struct vnic_error err;
+};
+
+static int set_flag(int fd, int level, int option, struct vnic_error *err)
+{
+	if (setsockopt(fd, level, option, &(int){1}, sizeof(int)) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "setsockopt %d/%d", level, option);
+	return 0;
+}
+
+static socklen_t addr_len(const struct sockaddr_storage *addr)
+{
+	return addr->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+static int set_up(int fd, const struct vnic_open_request *request, struct vnic_error *err)
+{
+	bool v6 = request->domain == AF_INET6;
+	int r = 0;
+
+	if (request->transparent)
+		r = set_flag(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, err);
+	if (r == 0 && request->reuse_addr)
+		r = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, err);
+	if (r == 0 && request->reuse_port)
+		r = set_flag(fd, SOL_SOCKET, SO_REUSEPORT, err);
+	if (r < 0)
+		return r;
+	if (request->device[0] &&
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, request->device, (socklen_t)strlen(request->device)) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, request->device, "SO_BINDTODEVICE");
+	if (request->bind.ss_family && bind(fd, (const void *)&request->bind, addr_len(&request->bind)) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "bind");
+	if (request->connect.ss_family &&
+	    connect(fd, (const void *)&request->connect, addr_len(&request->connect)) < 0 && errno != EINPROGRESS)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "connect");
+	if (request->backlog > 0 && listen(fd, request->backlog) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "listen");
+	return 0;
+}
+
+/* In the caller's network namespace. */
+static int open_here(const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
+{
+	CLEANUP_FD int fd = -1;
+	int r;
+
+	if (request->domain == AF_PACKET) {
+		struct vnic_link_info info;
+		struct vnic_nl *nl;
+
+		r = vnic_nl_open(&nl, err);
+		if (r < 0)
+			return r;
+		r = vnic_link_get(nl, 0, request->device, &info, err);
+		vnic_nl_close(nl);
+		return r < 0 ? r : vnic_packet_open(info.index, ret_fd, err);
+	}
+	fd = socket(request->domain, request->type | SOCK_CLOEXEC | SOCK_NONBLOCK, request->protocol);
+	if (fd < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "family %d, type %d", request->domain,
+				 request->type);
+	r = set_up(fd, request, err);
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
+int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
+{
+	struct answer answer;
+	unsigned count = 0;
+	size_t size;
+	int r, fd = -1;
+
+	if (request->side == VNIC_SIDE_HOST)
+		return open_here(request, ret_fd, err);
+	r = vnic_fd_send(socket, NULL, 0, request, sizeof(*request), err);
+	if (r == 0)
+		r = vnic_fd_recv(socket, &fd, 1, &count, &answer, sizeof(answer), &size, err);
+	if (r < 0)
+		return r;
+	if (size == 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, EPIPE, "to the router", "its helper has ended");
+	if (answer.result < 0) {
+		if (err)
+			*err = answer.err;
+		return answer.result;
+	}
+	if (count != 1)
+		return vnic_fail(err, VNIC_STEP_SOCKET, EPROTO, "to the router", NULL);
+	*ret_fd = fd;
+	return 0;
+}
+
+int opener_answer(int socket, struct vnic_error *err)
+{
+	struct vnic_open_request request;
+	struct answer answer = {0};
+	CLEANUP_FD int fd = -1;
+	unsigned count;
+	size_t size;
+	int r = vnic_fd_recv(socket, NULL, 0, &count, &request, sizeof(request), &size, err);
+
+	if (r < 0)
+		return r;
+	if (size == 0)
+		return -EPIPE;
+	if (size == sizeof(request))
+		answer.result = open_here(&request, &fd, &answer.err);
+	else
+		answer.result = vnic_fail(&answer.err, VNIC_STEP_SOCKET, EPROTO, "in the router", NULL);
+	return vnic_fd_send(socket, &fd, fd >= 0 ? 1 : 0, &answer, sizeof(answer), err);
+}

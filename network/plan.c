@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "plan.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FIRST_INDEX 100 /* above those that tunnel drivers take in each new namespace (tunl0, sit0, ...) */
+#define DEFAULT_MTU 1500
+#define ROUTER_HOST 2 /* 10.0.2.2, fd00::2: the plan that QEMU and slirp users know */
+#define SANDBOX_HOST 0x64
+#define SANDBOX_HOST6 0x100
+#define TXQUEUELEN 1000
+#define LINK_DEADLINE_MS 10000
+
+bool plan_has_router(const struct plan *plan)
+{
+	for (unsigned i = 0; i < plan->count; i++)
+		if (nic_is_routed(&plan->nics[i].nic) || nic_is_relayed(&plan->nics[i].nic))
+			return true;
+	return false;
+}
+
+bool plan_is_relayed(const struct plan *plan)
+{
+	for (unsigned i = 0; i < plan->count; i++)
+		if (nic_is_relayed(&plan->nics[i].nic))
+			return true;
+	return false;
+}
+
+/* --- deciding ----------------------------------------------------------------------- */
+
+/* 10.0.2.100/24 and fd00::100/64; the next NIC has 10.0.3.100/24 and fd00:0:0:1::100/64. */
+static void default_addrs(struct vnic_nic *nic, unsigned position)
+{
+	struct vnic_addr v4 = {AF_INET, 24, {10, 0, (uint8_t)(2 + position), 0}};
+	struct vnic_addr v6 = {AF_INET6, 64, {0xfd, 0, 0, 0, 0, 0, 0, (uint8_t)position}};
+
+	nic->addrs[0] = vnic_addr_host(&v4, SANDBOX_HOST);
+	nic->addrs[1] = vnic_addr_host(&v6, SANDBOX_HOST6);
+	nic->addr_count = 2;
+}
+
+static const struct vnic_addr *gw_of(const struct vnic_nic *nic, uint8_t family)
+{
+	for (unsigned i = 0; i < nic->gw_count; i++)
+		if (nic->gw[i].family == family)
+			return &nic->gw[i];
+	return NULL;
+}
+
+static bool same_addr(const struct vnic_addr *a, const struct vnic_addr *b)
+{
+	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
+/* The router takes host 2 of the first network of each family, or host 1 where the sandbox itself is 2. */
+static void default_gw(struct vnic_nic *nic, uint8_t family)
+{
+	unsigned bits = family == AF_INET ? 32 : 128;
+
+	if (gw_of(nic, family))
+		return;
+	for (unsigned i = 0; i < nic->addr_count; i++) {
+		const struct vnic_addr *addr = &nic->addrs[i];
+
+		if (addr->family != family || addr->prefix > bits - 2)
+			continue;
+		struct vnic_addr gw = vnic_addr_host(addr, ROUTER_HOST);
+		if (same_addr(&gw, addr))
+			gw = vnic_addr_host(addr, 1);
+		nic->gw[nic->gw_count++] = gw;
+		return;
+	}
+}
+
+/* A gateway address takes the prefix of the network it lies in. */
+static int place_gateways(struct nic_plan *plan, struct vnic_error *err)
+{
+	struct vnic_nic *nic = &plan->nic;
+	char text[VNIC_ADDR_TEXT];
+
+	for (unsigned g = 0; g < nic->gw_count; g++) {
+		const struct vnic_addr *net = NULL;
+
+		for (unsigned i = 0; i < nic->addr_count && !net; i++) {
+			if (same_addr(&nic->addrs[i], &nic->gw[g]))
+				return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, vnic_addr_text(&nic->gw[g], false, text),
+						 "it is both ip= and gw= of the same NIC");
+			if (vnic_addr_contains(&nic->addrs[i], &nic->gw[g]))
+				net = &nic->addrs[i];
+		}
+		if (!net)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, vnic_addr_text(&nic->gw[g], false, text),
+					 "gw= lies in none of the NIC's networks (ip=)");
+		nic->gw[g].prefix = net->prefix;
+		if (nic_is_routed(nic))
+			plan->outer[plan->outer_count++] = nic->gw[g];
+	}
+	return 0;
+}
+
+static int decide(struct nic_plan *plan, unsigned position, struct vnic_error *err)
+{
+	struct vnic_nic *nic = &plan->nic;
+	bool gateway = nic_is_routed(nic) && nic->to == VNIC_TO_GATEWAY;
+	int r = 0;
+
+	if (!nic->name[0])
+		snprintf(nic->name, sizeof(nic->name), "eth%u", position);
+	if (!nic->mtu && !nic_needs_host(nic))
+		nic->mtu = DEFAULT_MTU;
+	if (!nic->addr_count && gateway)
+		default_addrs(nic, position);
+	if (gateway && !nic->no_gw) {
+		default_gw(nic, AF_INET);
+		default_gw(nic, AF_INET6);
+	}
+	plan->inner_index = plan->outer_index = FIRST_INDEX + (int)position;
+	/* On the host the kernel chooses a free name: many sandboxes share it. */
+	snprintf(plan->outer_name, sizeof(plan->outer_name), nic_is_routed(nic) ? "nic%u" : "vnic%%d", position);
+	plan->priority = position ? 1024 + position : 0;
+	plan->inner_mac = nic->mac;
+	if (!plan->inner_mac.set)
+		r = vnic_mac_random(&plan->inner_mac, err);
+	if (r == 0)
+		r = vnic_mac_random(&plan->outer_mac, err);
+	return r < 0 ? r : place_gateways(plan, err);
+}
+
+int plan_make(const struct vnic_nic *nics, unsigned count, struct plan *ret_plan, struct vnic_error *err)
+{
+	struct plan plan = {.count = count};
+
+	if (count > VNIC_NICS)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--nic", "a sandbox takes %d NICs at most", VNIC_NICS);
+	for (unsigned i = 0; i < count; i++) {
+		plan.nics[i].nic = nics[i];
+		int r = decide(&plan.nics[i], i, err);
+		if (r < 0)
+			return r;
+		for (unsigned j = 0; j < i; j++)
+			if (!strcmp(plan.nics[j].nic.name, plan.nics[i].nic.name))
+				return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, plan.nics[i].nic.name,
+						 "two NICs have this name");
+	}
+	*ret_plan = plan;
+	return 0;
+}
+
+int plan_resolve(struct plan *plan, struct vnic_nl *nl, struct vnic_error *err)
+{
+	for (unsigned i = 0; i < plan->count; i++) {
+		struct nic_plan *nic = &plan->nics[i];
+		const char *name = nic->nic.to == VNIC_TO_BRIDGE ? nic->nic.to_name : nic->nic.parent;
+		struct vnic_link_info info;
+
+		if (!nic_needs_host(&nic->nic))
+			continue;
+		int r = vnic_link_get(nl, 0, name, &info, err);
+		if (r < 0)
+			return r;
+		if (nic->nic.to == VNIC_TO_BRIDGE && strcmp(info.kind, "bridge") != 0)
+			return vnic_fail(err, VNIC_STEP_LINK_GET, EINVAL, name, "it is not a bridge");
+		nic->lower_index = info.index;
+		if (!nic->nic.mtu)
+			nic->nic.mtu = info.mtu;
+	}
+	return 0;
+}
+
+/* --- carrying out ------------------------------------------------------------------- */
+
+static void add_link(struct vnic_batch *batch, const struct nic_plan *plan, int router_fd, int sandbox_fd)
+{
+	const struct vnic_nic *nic = &plan->nic;
+	struct vnic_link inner = {
+		.name = nic->name,
+		.index = plan->inner_index,
+		.mac = plan->inner_mac,
+		.mtu = nic->mtu,
+		.has_netns = true,
+		.netns_fd = sandbox_fd,
+	};
+	struct vnic_link outer = {
+		.kind = VNIC_LINK_VETH,
+		.name = plan->outer_name,
+		.mac = plan->outer_mac,
+		.mtu = nic->mtu,
+		.up = true,
+		.peer = &inner,
+	};
+
+	switch (nic->kind) {
+	case VNIC_NIC_TAP:
+	case VNIC_NIC_TUN:
+		return;
+	case VNIC_NIC_MACVLAN:
+	case VNIC_NIC_MACVTAP:
+		inner.kind = nic->kind == VNIC_NIC_MACVLAN ? VNIC_LINK_MACVLAN : VNIC_LINK_MACVTAP;
+		inner.parent = plan->lower_index;
+		vnic_batch_link_add(batch, &inner);
+		return;
+	case VNIC_NIC_VETH:
+		break;
+	}
+	if (nic->to == VNIC_TO_BRIDGE) {
+		outer.master = plan->lower_index;
+	} else {
+		outer.index = plan->outer_index;
+		outer.has_netns = true;
+		outer.netns_fd = router_fd;
+	}
+	vnic_batch_link_add(batch, &outer);
+}
+
+int plan_make_links(const struct plan *plan, struct vnic_nl *nl, int router_fd, int sandbox_fd, struct vnic_error *err)
+{
+	struct vnic_batch *batch;
+	int r = vnic_batch_new(&batch, err);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < plan->count; i++)
+		add_link(batch, &plan->nics[i], router_fd, sandbox_fd);
+	r = vnic_batch_send(batch, nl, NULL, err);
+	vnic_batch_free(batch);
+	return r;
+}
+
+#define LO_INDEX 1 /* net/core/dev.c: LOOPBACK_IFINDEX */
+
+static void lo_up(struct vnic_batch *batch)
+{
+	vnic_batch_link_set(batch, LO_INDEX, &(struct vnic_link){.name = "lo", .up = true});
+}
+
+/* Sends what `fill` says, in the caller's namespace. */
+static int apply(const struct plan *plan, void (*fill)(const struct plan *plan, struct vnic_batch *batch),
+		 struct vnic_error *err)
+{
+	struct vnic_batch *batch = NULL;
+	struct vnic_nl *nl;
+	int r = vnic_nl_open(&nl, err);
+
+	if (r < 0)
+		return r;
+	r = vnic_batch_new(&batch, err);
+	if (r == 0) {
+		lo_up(batch);
+		fill(plan, batch);
+		r = vnic_batch_send(batch, nl, NULL, err);
+	}
+	vnic_batch_free(batch);
+	vnic_nl_close(nl);
+	return r;
+}
+
+static void fill_router(const struct plan *plan, struct vnic_batch *batch)
+{
+	for (unsigned i = 0; i < plan->count; i++) {
+		const struct nic_plan *nic = &plan->nics[i];
+
+		if (!nic_is_routed(&nic->nic))
+			continue;
+		if (nic_is_relayed(&nic->nic))
+			vnic_batch_link_set(batch, nic->outer_index, &(struct vnic_link){.up = true});
+		for (unsigned a = 0; a < nic->outer_count; a++)
+			vnic_batch_addr_add(batch, nic->outer_index, &nic->outer[a]);
+	}
+}
+
+int plan_router_side(const struct plan *plan, struct vnic_error *err)
+{
+	return apply(plan, fill_router, err);
+}
+
+int plan_router_wait(const struct plan *plan, struct vnic_monitor *monitor, struct vnic_error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < plan->count && r == 0; i++)
+		if (nic_is_routed(&plan->nics[i].nic) && !nic_is_relayed(&plan->nics[i].nic))
+			r = vnic_monitor_wait_link(monitor, plan->nics[i].outer_index, plan->nics[i].outer_name,
+						   VNIC_LINK_OPER_UP, LINK_DEADLINE_MS, err);
+	return r;
+}
+
+static void fill_sandbox(const struct plan *plan, struct vnic_batch *batch)
+{
+	for (unsigned i = 0; i < plan->count; i++) {
+		const struct nic_plan *plan_nic = &plan->nics[i];
+		const struct vnic_nic *nic = &plan_nic->nic;
+
+		vnic_batch_link_set(batch, plan_nic->inner_index, &(struct vnic_link){.name = nic->name, .up = true});
+		for (unsigned a = 0; a < nic->addr_count; a++)
+			vnic_batch_addr_add(batch, plan_nic->inner_index, &nic->addrs[a]);
+		for (unsigned g = 0; g < nic->gw_count; g++) {
+			struct vnic_addr any = {.family = nic->gw[g].family};
+
+			vnic_batch_route_add(batch, &(struct vnic_route){
+							    .dst = any,
+							    .gateway = nic->gw[g],
+							    .oif = plan_nic->inner_index,
+							    .priority = plan_nic->priority,
+						    });
+		}
+	}
+}
+
+int plan_sandbox_side(const struct plan *plan, struct vnic_error *err)
+{
+	return apply(plan, fill_sandbox, err);
+}
+
+int plan_open_device(const struct nic_plan *plan, const char *name, const struct vnic_mac *mac,
+		     struct vnic_tap *ret_tap, struct vnic_error *err)
+{
+	struct vnic_tap_config config = {
+		.tun = plan->nic.kind == VNIC_NIC_TUN,
+		.name = name,
+		.queues = plan->nic.queues,
+		.vnet_hdr = true,
+		.offloads = VNIC_OFFLOAD_ALL,
+		.persistent = plan->nic.to == VNIC_TO_NONE,
+		.mtu = plan->nic.mtu,
+		.txqueuelen = TXQUEUELEN,
+	};
+
+	if (!config.tun)
+		config.mac = *mac;
+	return vnic_tap_open(&config, ret_tap, err);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The plan of a sandbox's NICs: every name, index, MAC, address and route decided before the
+ * first system call, and then carried out by up to three processes, each in its namespace.
+ *
+ * "Inner" is the sandbox's side of a NIC, "outer" the other: in the router, or on the host for a bridge.
+ */
+#ifndef NETWORK_PLAN_H
+#define NETWORK_PLAN_H
+
+#include <vnic/sandbox.h>
+
+#define PLAN_GATEWAYS 2 /* one a family */
+
+struct nic_plan {
+	struct vnic_nic nic; /* as asked, with name and MTU filled in */
+	int inner_index, outer_index;
+	struct vnic_mac inner_mac, outer_mac;
+	char outer_name[IFNAMSIZ];
+	int lower_index; /* of the bridge, or of the macvlan's parent; in the caller's namespace */
+	unsigned outer_count;
+	struct vnic_addr outer[PLAN_GATEWAYS]; /* the router's addresses */
+	uint32_t priority;                     /* of the default routes */
+};
+
+struct plan {
+	unsigned count;
+	struct nic_plan nics[VNIC_NICS];
+};
+
+/* A device with a descriptor, whose frames the relay carries to the other side. */
+static inline bool nic_is_relayed(const struct vnic_nic *nic)
+{
+	return (nic->kind == VNIC_NIC_TAP || nic->kind == VNIC_NIC_TUN) && nic->to != VNIC_TO_NONE;
+}
+
+/* Is its outer side in the router? */
+static inline bool nic_is_routed(const struct vnic_nic *nic)
+{
+	return (nic->kind == VNIC_NIC_VETH && nic->to != VNIC_TO_BRIDGE) ||
+	       (nic_is_relayed(nic) && nic->to == VNIC_TO_GATEWAY);
+}
+
+/* Does it need links of the caller's namespace, and so privilege there? */
+static inline bool nic_needs_host(const struct vnic_nic *nic)
+{
+	return nic->to == VNIC_TO_BRIDGE || nic->kind == VNIC_NIC_MACVLAN || nic->kind == VNIC_NIC_MACVTAP;
+}
+
+/* True if one of the plan's NICs has its outer side, or its relay, in the router. */
+bool plan_has_router(const struct plan *plan);
+bool plan_is_relayed(const struct plan *plan);
+
+/* Decides everything but what only the host's kernel knows.  Pure, but for random MACs. */
+int plan_make(const struct vnic_nic *nics, unsigned count, struct plan *ret_plan, struct vnic_error *err);
+
+/* Looks up bridges and parents; in the namespace of `nl`. */
+int plan_resolve(struct plan *plan, struct vnic_nl *nl, struct vnic_error *err);
+
+/*
+ * Makes the links, each end born in its namespace; by whoever has CAP_NET_ADMIN over both.
+ * TAP and TUN devices are made by the sides themselves.
+ */
+int plan_make_links(const struct plan *plan, struct vnic_nl *nl, int router_fd, int sandbox_fd, struct vnic_error *err);
+
+/* In the router: lo, addresses; then waits until the links carry frames, which they do once the inner side is up. */
+int plan_router_side(const struct plan *plan, struct vnic_error *err);
+int plan_router_wait(const struct plan *plan, struct vnic_monitor *monitor, struct vnic_error *err);
+
+/* In the sandbox: lo, links up, addresses, routes. */
+int plan_sandbox_side(const struct plan *plan, struct vnic_error *err);
+
+/* The device of a TAP or TUN NIC, made in the caller's namespace.  The relay's super-frames need its offloads. */
+int plan_open_device(const struct nic_plan *nic, const char *name, const struct vnic_mac *mac, struct vnic_tap *ret_tap,
+		     struct vnic_error *err);
+
+/* For CLEANUP. */
+static inline void close_nl(struct vnic_nl **nl)
+{
+	vnic_nl_close(*nl);
+}
+
+static inline void free_batch(struct vnic_batch **batch)
+{
+	vnic_batch_free(*batch);
+}
+
+#endif

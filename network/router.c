@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The router's helper: a process in user namespace U and the router's network namespace.
+ *
+ *   map ids -> devices -> [rootless: start init, make the links] -> addresses
+ *   -> relay for TAP and TUN NICs -> links carry frames -> READY -> open sockets on request
+ *
+ * It leads a session of its own, so the terminal's signals do not reach it; it may not be traced; it
+ * ends when the front does.  It keeps U's capabilities, for opening transparent and packet sockets; they
+ * are none over the host.
+ *
+ * A TAP or TUN NIC has a descriptor in the sandbox and one in the router, and a relay between them:
+ * a child without any capability, which owns the descriptors, so that closing them (16 to 20 ms in
+ * the kernel) is waited for by nobody.  Rejected: relaying here, where frames of the sandbox would meet capabilities.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "build.h"
+#include "fd.h"
+#include "loop.h"
+
+#define STATUS_OURS 125
+
+struct router {
+	struct build *build;
+	struct vnic_monitor *monitor;
+	struct vnic_tap outer[VNIC_NICS]; /* of relayed NICs */
+	int relay_pidfd;                  /* -1: none */
+	int relay_lifeline;               /* held by us, watched by the relay */
+};
+
+/* --- the relay's process ------------------------------------------------------------ */
+
+enum { REF_RELAY, REF_LIFELINE };
+
+static int relay_frames(struct vnic_relay *const *relays, unsigned count, int lifeline, struct vnic_error *err)
+{
+	CLEANUP_FD int epfd = -1;
+	struct epoll_event events[VNIC_NICS + 1];
+	int r = loop_open(&epfd, err);
+
+	if (r == 0)
+		r = loop_add(epfd, lifeline, EPOLLRDHUP, (struct loop_ref){.type = REF_LIFELINE}, err);
+	for (unsigned i = 0; i < count && r == 0; i++)
+		r = loop_add(epfd, vnic_relay_get_fd(relays[i]), EPOLLIN,
+			     (struct loop_ref){.type = REF_RELAY, .index = i}, err);
+	while (r >= 0) {
+		int n = loop_wait(epfd, events, VNIC_NICS + 1, -1, err);
+
+		if (n < 0)
+			return n;
+		for (int i = 0; i < n && r >= 0; i++) {
+			struct loop_ref ref = loop_ref_of(&events[i]);
+
+			if (ref.type == REF_LIFELINE)
+				return 0;
+			r = vnic_relay_dispatch(relays[ref.index], 0, err);
+		}
+	}
+	return r;
+}
+
+static int receive_inner(struct build *build, unsigned *ret_nic, struct vnic_tap *ret_tap, struct vnic_error *err)
+{
+	int fds[VNIC_TAP_QUEUES];
+	unsigned count = 0, nic = 0;
+	size_t size;
+	int r = vnic_fd_recv(build->devices[0], fds, VNIC_TAP_QUEUES, &count, &nic, sizeof(nic), &size, err);
+
+	if (r < 0)
+		return r;
+	if (size != sizeof(nic) || count == 0 || nic >= build->plan.count)
+		return vnic_fail(err, VNIC_STEP_SANDBOX, EPROTO, "devices", "init ended before it had made them");
+	r = vnic_tap_adopt(fds, count, ret_tap, err);
+	if (r < 0)
+		for (unsigned i = 0; i < count; i++)
+			close_fd(&fds[i]);
+	else
+		*ret_nic = nic;
+	return r;
+}
+
+/* One patch of two ports for each relayed NIC. */
+static int make_relays(struct router *router, struct vnic_relay **ret_relays, unsigned *ret_count,
+		       struct vnic_error *err)
+{
+	struct build *build = router->build;
+	unsigned count = 0;
+	int r = 0;
+
+	for (unsigned i = 0; i < build->plan.count && r >= 0; i++) {
+		CLEANUP(vnic_tap_close) struct vnic_tap inner = VNIC_TAP_EMPTY;
+		unsigned nic;
+
+		if (!nic_is_relayed(&build->plan.nics[i].nic))
+			continue;
+		r = receive_inner(build, &nic, &inner, err);
+		if (r == 0)
+			r = vnic_relay_new(NULL, &ret_relays[count], err);
+		if (r < 0)
+			break;
+		count++;
+		struct vnic_tap *outer = build->host_taps[nic].queues ? &build->host_taps[nic] : &router->outer[nic];
+		r = vnic_relay_add_tap(ret_relays[count - 1], build->plan.nics[nic].nic.name, &inner, err);
+		if (r >= 0)
+			r = vnic_relay_add_tap(ret_relays[count - 1], "router", outer, err);
+	}
+	*ret_count = count;
+	return r < 0 ? r : 0;
+}
+
+static _Noreturn void relay_main(struct vnic_relay *const *relays, unsigned count, int lifeline)
+{
+	prctl(PR_SET_NAME, "vnic-relay");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (ns_drop_all_caps(NULL) < 0 || relay_frames(relays, count, lifeline, NULL) < 0)
+		_exit(STATUS_OURS);
+	_exit(0);
+}
+
+static int start_relay(struct router *router, struct vnic_error *err)
+{
+	struct vnic_relay *relays[VNIC_NICS] = {NULL};
+	int lifeline[2];
+	unsigned count;
+	int r = make_relays(router, relays, &count, err);
+
+	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lifeline) < 0)
+		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the relay", NULL);
+	if (r == 0) {
+		r = ns_clone(0, false, &router->relay_pidfd, err);
+		if (r == 0) {
+			close_fd(&lifeline[0]);
+			close_fd(&router->build->router_step.child);
+			close_fd(&router->build->opener[1]);
+			relay_main(relays, count, lifeline[1]);
+		}
+		close_fd(&lifeline[1]);
+		router->relay_lifeline = lifeline[0];
+	}
+	for (unsigned i = 0; i < count; i++)
+		vnic_relay_free(relays[i]);
+	return r < 0 ? r : 0;
+}
+
+/* --- building ----------------------------------------------------------------------- */
+
+static int open_outer_devices(struct router *router, struct vnic_error *err)
+{
+	struct plan *plan = &router->build->plan;
+	int r = 0;
+
+	for (unsigned i = 0; i < plan->count && r == 0; i++) {
+		struct nic_plan *nic = &plan->nics[i];
+
+		if (!nic_is_relayed(&nic->nic) || !nic_is_routed(&nic->nic))
+			continue;
+		r = plan_open_device(nic, nic->outer_name, &nic->outer_mac, &router->outer[i], err);
+		nic->outer_index = router->outer[i].index;
+	}
+	return r;
+}
+
+static int take_ids(struct build *build, struct vnic_error *err)
+{
+	int r;
+
+	if (build->rootless && !build->router_map.by_helper)
+		r = ns_idmap_write(0, &build->router_map, err);
+	else
+		r = ns_step_wait(build->router_step.mapped, build->router_step.child, err);
+	if (r < 0 || getuid() == 0)
+		return r;
+	/* Privileged: until now the host's root, who may open /dev/net/tun; from now on U's, who is nobody outside. */
+	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return vnic_fail(err, VNIC_STEP_CAPS, errno, "the router's user", NULL);
+	return 0;
+}
+
+/* Starts init as the front's child, and tells the front. */
+static int start_init(struct build *build, struct vnic_error *err)
+{
+	struct vnic_child init = VNIC_CHILD_EMPTY;
+	int r = ns_child_start(&build->spawn, &build->sandbox_map, true, &build->init_step, &init, err);
+
+	if (r < 0)
+		return r;
+	struct ns_message message = {.type = NS_STARTED, .value = init.pid};
+	r = ns_message_send(build->router_step.child, &message, init.pidfd, err);
+	if (r == 0)
+		r = build_links(build, getpid(), init.pid, err);
+	/* Not ours to reap: only the descriptors go. */
+	close_fd(&init.pidfd);
+	close_fd(&init.control);
+	close_fd(&init.go);
+	return r;
+}
+
+static int build_router(struct router *router, struct vnic_error *err)
+{
+	struct build *build = router->build;
+	int r = vnic_monitor_open(&router->monitor, err);
+
+	if (r == 0)
+		r = open_outer_devices(router, err);
+	if (r == 0)
+		r = take_ids(build, err);
+	if (r == 0)
+		r = build->rootless ? start_init(build, err)
+				    : ns_step_wait(build->router_step.go, build->router_step.child, err);
+	ns_step_close(&build->init_step);
+	close_fd(&build->devices[1]);
+	if (r == 0)
+		r = plan_router_side(&build->plan, err);
+	if (r == 0 && plan_is_relayed(&build->plan))
+		r = start_relay(router, err);
+	if (r == 0)
+		r = plan_router_wait(&build->plan, router->monitor, err);
+	vnic_monitor_close(router->monitor);
+	return r;
+}
+
+/* --- serving ------------------------------------------------------------------------ */
+
+/* Until the front is gone, or the relay: without it the sandbox's NIC is dead. */
+static void serve(struct router *router)
+{
+	struct pollfd fds[] = {
+		{.fd = router->build->router_step.child, .events = POLLRDHUP},
+		{.fd = router->relay_pidfd, .events = POLLIN},
+		{.fd = router->build->opener[1], .events = POLLIN},
+	};
+
+	for (;;) {
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+			return;
+		if (fds[0].revents || fds[1].revents)
+			return;
+		if (fds[2].revents && opener_answer(fds[2].fd, NULL) < 0)
+			fds[2].fd = -1; /* nobody will ask any more */
+	}
+}
+
+/* No descriptor of the front's caller stays open here, nor its terminal. */
+static void withdraw(struct router *router)
+{
+	int keep[] = {router->build->router_step.child, router->build->opener[1], router->relay_pidfd,
+		      router->relay_lifeline};
+
+	prctl(PR_SET_DUMPABLE, 0);
+	ns_close_all_but(keep, 4);
+}
+
+_Noreturn void build_router_main(struct build *build)
+{
+	struct router router = {.build = build, .relay_pidfd = -1, .relay_lifeline = -1};
+	struct ns_message message = {.type = NS_READY};
+
+	prctl(PR_SET_NAME, "vnic-router");
+	close_fd(&build->router_step.parent);
+	close_fd(&build->opener[0]);
+	setsid();
+	if (build_router(&router, &message.err) < 0)
+		message.type = NS_FAILED;
+	if (ns_message_send(build->router_step.child, &message, -1, NULL) < 0 || message.type == NS_FAILED)
+		_exit(STATUS_OURS);
+	withdraw(&router);
+	serve(&router);
+	_exit(0);
+}

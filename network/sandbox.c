@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The front's side of a sandbox: plan, start the others, wait until both are ready, let the command go.
+ *
+ * Undo is the death of the processes: links, addresses and namespaces live only as long as
+ * someone holds them, so a failure kills what was started and the kernel takes the rest back, in
+ * the same way as after a SIGKILL.  One path, always exercised.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "build.h"
+#include "fd.h"
+#include "loop.h"
+
+#define NOBODY 65534
+#define WARNINGS 4
+
+enum { REF_INIT_END, REF_INIT_CONTROL, REF_ROUTER_END };
+
+struct vnic_sandbox {
+	struct vnic_child init;
+	pid_t router; /* 0: none, or reaped */
+	int router_pidfd, router_control;
+	int opener_socket;
+	struct vnic_opener opener;
+	struct vnic_name name;
+	int epfd;
+	bool router_lost;
+	unsigned warning_count, warnings_told;
+	char warnings[WARNINGS][160];
+};
+
+void vnic_sandbox_defaults(bool rootless, struct vnic_sandbox_config *ret_config)
+{
+	*ret_config = (struct vnic_sandbox_config){
+		.spawn.namespaces = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | (rootless ? CLONE_NEWUSER : 0u),
+		.rootless = rootless,
+		.nic_count = 1,
+	};
+}
+
+static void warn(struct vnic_sandbox *sandbox, const char *text)
+{
+	if (sandbox->warning_count < WARNINGS)
+		snprintf(sandbox->warnings[sandbox->warning_count++], sizeof(sandbox->warnings[0]), "%s", text);
+}
+
+/* --- planning ----------------------------------------------------------------------- */
+
+static int check_config(const struct vnic_sandbox_config *config, struct vnic_error *err)
+{
+	unsigned namespaces = config->spawn.namespaces;
+
+	if (config->nic_count && !(namespaces & CLONE_NEWNET))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--nic",
+				 "NICs need a network namespace of their own: leave out --share net");
+	if (config->rootless && config->nic_count && !(namespaces & CLONE_NEWUSER))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--share user",
+				 "without root a sandbox with NICs needs a user namespace of its own");
+	if (config->spawn.hostname && !(namespaces & CLONE_NEWUTS))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--hostname",
+				 "it needs a UTS namespace: add --unshare uts");
+	for (unsigned i = 0; i < config->nic_count; i++)
+		if (config->rootless && nic_needs_host(&config->nics[i]))
+			return vnic_fail(err, VNIC_STEP_SANDBOX, EPERM, vnic_nic_kind_text(config->nics[i].kind),
+					 "a NIC on a bridge or link of the host needs root");
+	return vnic_ns_check(namespaces, err);
+}
+
+/*
+ * Rootless, U maps root to the caller (with `auto`: and its subordinate ids), and S maps from
+ * what U has.  With privilege, U's root is nobody outside, and S, if asked for, is a child of the host's.
+ */
+static int plan_ids(struct build *build, struct vnic_error *err)
+{
+	struct ns_idmap *router = &build->router_map, *sandbox = &build->sandbox_map;
+	enum vnic_idmap kind = build->spawn.idmap;
+	bool nested = build->rootless && build->has_router;
+	int r;
+
+	if (!build->rootless) {
+		*router = (struct ns_idmap){
+			.uids = {{0, NOBODY, 1}}, .gids = {{0, NOBODY, 1}}, .uid_count = 1, .gid_count = 1};
+		return build->user ? ns_idmap_plan(kind, getuid(), getgid(), sandbox, err) : 0;
+	}
+	if (!nested)
+		return build->user ? ns_idmap_plan(kind, getuid(), getgid(), sandbox, err) : 0;
+	r = ns_idmap_plan(kind == VNIC_IDMAP_AUTO ? VNIC_IDMAP_AUTO : VNIC_IDMAP_ROOT, getuid(), getgid(), router, err);
+	if (r < 0)
+		return r;
+	*sandbox = *router;
+	sandbox->by_helper = false;
+	for (unsigned i = 0; i < NS_RANGES; i++) {
+		sandbox->uids[i].outside = sandbox->uids[i].inside;
+		sandbox->gids[i].outside = sandbox->gids[i].inside;
+	}
+	if (kind == VNIC_IDMAP_SELF) {
+		sandbox->uids[0].inside = getuid();
+		sandbox->gids[0].inside = getgid();
+	}
+	return 0;
+}
+
+static int make_pair(int type, int fds[2], struct vnic_error *err)
+{
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "a socket pair", NULL);
+	return 0;
+}
+
+static int open_channels(struct build *build, struct vnic_error *err)
+{
+	int r = ns_step_open(&build->init_step, err);
+
+	if (r == 0 && (build->linked = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+		r = vnic_fail(err, VNIC_STEP_OPEN, errno, "an eventfd", NULL);
+	if (r == 0 && build->has_router)
+		r = ns_step_open(&build->router_step, err);
+	if (r == 0 && build->has_router)
+		r = make_pair(SOCK_SEQPACKET, build->opener, err);
+	if (r == 0 && plan_is_relayed(&build->plan))
+		r = make_pair(SOCK_SEQPACKET, build->devices, err);
+	return r;
+}
+
+/* The outer sides that a bridge of the host gets: made here, joined to the bridge, relayed by the router's child. */
+static int open_host_devices(struct build *build, struct vnic_nl *nl, struct vnic_error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < build->plan.count && r == 0; i++) {
+		const struct nic_plan *nic = &build->plan.nics[i];
+		struct vnic_tap *tap = &build->host_taps[i];
+
+		if (!nic_is_relayed(&nic->nic) || nic->nic.to != VNIC_TO_BRIDGE)
+			continue;
+		r = plan_open_device(nic, nic->outer_name, &nic->outer_mac, tap, err);
+		if (r == 0)
+			r = vnic_link_set(nl, tap->index, &(struct vnic_link){.master = nic->lower_index, .up = true},
+					  err);
+	}
+	return r;
+}
+
+static int prepare_host(struct build *build, struct vnic_error *err)
+{
+	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
+	bool needed = false;
+
+	for (unsigned i = 0; i < build->plan.count; i++)
+		needed |= nic_needs_host(&build->plan.nics[i].nic);
+	if (!needed)
+		return 0;
+	int r = vnic_nl_open(&nl, err);
+	if (r == 0)
+		r = plan_resolve(&build->plan, nl, err);
+	return r < 0 ? r : open_host_devices(build, nl, err);
+}
+
+static int make_build(const struct vnic_sandbox_config *config, struct build *build, struct vnic_error *err)
+{
+	int r = check_config(config, err);
+
+	if (r == 0)
+		r = plan_make(config->nics, config->nic_count, &build->plan, err);
+	if (r < 0)
+		return r;
+	build->spawn = config->spawn;
+	build->spawn.setup = build_sandbox_side;
+	build->spawn.ctx = build;
+	build->rootless = config->rootless;
+	build->user = config->spawn.namespaces & CLONE_NEWUSER;
+	build->has_router = plan_has_router(&build->plan);
+	r = plan_ids(build, err);
+	if (r == 0)
+		r = prepare_host(build, err);
+	return r < 0 ? r : open_channels(build, err);
+}
+
+static void close_build(struct build *build)
+{
+	ns_step_close(&build->router_step);
+	ns_step_close(&build->init_step);
+	close_fd(&build->linked);
+	for (unsigned i = 0; i < 2; i++) {
+		close_fd(&build->devices[i]);
+		close_fd(&build->opener[i]);
+	}
+	for (unsigned i = 0; i < VNIC_NICS; i++)
+		vnic_tap_close(&build->host_taps[i]);
+}
+
+/* --- starting ----------------------------------------------------------------------- */
+
+static int start_router(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
+{
+	bool map_here = !build->rootless || build->router_map.by_helper;
+	int r = 0;
+
+	sandbox->router = ns_clone(CLONE_NEWUSER | CLONE_NEWNET, false, &sandbox->router_pidfd, err);
+	if (sandbox->router == 0)
+		build_router_main(build);
+	if (sandbox->router < 0) {
+		r = sandbox->router;
+		sandbox->router = 0;
+		return r;
+	}
+	close_fd(&build->router_step.child);
+	sandbox->router_control = take_fd(&build->router_step.parent);
+	sandbox->opener_socket = take_fd(&build->opener[0]);
+	if (map_here) {
+		r = ns_idmap_write(sandbox->router, &build->router_map, err);
+		if (r == 0)
+			r = ns_step_signal(build->router_step.mapped, err);
+	}
+	return r;
+}
+
+static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
+{
+	int r = ns_child_start(&build->spawn, build->user ? &build->sandbox_map : NULL, false, &build->init_step,
+			       &sandbox->init, err);
+
+	if (r == 0 && build->plan.count)
+		r = build_links(build, sandbox->router, sandbox->init.pid, err);
+	if (r == 0 && sandbox->router)
+		r = ns_step_signal(build->router_step.go, err);
+	return r;
+}
+
+/* A rootless router starts init for us, and says so; an error of its comes instead. */
+static int adopt_init(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
+{
+	struct ns_message message;
+	int pidfd = -1;
+	int r = ns_message_recv(sandbox->router_control, true, &message, &pidfd, err);
+
+	if (r < 0)
+		return r;
+	if (message.type != NS_STARTED) {
+		close_fd(&pidfd);
+		if (err)
+			*err = message.err;
+		return -message.err.code;
+	}
+	close_fd(&build->init_step.child);
+	sandbox->init.pid = message.value;
+	sandbox->init.pidfd = pidfd;
+	sandbox->init.control = take_fd(&build->init_step.parent);
+	sandbox->init.go = take_fd(&build->init_step.go);
+	return 0;
+}
+
+static int router_ready(int control, struct vnic_error *err)
+{
+	struct ns_message message;
+	int r = ns_message_recv(control, true, &message, NULL, err);
+
+	if (r == 0 && message.type == NS_FAILED) {
+		if (err)
+			*err = message.err;
+		r = -message.err.code;
+	}
+	return r;
+}
+
+/*
+ * Both, in whichever order.  When one fails the other would wait for it, so the first failure is the
+ * answer; init's before the router's where both speak, for the router's is then the consequence.
+ */
+static int wait_ready(struct vnic_sandbox *sandbox, struct vnic_error *err)
+{
+	struct pollfd fds[2] = {{.fd = sandbox->init.control, .events = POLLIN},
+				{.fd = sandbox->router_control, .events = POLLIN}};
+
+	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+		int r = 0;
+
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return vnic_fail(err, VNIC_STEP_WAIT, errno, NULL, NULL);
+		if (fds[0].fd >= 0 && fds[0].revents) {
+			r = ns_child_ready(&sandbox->init, err);
+			fds[0].fd = -1;
+		} else if (fds[1].fd >= 0 && fds[1].revents) {
+			r = router_ready(fds[1].fd, err);
+			fds[1].fd = -1;
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int start_all(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
+{
+	bool nested = build->rootless && build->has_router;
+	int r = build->has_router ? start_router(sandbox, build, err) : 0;
+
+	if (r == 0)
+		r = nested ? adopt_init(sandbox, build, err) : start_init(sandbox, build, err);
+	/* What was for the others goes now: only then is the end of one an end of file. */
+	close_build(build);
+	if (r == 0)
+		r = wait_ready(sandbox, err);
+	if (r == 0)
+		r = vnic_child_release(&sandbox->init, err);
+	return r;
+}
+
+static int watch(struct vnic_sandbox *sandbox, struct vnic_error *err)
+{
+	int r = loop_open(&sandbox->epfd, err);
+
+	if (r == 0)
+		r = loop_add(sandbox->epfd, sandbox->init.pidfd, EPOLLIN, (struct loop_ref){.type = REF_INIT_END}, err);
+	if (r == 0)
+		r = loop_add(sandbox->epfd, sandbox->init.control, EPOLLIN, (struct loop_ref){.type = REF_INIT_CONTROL},
+			     err);
+	if (r == 0 && sandbox->router)
+		r = loop_add(sandbox->epfd, sandbox->router_pidfd, EPOLLIN, (struct loop_ref){.type = REF_ROUTER_END},
+			     err);
+	return r;
+}
+
+static int ask_router(void *ctx, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
+{
+	struct vnic_sandbox *sandbox = ctx;
+
+	return opener_ask(sandbox->opener_socket, request, ret_fd, err);
+}
+
+static void note_kept(struct vnic_sandbox *sandbox)
+{
+	if (sandbox->init.kept & VNIC_KEPT_PROC)
+		warn(sandbox, "the kernel refused a fresh /proc: it shows the host's processes");
+	if (sandbox->init.kept & VNIC_KEPT_SYS)
+		warn(sandbox, "the kernel refused a fresh /sys: /sys/class/net shows the host's links");
+}
+
+static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config *config, struct vnic_error *err)
+{
+	struct build build = {
+		.router_step = NS_STEP_EMPTY,
+		.init_step = NS_STEP_EMPTY,
+		.linked = -1,
+		.devices = {-1, -1},
+		.opener = {-1, -1},
+	};
+	char ping_groups[32];
+	sigset_t all, old;
+	int r = make_build(config, &build, err);
+
+	if (r == 0 && config->name)
+		r = vnic_name_take(config->name, config->state_dir, &sandbox->name, err);
+	if (r < 0) {
+		close_build(&build);
+		return r;
+	}
+	/* gids of the sandbox's own user namespace; without one, all of them (GID_T_MAX, net/ipv4/ping.c). */
+	const struct ns_range *first = &build.sandbox_map.gids[0];
+	snprintf(ping_groups, sizeof(ping_groups), "%u %u", build.user ? first->inside : 0,
+		 build.user ? first->inside : 2147483647u);
+	build.ping_groups = ping_groups;
+	if (config->name)
+		build.spawn.name = &sandbox->name;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	if (!build.spawn.mask)
+		build.spawn.mask = &old;
+	r = start_all(sandbox, &build, err);
+	close_build(&build);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (r == 0 && config->name)
+		r = vnic_name_publish(&sandbox->name, sandbox->init.command, true, err);
+	if (r == 0)
+		r = watch(sandbox, err);
+	if (r == 0)
+		note_kept(sandbox);
+	return r;
+}
+
+int vnic_sandbox_start(const struct vnic_sandbox_config *config, struct vnic_sandbox **ret_sandbox,
+		       struct vnic_error *err)
+{
+	struct vnic_sandbox *sandbox = malloc(sizeof(*sandbox));
+
+	if (!sandbox)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	*sandbox = (struct vnic_sandbox){
+		.init = VNIC_CHILD_EMPTY,
+		.router_pidfd = -1,
+		.router_control = -1,
+		.opener_socket = -1,
+		.opener = {.ctx = sandbox, .open = ask_router},
+		.name = VNIC_NAME_EMPTY,
+		.epfd = -1,
+	};
+	int r = set_up(sandbox, config, err);
+	if (r < 0)
+		vnic_sandbox_free(sandbox);
+	else
+		*ret_sandbox = sandbox;
+	return r;
+}
+
+/* --- while it runs ------------------------------------------------------------------ */
+
+int vnic_sandbox_get_fd(const struct vnic_sandbox *sandbox)
+{
+	return sandbox->epfd;
+}
+
+/* Without the helper there is no router to come back: the sandbox ends, and says why. */
+static void lose_router(struct vnic_sandbox *sandbox)
+{
+	sandbox->router_lost = true;
+	loop_remove(sandbox->epfd, sandbox->router_pidfd);
+	pidfd_send_signal(sandbox->init.pidfd, SIGKILL, NULL, 0);
+	warn(sandbox, "the router's helper process has ended; the sandbox ends with it");
+}
+
+int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret_event, int *ret_value,
+		      struct vnic_error *err)
+{
+	struct epoll_event event;
+	int r;
+
+	if (sandbox->warnings_told < sandbox->warning_count) {
+		*ret_event = VNIC_SANDBOX_WARNING;
+		*ret_value = (int)sandbox->warnings_told++;
+		return 0;
+	}
+	r = loop_wait(sandbox->epfd, &event, 1, 0, err);
+	if (r <= 0)
+		return r < 0 ? r : -EAGAIN;
+	switch (loop_ref_of(&event).type) {
+	case REF_INIT_END:
+		r = vnic_child_wait(&sandbox->init, ret_value, err);
+		if (r == 0)
+			*ret_event = VNIC_SANDBOX_EXITED;
+		return r;
+	case REF_INIT_CONTROL:
+		r = vnic_child_next_stop(&sandbox->init, ret_value, err);
+		if (r == -EPIPE) { /* its end is the next event */
+			loop_remove(sandbox->epfd, sandbox->init.control);
+			return -EAGAIN;
+		}
+		if (r == 0)
+			*ret_event = VNIC_SANDBOX_STOPPED;
+		return r;
+	default:
+		lose_router(sandbox);
+		return -EAGAIN;
+	}
+}
+
+int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struct vnic_error *err)
+{
+	/* SIGKILL and SIGSTOP are for the command: init cannot catch them to pass them on. */
+	bool direct = signal == SIGKILL || signal == SIGSTOP;
+	int pidfd = direct ? sandbox->init.command_pidfd : sandbox->init.pidfd;
+
+	if (pidfd_send_signal(pidfd, signal, NULL, 0) < 0)
+		return vnic_fail(err, VNIC_STEP_SIGNAL, errno, NULL, NULL);
+	return 0;
+}
+
+const char *vnic_sandbox_warning(const struct vnic_sandbox *sandbox, unsigned index)
+{
+	return index < sandbox->warning_count ? sandbox->warnings[index] : NULL;
+}
+
+pid_t vnic_sandbox_pid(const struct vnic_sandbox *sandbox)
+{
+	return sandbox->init.command;
+}
+
+const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sandbox)
+{
+	return sandbox->opener_socket >= 0 ? &sandbox->opener : NULL;
+}
+
+static void end_router(struct vnic_sandbox *sandbox)
+{
+	siginfo_t info;
+
+	if (sandbox->router > 0) {
+		pidfd_send_signal(sandbox->router_pidfd, SIGKILL, NULL, 0);
+		TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)sandbox->router_pidfd, &info, WEXITED));
+	}
+	close_fd(&sandbox->router_pidfd);
+	close_fd(&sandbox->router_control);
+}
+
+void vnic_sandbox_free(struct vnic_sandbox *sandbox)
+{
+	if (!sandbox)
+		return;
+	vnic_child_close(&sandbox->init);
+	end_router(sandbox);
+	close_fd(&sandbox->opener_socket);
+	close_fd(&sandbox->epfd);
+	if (sandbox->name.fd >= 0)
+		vnic_name_drop(&sandbox->name);
+	free(sandbox);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The sandbox's side of its NICs, built by init in the sandbox before the command runs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "build.h"
+#include "fd.h"
+
+/* Best effort: where /proc/sys may not be written the sandbox works all the same, but for ping and low ports. */
+static void write_sysctl(const char *path, const char *text)
+{
+	CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+		return;
+}
+
+static void leave_to_others(struct build *build)
+{
+	ns_step_close(&build->router_step);
+	close_fd(&build->devices[0]);
+	close_fd(&build->opener[0]);
+	close_fd(&build->opener[1]);
+	for (unsigned i = 0; i < build->plan.count; i++)
+		vnic_tap_close(&build->host_taps[i]);
+}
+
+/* The kernel chooses a device's index: it goes into our copy of the plan. */
+static int open_devices(struct build *build, struct vnic_error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < build->plan.count && r == 0; i++) {
+		struct nic_plan *plan = &build->plan.nics[i];
+		CLEANUP(vnic_tap_close) struct vnic_tap tap = VNIC_TAP_EMPTY;
+
+		if (plan->nic.kind != VNIC_NIC_TAP && plan->nic.kind != VNIC_NIC_TUN)
+			continue;
+		r = plan_open_device(plan, plan->nic.name, &plan->inner_mac, &tap, err);
+		if (r < 0)
+			break;
+		plan->inner_index = tap.index;
+		if (nic_is_relayed(&plan->nic))
+			r = vnic_fd_send(build->devices[1], tap.fds, tap.queues, &i, sizeof(i), err);
+	}
+	close_fd(&build->devices[1]);
+	return r;
+}
+
+int build_sandbox_side(void *ctx, struct vnic_error *err)
+{
+	struct build *build = ctx;
+	int r;
+
+	leave_to_others(build);
+	if (!(build->spawn.namespaces & CLONE_NEWNET))
+		return 0;
+	write_sysctl("/proc/sys/net/ipv4/ping_group_range", build->ping_groups);
+	write_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+	r = open_devices(build, err);
+	if (r == 0 && build->plan.count)
+		r = ns_step_wait(build->linked, build->init_step.child, err);
+	return r < 0 ? r : plan_sandbox_side(&build->plan, err);
+}
+
+static int open_netns(pid_t pid, int *ret_fd, struct vnic_error *err)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, path, NULL);
+	*ret_fd = fd;
+	return 0;
+}
+
+int build_links(struct build *build, pid_t router, pid_t init, struct vnic_error *err)
+{
+	CLEANUP_FD int router_fd = -1, init_fd = -1;
+	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
+	int r = router ? open_netns(router, &router_fd, err) : 0;
+
+	if (r == 0)
+		r = open_netns(init, &init_fd, err);
+	if (r == 0)
+		r = vnic_nl_open(&nl, err);
+	if (r == 0)
+		r = plan_make_links(&build->plan, nl, router_fd, init_fd, err);
+	return r < 0 ? r : ns_step_signal(build->linked, err);
+}
