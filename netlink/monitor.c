@@ -20,11 +20,12 @@
 #include <string.h>
 #include <time.h>
 
-#include <linux/if.h> /* after net/if.h, which link.h includes */
 #include <vnic/link.h>
 
 #include "name.h"
 #include "socket.h"
+
+#define OPERSTATE_UP 6 /* IF_OPER_UP; <linux/if.h> and <net/if.h> exclude each other */
 
 #define DRAIN_MAX 4096 /* events; a storm must not keep us from asking */
 
@@ -153,7 +154,7 @@ static int link_holds(const struct wish *wish, struct vnic_nl *nl, struct vnic_e
 
 	if (r <= 0)
 		return r;
-	return (info.flags & wish->flags) == wish->flags && (!wish->oper_up || info.operstate == IF_OPER_UP);
+	return (info.flags & wish->flags) == wish->flags && (!wish->oper_up || info.operstate == OPERSTATE_UP);
 }
 
 static int gone_holds(const struct wish *wish, struct vnic_nl *nl, struct vnic_error *err)

@@ -7,7 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIRST_INDEX 100 /* above those that tunnel drivers take in each new namespace (tunl0, sit0, ...) */
+/*
+ * Above those that tunnel drivers take in each new namespace (tunl0, sit0, ...).  The two ends must differ: a
+ * link whose peer has its own ifindex looks like one without a peer, and the kernel lets its carrier
+ * wait for up to a second (linkwatch_urgent_event, net/core/link_watch.c).
+ */
+#define FIRST_INNER 100
+#define FIRST_OUTER 200
 #define DEFAULT_MTU 1500
 #define ROUTER_HOST 2 /* 10.0.2.2, fd00::2: the plan that QEMU and slirp users know */
 #define SANDBOX_HOST 0x64
@@ -119,7 +125,8 @@ static int decide(struct nic_plan *plan, unsigned position, struct vnic_error *e
 		default_gw(nic, AF_INET);
 		default_gw(nic, AF_INET6);
 	}
-	plan->inner_index = plan->outer_index = FIRST_INDEX + (int)position;
+	plan->inner_index = FIRST_INNER + (int)position;
+	plan->outer_index = FIRST_OUTER + (int)position;
 	/* On the host the kernel chooses a free name: many sandboxes share it. */
 	snprintf(plan->outer_name, sizeof(plan->outer_name), nic_is_routed(nic) ? "nic%u" : "vnic%%d", position);
 	plan->priority = position ? 1024 + position : 0;
@@ -278,14 +285,19 @@ int plan_router_side(const struct plan *plan, struct vnic_error *err)
 	return apply(plan, fill_router, err);
 }
 
-int plan_router_wait(const struct plan *plan, struct vnic_monitor *monitor, struct vnic_error *err)
+int plan_router_wait(const struct plan *plan, struct vnic_error *err)
 {
-	int r = 0;
+	struct vnic_monitor *monitor;
+	int r = vnic_monitor_open(&monitor, err);
+
+	if (r < 0)
+		return r;
 
 	for (unsigned i = 0; i < plan->count && r == 0; i++)
 		if (nic_is_routed(&plan->nics[i].nic) && !nic_is_relayed(&plan->nics[i].nic))
 			r = vnic_monitor_wait_link(monitor, plan->nics[i].outer_index, plan->nics[i].outer_name,
 						   VNIC_LINK_OPER_UP, LINK_DEADLINE_MS, err);
+	vnic_monitor_close(monitor);
 	return r;
 }
 

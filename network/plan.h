@@ -65,7 +65,7 @@ int plan_make_links(const struct plan *plan, struct vnic_nl *nl, int router_fd, 
 
 /* In the router: lo, addresses; then waits until the links carry frames, which they do once the inner side is up. */
 int plan_router_side(const struct plan *plan, struct vnic_error *err);
-int plan_router_wait(const struct plan *plan, struct vnic_monitor *monitor, struct vnic_error *err);
+int plan_router_wait(const struct plan *plan, struct vnic_error *err);
 
 /* In the sandbox: lo, links up, addresses, routes. */
 int plan_sandbox_side(const struct plan *plan, struct vnic_error *err);

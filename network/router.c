@@ -27,7 +27,6 @@
 
 struct router {
 	struct build *build;
-	struct vnic_monitor *monitor;
 	struct vnic_tap outer[VNIC_NICS]; /* of relayed NICs */
 	int relay_pidfd;                  /* -1: none */
 	int relay_lifeline;               /* held by us, watched by the relay */
@@ -203,10 +202,8 @@ static int start_init(struct build *build, struct vnic_error *err)
 static int build_router(struct router *router, struct vnic_error *err)
 {
 	struct build *build = router->build;
-	int r = vnic_monitor_open(&router->monitor, err);
+	int r = open_outer_devices(router, err);
 
-	if (r == 0)
-		r = open_outer_devices(router, err);
 	if (r == 0)
 		r = take_ids(build, err);
 	if (r == 0)
@@ -219,8 +216,7 @@ static int build_router(struct router *router, struct vnic_error *err)
 	if (r == 0 && plan_is_relayed(&build->plan))
 		r = start_relay(router, err);
 	if (r == 0)
-		r = plan_router_wait(&build->plan, router->monitor, err);
-	vnic_monitor_close(router->monitor);
+		r = plan_router_wait(&build->plan, err);
 	return r;
 }
 
