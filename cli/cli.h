@@ -33,7 +33,7 @@ struct cli_option {
 	const char *arg;     /* name of its argument; "a|b|c" where it is one of a few words; NULL: a flag */
 	bool many;           /* may be given more than once */
 	const char *initial; /* the default, as it would be written; NULL: none */
-	const char *help;    /* one sentence without a full stop */
+	const char *help;    /* one sentence without capital and full stop */
 };
 
 struct cli_args {
@@ -47,7 +47,7 @@ struct cli_args {
 struct command {
 	const char *name;
 	const char *operands;                     /* as in "TARGET [--] COMMAND..."; "" for none */
-	const char *summary;                      /* one sentence without a full stop */
+	const char *summary;                      /* one sentence without capital and full stop */
 	const char *details;                      /* more for --help, may be NULL */
 	const struct cli_option *options;         /* ends with an empty one; NULL: none; --help is everyone's */
 	const struct command *const *subcommands; /* ends with NULL; then there is no run() */

@@ -9,6 +9,7 @@
  */
 #include "cli.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,17 @@ static void mdoc_text(const char *text)
 	}
 }
 
+/* A sentence of the tables, which have neither capital nor full stop. */
+static void mdoc_sentence(const char *text)
+{
+	char first[] = {(char)toupper((unsigned char)text[0]), '\0'};
+
+	mdoc_text(first);
+	if (*text)
+		mdoc_text(text + 1);
+	puts(".");
+}
+
 /* One argument of a macro, whatever stands in it. */
 static void mdoc_word(const char *text)
 {
@@ -74,8 +86,7 @@ static void mdoc_option(const struct cli_option *option, void *ctx)
 		mdoc_word(option->arg);
 	}
 	putchar('\n');
-	mdoc_text(option->help);
-	puts(".");
+	mdoc_sentence(option->help);
 	if (option->initial) {
 		fputs("The default is\n.Ql", stdout);
 		mdoc_word(option->initial);
@@ -109,8 +120,8 @@ static void mdoc_commands(void)
 	puts(".Bl -tag -width doctor");
 	for (const struct command *const *command = cli_commands; *command; command++) {
 		printf(".It Cm %s\n", (*command)->name);
-		mdoc_text((*command)->summary);
-		printf(".\nSee\n.Xr vnic-%s 1 .\n", (*command)->name);
+		mdoc_sentence((*command)->summary);
+		printf("See\n.Xr vnic-%s 1 .\n", (*command)->name);
 	}
 	puts(".El");
 }

@@ -143,7 +143,7 @@ static void check_kernel(struct finding *ret)
 	} features[] = {
 		{5, 3, "clone3"},
 		{5, 6, "time namespaces"},
-		{5, 8, "setns(pidfd)"},
+		{5, 8, "setns on a pidfd"},
 		{6, 2, "USO (bulk UDP on TAPs)"},
 	};
 	struct utsname name;
@@ -367,7 +367,7 @@ static int doctor(const struct cli_args *args, struct vnic_error *err)
 const struct command cmd_doctor = {
 	.name = "doctor",
 	.operands = "",
-	.summary = "Say what this host can do, what is missing, and how to get it",
+	.summary = "say what this host can do, what is missing, and how to get it",
 	.details = "The exit status is 0 if 'vnic run' works here and 1 if it does not.",
 	.options =
 		(const struct cli_option[]){

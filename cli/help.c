@@ -2,6 +2,7 @@
 /* --help, from the tables. */
 #include "cli.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define WIDTH 100
@@ -28,6 +29,11 @@ static void wrap(FILE *out, const char *text, size_t column, size_t indent)
 		word += *word == ' ';
 	}
 	fputc('\n', out);
+}
+
+static void sentence(FILE *out, const char *summary)
+{
+	fprintf(out, "%c%s.\n\n", toupper((unsigned char)summary[0]), summary + 1);
 }
 
 /* A name, and its sentence in the second column. */
@@ -63,7 +69,8 @@ static void help_option(const struct cli_option *option, void *ctx)
 void cli_help(FILE *out, const char *path, const struct command *command)
 {
 	if (command->subcommands) {
-		fprintf(out, "usage: %s COMMAND [OPTION]...\n\n%s.\n\n", path, command->summary);
+		fprintf(out, "usage: %s COMMAND [OPTION]...\n\n", path);
+		sentence(out, command->summary);
 		for (const struct command *const *sub = command->subcommands; *sub; sub++) {
 			char name[128];
 
@@ -72,8 +79,8 @@ void cli_help(FILE *out, const char *path, const struct command *command)
 		}
 		fprintf(out, "\n'%s COMMAND --help' has the options.\n", path);
 	} else {
-		fprintf(out, "usage: %s [OPTION]...%s%s\n\n%s.\n\n", path, *command->operands ? " " : "",
-			command->operands, command->summary);
+		fprintf(out, "usage: %s [OPTION]...%s%s\n\n", path, *command->operands ? " " : "", command->operands);
+		sentence(out, command->summary);
 		cli_each_option(command, help_option, out);
 	}
 	if (command->details)

@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The dependency law of docs/ARCHITECTURE.md, as far as the include paths of cmake/rooms.cmake do not enforce it.
+
+rooms="base netlink netns tap bridge network cli"
+
+# Lines that match, comments left out, in all rooms but those given.
+lines_outside() {
+	local pattern=$1 room
+	shift
+	for room in $rooms; do
+		[[ " $* " == *" $room "* ]] || grep -nHE "$pattern" "$VNIC_TOP/$room"/*.[ch]
+	done | grep -vE '^[^:]*:[0-9]*:[[:space:]]*(/?\*|//)' || true
+}
+
+nowhere_but_in() {
+	local found
+	found=$(lines_outside "$@")
+	if [[ $found ]]; then
+		echo "$found"
+		return 1
+	fi
+}
+
+@test "only netns/ makes and joins namespaces" {
+	nowhere_but_in '\b(clone3?|unshare|setns)[[:space:]]*\(|\b(SYS|__NR)_(clone3?|unshare|setns)\b' netns
+}
+
+@test "only netlink/ opens netlink sockets" {
+	nowhere_but_in '\bAF_NETLINK\b|\bNETLINK_(ROUTE|NETFILTER|GENERIC)\b|\bmnl_socket_open|\bnl_connect\b' netlink
+}
+
+@test "only tap/ opens TUN devices" {
+	nowhere_but_in '(open|openat|fopen)[[:space:]]*\([^)]*/dev/(net/tun|tap)|\bTUNSET(IFF|PERSIST|OFFLOAD)\b' tap
+}
+
+@test "only cli/ prints, exits, and reads the environment" {
+	# What runs in a child of our own may end with _exit.
+	nowhere_but_in '[^_a-z.>](printf|puts|putchar|perror|exit|getenv|secure_getenv|getopt_long)[[:space:]]*\(' cli
+	nowhere_but_in '\bfprintf[[:space:]]*\([[:space:]]*std(out|err)' cli
+}
+
+@test "netlink, netns and tap do not know each other, nor anything above them" {
+	local room other header
+	for room in netlink netns tap; do
+		for other in netlink netns tap bridge network cli; do
+			[[ $room == "$other" ]] && continue
+			for header in "$VNIC_TOP/$other"/*.h; do
+				[[ -e $header ]] || continue
+				[[ -e $VNIC_TOP/$room/${header##*/} ]] && continue
+				! grep -nHE "#include \"([a-z]+/)?${header##*/}\"" "$VNIC_TOP/$room"/*.[ch]
+			done
+		done
+	done
+}
+
+@test "no two rooms have a header of the same name" {
+	local twice
+	twice=$(cd "$VNIC_TOP" && for room in $rooms; do ls "$room" | grep '\.h$'; done | sort | uniq -d)
+	echo "$twice"
+	[[ -z $twice ]]
+}
+
+@test "public headers include public headers only" {
+	! grep -nH '#include "' "$VNIC_TOP"/include/vnic/*.h
+}
+
+@test "every source says its licence" {
+	cd "$VNIC_TOP"
+	for room in $rooms; do
+		run grep -L 'SPDX-License-Identifier: GPL-2.0-or-later' "$room"/*.[ch]
+		echo "$output"
+		[[ -z $output ]]
+	done
+	run grep -LR --include='*.[ch]' --include='*.bats' --include='*.sh' 'SPDX-License-Identifier: GPL-2.0-or-later' \
+		include tests examples fuzz bench
+	echo "$output"
+	[[ -z $output ]]
+}
+
+@test "every public header compiles alone" {
+	for header in "$VNIC_TOP"/include/vnic/*.h; do
+		echo "#include <vnic/${header##*/}>" | ${CC:-cc} -std=gnu17 -Wall -Wextra -Werror -I"$VNIC_TOP/include" -D_GNU_SOURCE -fsyntax-only -x c -
+	done
+}
