@@ -3,7 +3,7 @@
  * Links, addresses, routes, rules and neighbours over rtnetlink(7).
  *
  * A vnic_nl is a socket in one network namespace: the one its maker was in.  Requests are
- * collected in a batch, leave in one sendmsg, and each acknowledgement finds its request, so
+ * collected in a batch, leave in one sendmsg, and each answer finds its request, so
  * an error names the object that failed and carries the kernel's extended-ack text.  The
  * single-request calls below are batches of one.
  */
@@ -67,9 +67,13 @@ struct vnic_link {
 	bool has_netns; /* born in (or, on change, moved to) netns_fd */
 	int netns_fd;
 	bool up, down;
-	bool isolated;                /* bridge port: may not talk to other isolated ports */
-	bool no_arp;                  /* IFF_NOARP */
-	const struct vnic_link *peer; /* veth: the other end; IFF_UP there is not possible at birth */
+	bool isolated; /* bridge port: may not talk to other isolated ports */
+	bool no_arp;   /* IFF_NOARP */
+	/*
+	 * veth: the other end.  It cannot be born up, nor with an alias, a master or isolation; these
+	 * come afterwards, from a socket in its namespace.  So do alias and isolation of a link with has_netns.
+	 */
+	const struct vnic_link *peer;
 };
 
 struct vnic_route {
@@ -85,7 +89,7 @@ struct vnic_route {
 
 struct vnic_rule {
 	uint8_t family;
-	uint32_t priority;
+	uint32_t priority;       /* add: 0 lets the kernel choose; delete: exactly this one */
 	uint32_t fwmark, fwmask; /* fwmask 0: no mark matched */
 	uint32_t table;
 	struct vnic_addr src, dst; /* AF_UNSPEC: any */
@@ -146,8 +150,8 @@ VNIC_API void vnic_batch_neigh_add(struct vnic_batch *batch, const struct vnic_n
 VNIC_API void vnic_batch_neigh_del(struct vnic_batch *batch, const struct vnic_neigh *neigh);
 
 /*
- * Sends everything and waits for all acknowledgements.  The kernel carries out what it can:
- * requests after a failed one are still tried.  Returns the first failure in order of
+ * Sends everything (one sendmsg for each 128 messages) and waits until it is done.  The kernel carries
+ * out what it can: requests after a failed one are still tried.  Returns the first failure in order of
  * request; *ret_failed (may be NULL) is its position, counted from 0.  The batch is empty afterwards.
  */
 VNIC_API int vnic_batch_send(struct vnic_batch *batch, struct vnic_nl *nl, int *ret_failed, struct vnic_error *err);

@@ -13,6 +13,8 @@
 
 #include "netlink_side.h"
 
+#define OPER_UP 6 /* IF_OPER_UP; <linux/if.h> and <net/if.h> exclude each other */
+
 static void both_ends_of_a_pair_are_born_in_their_namespaces_by_one_message(void **state)
 {
 	CLEANUP_SIDE struct side here = side_here();
@@ -189,7 +191,9 @@ static void carrier_comes_as_an_event_when_the_other_end_goes_up(void **state)
 	vt_ok(vnic_link_set(there.nl, 0, &(struct vnic_link){.name = "b", .up = true}, &err), &err);
 	assert_true(vt_readable(vnic_monitor_get_fd(here.monitor)));
 	vt_ok(vnic_monitor_wait_link(here.monitor, 0, "a", running, VT_DEADLINE_MS, &err), &err);
-	vt_ok(vnic_monitor_wait_link(there.monitor, 0, "b", running, VT_DEADLINE_MS, &err), &err);
+	vt_ok(vnic_monitor_wait_link(here.monitor, 0, "a", VNIC_LINK_OPER_UP, VT_DEADLINE_MS, &err), &err);
+	vt_ok(vnic_monitor_wait_link(there.monitor, 0, "b", VNIC_LINK_OPER_UP, VT_DEADLINE_MS, &err), &err);
+	assert_int_equal(info_of(here.nl, "a").operstate, OPER_UP);
 }
 
 static void deleting_one_end_takes_the_other_with_it(void **state)
