@@ -198,6 +198,7 @@ static int set_tenure(const struct vnic_tap_config *config, struct vnic_tap *tap
 	return 0;
 }
 
+/* IFF_NO_PI cannot be asked for: TUNGETIFF answers IFF_NOFILTER with the same bit. */
 int tap_query(int fd, struct vnic_tap *tap, struct vnic_error *err)
 {
 	struct ifreq ifr = {0};
@@ -209,9 +210,6 @@ int tap_query(int fd, struct vnic_tap *tap, struct vnic_error *err)
 		return vnic_fail(err, VNIC_STEP_TAP_ADD, code, tap->name, "this descriptor is not a TAP or TUN device");
 	}
 	flags = (unsigned short)ifr.ifr_flags;
-	if (!(flags & IFF_NO_PI))
-		return vnic_fail(err, VNIC_STEP_TAP_ADD, EINVAL, ifr.ifr_name,
-				 "the device puts a packet-information header before frames; open it with IFF_NO_PI");
 	memcpy(tap->name, ifr.ifr_name, IFNAMSIZ);
 	tap->tun = flags & IFF_TUN;
 	tap->vnet_hdr = flags & IFF_VNET_HDR;

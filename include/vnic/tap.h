@@ -60,7 +60,7 @@ struct vnic_tap_config {
 
 struct vnic_tap {
 	char name[IFNAMSIZ];
-	int index; /* ifindex in the namespace that the device lives in */
+	int index; /* ifindex; 0 for an adopted device that lives in another network namespace than the caller */
 	bool tun, vnet_hdr, persistent;
 	unsigned offloads; /* granted */
 	unsigned queues;
@@ -78,7 +78,11 @@ struct vnic_tap {
  */
 VNIC_API int vnic_tap_open(const struct vnic_tap_config *config, struct vnic_tap *ret_tap, struct vnic_error *err);
 
-/* Takes over descriptors made elsewhere and asks the kernel what they are.  Owns them on success. */
+/*
+ * Takes over descriptors made elsewhere, all of one device, and asks the kernel what they are.  Owns them on
+ * success.  They must have been opened with IFF_NO_PI, which the kernel does not tell; which
+ * offloads are on it does not tell either: ret_tap->offloads is 0.  -EINVAL: not such descriptors.
+ */
 VNIC_API int vnic_tap_adopt(const int *fds, unsigned count, struct vnic_tap *ret_tap, struct vnic_error *err);
 
 /* Opens `queues` descriptors on the macvtap link `index` (a character device /dev/tapINDEX of the caller's devtmpfs).
