@@ -219,7 +219,7 @@ static void bash_choice(const struct cli_option *option, void *ctx)
 	if (is_choice(option)) {
 		printf("\t\"%s --%s\") words=\"", (const char *)ctx, option->name);
 		choices(option->arg);
-		puts("\" ;;");
+		puts("\" commands= ;;");
 	} else if (option->arg) {
 		printf("\t\"%s --%s\") files=1 ;;\n", (const char *)ctx, option->name);
 	}

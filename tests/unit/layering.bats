@@ -48,7 +48,8 @@ nowhere_but_in() {
 			for header in "$VNIC_TOP/$other"/*.h; do
 				[[ -e $header ]] || continue
 				[[ -e $VNIC_TOP/$room/${header##*/} ]] && continue
-				! grep -nHE "#include \"([a-z]+/)?${header##*/}\"" "$VNIC_TOP/$room"/*.[ch]
+				run grep -nHE "#include \"([a-z]+/)?${header##*/}\"" "$VNIC_TOP/$room"/*.[ch]
+				[[ -z $output ]] || { echo "$output" && return 1; }
 			done
 		done
 	done
@@ -56,13 +57,14 @@ nowhere_but_in() {
 
 @test "no two rooms have a header of the same name" {
 	local twice
-	twice=$(cd "$VNIC_TOP" && for room in $rooms; do ls "$room" | grep '\.h$'; done | sort | uniq -d)
+	twice=$(cd "$VNIC_TOP" && for room in $rooms; do (cd "$room" && printf "%s\n" *.h); done | grep -v "\*" | sort | uniq -d)
 	echo "$twice"
 	[[ -z $twice ]]
 }
 
 @test "public headers include public headers only" {
-	! grep -nH '#include "' "$VNIC_TOP"/include/vnic/*.h
+	run grep -nH '#include "' "$VNIC_TOP"/include/vnic/*.h
+	[[ -z $output ]] || { echo "$output" && return 1; }
 }
 
 @test "every source says its licence" {

@@ -1,0 +1,138 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The command line as a whole: help, mistakes, exit statuses, and output that cannot leave.
+
+# complains STATUS LINE: the last `run` failed so, and its first line is exactly this.
+complains() {
+	[[ $status -eq $1 ]] || { echo "status $status instead of $1: $output" && return 1; }
+	[[ ${lines[0]} == "$2" ]] || { echo "${lines[0]}" && return 1; }
+}
+
+@test "help names every command, and each command has its own" {
+	run "$VNIC" --help
+	[[ $status -eq 0 ]]
+	for command in run exec ns tap relay list doctor; do
+		grep -qE "^  $command +[a-z]" <<<"$output"
+		"$VNIC" "$command" --help | grep -q "^usage: vnic $command "
+		[[ $("$VNIC" "$command" --help) == "$("$VNIC" help "$command")" ]]
+	done
+}
+
+@test "subcommands have help too" {
+	for words in "ns add" "ns del" "ns list" "ns show" "tap add" "tap del" "tap list"; do
+		# shellcheck disable=SC2086 # two words
+		"$VNIC" $words --help | grep -q "^usage: vnic $words "
+	done
+}
+
+@test "the version is the one that was built" {
+	run "$VNIC" --version
+	[[ $output =~ ^vnic\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+}
+
+@test "without a command it says so and ends with 2" {
+	run "$VNIC"
+	complains 2 "vnic: cannot understand vnic: it needs a command; see 'vnic --help'"
+}
+
+@test "an unknown command gets a suggestion" {
+	run "$VNIC" rnu
+	complains 2 "vnic: cannot understand rnu: vnic has no such command; did you mean run?"
+	run "$VNIC" ns lst
+	complains 2 "vnic: cannot understand lst: vnic ns has no such command; did you mean list?"
+	run "$VNIC" frobnicate
+	complains 2 "vnic: cannot understand frobnicate: vnic has no such command; see 'vnic --help'"
+}
+
+@test "an unknown option gets a suggestion" {
+	run "$VNIC" run --nick veth -- true
+	complains 2 "vnic: cannot understand --nick: there is no such option; did you mean --nic?"
+	run "$VNIC" list --jsn
+	complains 2 "vnic: cannot understand --jsn: there is no such option; did you mean --json?"
+}
+
+@test "a command without what it needs says what that is" {
+	run "$VNIC" run
+	complains 2 "vnic: cannot understand run: it needs [--] COMMAND [ARGUMENT]..."
+}
+
+@test "mistakes in a NIC are told by key and are status 2" {
+	for nic in "" veht veth,ipp=1 veth,ip=10.0.0.300/24 veth,ip=10.0.0.1 veth,ip=10.0.0.1/33 veth,mtu=big \
+		veth,mac=ff:ff:ff:ff:ff:ff veth,name=much-too-long-a-name veth,,mtu=1500 veth,to=nowhere; do
+		run "$VNIC" run --nic "$nic" -- true
+		[[ $status -eq 2 ]] || { echo "'$nic': status $status: $output" && return 1; }
+		[[ ${#lines[@]} -eq 1 && $output == "vnic: cannot understand "* ]] || { echo "'$nic': $output" && return 1; }
+	done
+}
+
+@test "a full disk is an error" {
+	for command in --help --version "list --json" "run --help" "doctor" "doctor --json"; do
+		# shellcheck disable=SC2086 # one word each
+		run bash -c '"$VNIC" "$@" >/dev/full' _ $command
+		complains 1 "vnic: cannot write output: No space left on device"
+	done
+}
+
+@test "a closed pipe ends it without a word" {
+	run bash -c 'exec 3> >(exec 3>&-; true); wait $!; "$VNIC" --help >&3; echo "status $?"'
+	[[ $output == "status 141" ]] || { echo "$output" && return 1; }
+}
+
+@test "where SIGPIPE is ignored a closed pipe is an error" {
+	run bash -c 'trap "" PIPE; exec 3> >(exec 3>&-; true); wait $!; "$VNIC" --help >&3; echo "status $?"'
+	[[ ${lines[0]} == "vnic: cannot write output: Broken pipe" && ${lines[1]} == "status 1" ]] || { echo "$output" && return 1; }
+}
+
+@test "closed standard descriptors are not taken for files" {
+	run bash -c '"$VNIC" --help >&-'
+	complains 1 "vnic: cannot write output: Bad file descriptor"
+	run bash -c '"$VNIC" frobnicate 2>&-'
+	[[ $status -eq 2 && -z $output ]]
+	run bash -c '"$VNIC" --version <&-'
+	[[ $status -eq 0 ]]
+}
+
+@test "with too few descriptors it says so" {
+	# The first of these limits are too low for the loader of shared libraries, the last high enough.
+	local failed=0
+	for limit in 6 7 8 9 10 11 12 14 16 20 24 32 64; do
+		run bash -c 'ulimit -n "$0"; exec "$VNIC" run -- true' $limit
+		[[ $status -eq 0 ]] && continue
+		[[ $status -eq 125 ]] || { echo "$limit: $status: $output" && return 1; }
+		[[ $output == *"Too many open files"* && $output == *"ulimit -n"* ]] || { echo "$limit: $output" && return 1; }
+		failed=1
+	done
+	((failed)) && [[ $status -eq 0 ]]
+}
+
+@test "a state directory that others can write to is refused" {
+	((EUID != 0)) || skip "root's is /run/vnic"
+	mkdir -p "$BATS_TEST_TMPDIR/run/vnic"
+	chmod 0777 "$BATS_TEST_TMPDIR/run/vnic"
+	XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run run "$VNIC" list
+	[[ $status -eq 3 && $output == *"writable by no other"* ]] || { echo "$status: $output" && return 1; }
+}
+
+@test "JSON is JSON" {
+	"$VNIC" list --json | python3 -m json.tool >/dev/null
+	"$VNIC" ns list --json | python3 -m json.tool >/dev/null
+	"$VNIC" doctor --json | python3 -m json.tool >/dev/null
+}
+
+@test "the doctor says whether vnic run works, and is right" {
+	run "$VNIC" doctor --json
+	verdict=$status
+	[[ $(python3 -c 'import json,sys; print(json.load(sys.stdin)["works"])' <<<"$output") == $( ((verdict)) && echo False || echo True) ]]
+	run "$VNIC" run -- true
+	[[ $(( status != 0 )) -eq $verdict ]]
+}
+
+@test "every finding of the doctor has a state and a text, and what is missing has a remedy" {
+	"$VNIC" doctor --json | python3 -c '
+import json, sys
+for check in json.load(sys.stdin)["checks"]:
+    assert check["state"] in ("ok", "limited", "missing", "unknown"), check
+    assert check["text"], check
+    assert check["state"] in ("ok", "unknown") or check["name"] == "kernel" or check.get("remedy"), check
+'
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The demonstration works, and so does every example whose first comment says how to run it and what it prints.
+
+@test "the demonstration runs to its end and leaves nothing" {
+	before=$("$VNIC" ns list | sort)
+	run "$VNIC_TOP/examples/demo.sh" "$VNIC"
+	echo "$output"
+	[[ $status -eq 0 && $output == *"nothing of it is left"* ]]
+	[[ $("$VNIC" ns list | sort) == "$before" ]]
+}
