@@ -14,11 +14,11 @@
  */
 #define FIRST_INNER 100
 #define FIRST_OUTER 200
+#define FIRST_HOST 0x1000000
 #define DEFAULT_MTU 1500
 #define ROUTER_HOST 2 /* 10.0.2.2, fd00::2: the plan that QEMU and slirp users know */
 #define SANDBOX_HOST 0x64
 #define SANDBOX_HOST6 0x100
-#define TXQUEUELEN 1000
 #define LINK_DEADLINE_MS 10000
 
 bool plan_has_router(const struct plan *plan)
@@ -109,6 +109,23 @@ static int place_gateways(struct nic_plan *plan, struct vnic_error *err)
 	return 0;
 }
 
+/*
+ * On the host many sandboxes meet: there name and index are made of the MAC, which is random.  The index must be
+ * chosen too, or the kernel overlooks the one chosen for the inner end (veth_newlink, drivers/net/veth.c).
+ */
+static void name_outer(struct nic_plan *plan, unsigned position)
+{
+	const uint8_t *mac = plan->outer_mac.bytes;
+
+	if (plan->nic.to == VNIC_TO_BRIDGE) {
+		snprintf(plan->outer_name, IFNAMSIZ, "vnic%02x%02x%02x%02x", mac[2], mac[3], mac[4], mac[5]);
+		plan->outer_index = FIRST_HOST + (mac[3] << 16 | mac[4] << 8 | mac[5]);
+	} else {
+		snprintf(plan->outer_name, IFNAMSIZ, "nic%u", position);
+		plan->outer_index = FIRST_OUTER + (int)position;
+	}
+}
+
 static int decide(struct nic_plan *plan, unsigned position, struct vnic_error *err)
 {
 	struct vnic_nic *nic = &plan->nic;
@@ -126,16 +143,16 @@ static int decide(struct nic_plan *plan, unsigned position, struct vnic_error *e
 		default_gw(nic, AF_INET6);
 	}
 	plan->inner_index = FIRST_INNER + (int)position;
-	plan->outer_index = FIRST_OUTER + (int)position;
-	/* On the host the kernel chooses a free name: many sandboxes share it. */
-	snprintf(plan->outer_name, sizeof(plan->outer_name), nic_is_routed(nic) ? "nic%u" : "vnic%%d", position);
 	plan->priority = position ? 1024 + position : 0;
 	plan->inner_mac = nic->mac;
 	if (!plan->inner_mac.set)
 		r = vnic_mac_random(&plan->inner_mac, err);
 	if (r == 0)
 		r = vnic_mac_random(&plan->outer_mac, err);
-	return r < 0 ? r : place_gateways(plan, err);
+	if (r < 0)
+		return r;
+	name_outer(plan, position);
+	return place_gateways(plan, err);
 }
 
 int plan_make(const struct vnic_nic *nics, unsigned count, struct plan *ret_plan, struct vnic_error *err)
@@ -195,6 +212,7 @@ static void add_link(struct vnic_batch *batch, const struct nic_plan *plan, int 
 	struct vnic_link outer = {
 		.kind = VNIC_LINK_VETH,
 		.name = plan->outer_name,
+		.index = plan->outer_index,
 		.mac = plan->outer_mac,
 		.mtu = nic->mtu,
 		.up = true,
@@ -217,7 +235,6 @@ static void add_link(struct vnic_batch *batch, const struct nic_plan *plan, int 
 	if (nic->to == VNIC_TO_BRIDGE) {
 		outer.master = plan->lower_index;
 	} else {
-		outer.index = plan->outer_index;
 		outer.has_netns = true;
 		outer.netns_fd = router_fd;
 	}
@@ -285,18 +302,26 @@ int plan_router_side(const struct plan *plan, struct vnic_error *err)
 	return apply(plan, fill_router, err);
 }
 
-int plan_router_wait(const struct plan *plan, struct vnic_error *err)
+/* A device's carrier is there from its first descriptor on; a pair's comes with the second end, a moment later. */
+static bool has_carrier_to_wait_for(const struct vnic_nic *nic, enum plan_side side)
 {
-	struct vnic_monitor *monitor;
-	int r = vnic_monitor_open(&monitor, err);
+	return nic->kind == VNIC_NIC_VETH && nic_is_routed(nic) == (side == PLAN_ROUTER);
+}
 
-	if (r < 0)
-		return r;
+int plan_wait(const struct plan *plan, enum plan_side side, struct vnic_error *err)
+{
+	struct vnic_monitor *monitor = NULL;
+	int r = 0;
 
-	for (unsigned i = 0; i < plan->count && r == 0; i++)
-		if (nic_is_routed(&plan->nics[i].nic) && !nic_is_relayed(&plan->nics[i].nic))
+	for (unsigned i = 0; i < plan->count && r == 0; i++) {
+		if (!has_carrier_to_wait_for(&plan->nics[i].nic, side))
+			continue;
+		if (!monitor)
+			r = vnic_monitor_open(&monitor, err);
+		if (r == 0)
 			r = vnic_monitor_wait_link(monitor, plan->nics[i].outer_index, plan->nics[i].outer_name,
 						   VNIC_LINK_OPER_UP, LINK_DEADLINE_MS, err);
+	}
 	vnic_monitor_close(monitor);
 	return r;
 }
@@ -339,7 +364,6 @@ int plan_open_device(const struct nic_plan *plan, const char *name, const struct
 		.offloads = VNIC_OFFLOAD_ALL,
 		.persistent = plan->nic.to == VNIC_TO_NONE,
 		.mtu = plan->nic.mtu,
-		.txqueuelen = TXQUEUELEN,
 	};
 
 	if (!config.tun)

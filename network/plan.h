@@ -63,9 +63,12 @@ int plan_resolve(struct plan *plan, struct vnic_nl *nl, struct vnic_error *err);
  */
 int plan_make_links(const struct plan *plan, struct vnic_nl *nl, int router_fd, int sandbox_fd, struct vnic_error *err);
 
-/* In the router: lo, addresses; then waits until the links carry frames, which they do once the inner side is up. */
+/* In the router: lo, addresses. */
 int plan_router_side(const struct plan *plan, struct vnic_error *err);
-int plan_router_wait(const struct plan *plan, struct vnic_error *err);
+
+/* Waits until the outer ends on this side, the caller's, carry frames: they do once the inner ends are up. */
+enum plan_side { PLAN_ROUTER, PLAN_HOST };
+int plan_wait(const struct plan *plan, enum plan_side side, struct vnic_error *err);
 
 /* In the sandbox: lo, links up, addresses, routes. */
 int plan_sandbox_side(const struct plan *plan, struct vnic_error *err);

@@ -99,7 +99,7 @@ static int make_relays(struct router *router, struct vnic_relay **ret_relays, un
 			continue;
 		r = receive_inner(build, &nic, &inner, err);
 		if (r == 0)
-			r = vnic_relay_new(NULL, &ret_relays[count], err);
+			r = vnic_relay_new(&(struct vnic_relay_config){0}, &ret_relays[count], err);
 		if (r < 0)
 			break;
 		count++;
@@ -216,7 +216,7 @@ static int build_router(struct router *router, struct vnic_error *err)
 	if (r == 0 && plan_is_relayed(&build->plan))
 		r = start_relay(router, err);
 	if (r == 0)
-		r = plan_router_wait(&build->plan, err);
+		r = plan_wait(&build->plan, PLAN_ROUTER, err);
 	return r;
 }
 

@@ -55,7 +55,7 @@ struct vnic_link {
 	enum vnic_link_kind kind;
 	const char *name;  /* 1..15 bytes, no '/', no space (dev_valid_name) */
 	const char *alias; /* up to 255 bytes */
-	int index;         /* wish for this ifindex; free in a fresh namespace */
+	int index;         /* wish for this ifindex; a peer's counts only where the first end has one too */
 	struct vnic_mac mac;
 	uint32_t mtu;        /* bytes */
 	uint32_t txqueuelen; /* packets */
