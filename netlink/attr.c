@@ -24,7 +24,8 @@ void attr_table(const void *payload, size_t size, const struct nlattr **ret_tabl
 {
 	struct table table = {.at = ret_table, .max = max};
 
-	memset(ret_table, 0, (max + 1) * sizeof(*ret_table));
+	for (unsigned i = 0; i <= max; i++)
+		ret_table[i] = NULL;
 	mnl_attr_parse_payload(payload, size, keep, &table);
 }
 
@@ -38,10 +39,7 @@ void attr_table_message(const struct nlmsghdr *nlh, size_t head, const struct nl
 
 void attr_table_nested(const struct nlattr *nest, const struct nlattr **ret_table, unsigned max)
 {
-	if (nest)
-		attr_table(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), ret_table, max);
-	else
-		memset(ret_table, 0, (max + 1) * sizeof(*ret_table));
+	attr_table(nest ? mnl_attr_get_payload(nest) : NULL, nest ? mnl_attr_get_payload_len(nest) : 0, ret_table, max);
 }
 
 bool attr_bytes(const struct nlattr *attr, void *ret_bytes, size_t size)

@@ -28,22 +28,20 @@ void dump_free(struct dump *dump)
 	*dump = (struct dump){0};
 }
 
-/* Room for one more datagram. */
-static int make_room(struct dump *dump, struct vnic_error *err)
+/* Where the next datagram goes; NULL: no memory, or no end. */
+static uint8_t *next_datagram(struct dump *dump)
 {
 	size_t room = dump->room ? dump->room * 2 : (size_t)SOCKET_DATAGRAM * 2;
 	uint8_t *bigger;
 
-	if (dump->room - dump->size >= SOCKET_DATAGRAM)
-		return 0;
-	if (room > DUMP_BYTES_MAX)
-		return vnic_fail(err, VNIC_STEP_NETLINK, EMSGSIZE, NULL, "the kernel's answer is too large");
-	bigger = realloc(dump->data, room);
-	if (!bigger)
-		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	dump->data = bigger;
-	dump->room = room;
-	return 0;
+	if (dump->room - dump->size < SOCKET_DATAGRAM) {
+		bigger = room <= DUMP_BYTES_MAX ? realloc(dump->data, room) : NULL;
+		if (!bigger)
+			return NULL;
+		dump->data = bigger;
+		dump->room = room;
+	}
+	return dump->data + dump->size;
 }
 
 struct progress {
@@ -79,15 +77,16 @@ static int collect(struct vnic_nl *nl, uint32_t seq, enum vnic_step step, struct
 	struct progress progress = {0};
 
 	while (!progress.done) {
-		int r = make_room(dump, err);
+		uint8_t *datagram = next_datagram(dump);
 		ssize_t n;
+		int r;
 
-		if (r < 0)
-			return r;
-		n = socket_receive(nl, dump->data + dump->size, SOCKET_DATAGRAM, err);
+		if (!datagram)
+			return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+		n = socket_receive(nl, datagram, SOCKET_DATAGRAM, err);
 		if (n < 0)
 			return (int)n;
-		r = look_at(dump->data + dump->size, (size_t)n, seq, step, &progress, err);
+		r = look_at(datagram, (size_t)n, seq, step, &progress, err);
 		if (r < 0)
 			return r;
 		if (progress.kept)
@@ -103,7 +102,7 @@ int dump_ask(struct vnic_nl *nl, uint16_t type, const void *head, size_t head_si
 	_Alignas(struct nlmsghdr) uint8_t request[REQUEST_BYTES] = {0};
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(request);
 	CLEANUP(dump_free) struct dump dump = {0};
-	bool interrupted;
+	bool interrupted = false;
 
 	nlh->nlmsg_type = type;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;

@@ -122,10 +122,10 @@ static bool wait_event(const struct vnic_monitor *monitor, int64_t deadline)
 static int wait_for(struct vnic_monitor *monitor, const struct wish *wish, int timeout_ms, struct vnic_error *err)
 {
 	int64_t deadline = timeout_ms < 0 ? -1 : now_ns() + timeout_ms * INT64_C(1000000);
-	int r;
 
 	do {
-		r = drain(monitor, err);
+		int r = drain(monitor, err);
+
 		if (r == 0)
 			r = wish->holds(wish, monitor->nl, err);
 		if (r != 0)

@@ -102,7 +102,6 @@ int socket_verdict(const struct nlmsghdr *nlh, enum vnic_step step, const char *
 	size_t need = nlh->nlmsg_type == NLMSG_DONE ? sizeof(int) : sizeof(struct nlmsgerr);
 	size_t size = mnl_nlmsg_get_payload_len(nlh);
 	const struct nlattr *attrs[NLMSGERR_ATTR_MAX + 1];
-	char words[sizeof(err->detail)];
 	size_t offset;
 	int code;
 
@@ -113,6 +112,8 @@ int socket_verdict(const struct nlmsghdr *nlh, enum vnic_step step, const char *
 		return 0;
 	offset = words_offset(nlh);
 	if (offset && offset < size) {
+		char words[sizeof(err->detail)];
+
 		attr_table(mnl_nlmsg_get_payload_offset(nlh, offset), size - offset, attrs, NLMSGERR_ATTR_MAX);
 		attr_text(attrs[NLMSGERR_ATTR_MSG], words, sizeof(words));
 		if (words[0])

@@ -3,10 +3,15 @@
 #ifndef TESTS_KERNEL_NETLINK_SIDE_H
 #define TESTS_KERNEL_NETLINK_SIDE_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -49,6 +54,32 @@ static inline struct side side_new(void)
 	side = side_here();
 	assert_int_equal(setns(home, CLONE_NEWNET), 0);
 	return side;
+}
+
+/*
+ * Runs fn in a child with new namespaces, and returns what fn returned (0..127); fn asserts nothing.  Not unshare(2),
+ * which wants a single thread for a user namespace: sanitizers start one of their own after a fork(2).
+ */
+static inline int in_new_namespaces(int namespaces, int (*fn)(void *ctx), void *ctx)
+{
+	long pid = syscall(SYS_clone, namespaces | SIGCHLD, NULL, NULL, NULL, NULL);
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(fn(ctx));
+	assert_int_equal(waitpid((pid_t)pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* On /mnt, showing the links of the namespace that the caller stands in; main() has a mount namespace of its own. */
+static inline void mount_sysfs(struct side *side)
+{
+	if (mount("sysfs", "/mnt", "sysfs", 0, NULL) == 0)
+		return;
+	side_close(side); /* a skip runs no cleanup */
+	vt_skip("no fresh sysfs here: %s", strerror(errno));
 }
 
 static inline struct vnic_mac mac_of(uint8_t last)
