@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -73,20 +74,32 @@ static int serve(struct job *job, int *ret_status, struct vnic_error *err)
 	return r < 0 ? r : 0;
 }
 
+/* The operands after TARGET, and after the "--" that may stand between. */
+static char **command_of(const struct cli_args *args)
+{
+	char **command = args->operands + 1;
+
+	return strcmp(command[0], "--") == 0 ? command + 1 : command;
+}
+
 static int run(const struct cli_args *args, struct vnic_error *err)
 {
+	char **command = command_of(args);
 	CLEANUP(vnic_target_close) struct vnic_target target = VNIC_TARGET_EMPTY;
 	struct job job = {.child = VNIC_CHILD_EMPTY, .front = FRONT_EMPTY};
 	const char *state_dir;
 	int status = 0;
-	int r = cli_state_dir(false, &state_dir, err);
+	int r;
 
+	if (!command[0])
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "exec", "there is no command after --");
+	r = cli_state_dir(false, &state_dir, err);
 	if (r == 0)
 		r = vnic_target_open(args->operands[0], state_dir, &target, err);
 	if (r == 0)
 		r = front_begin(&job.front, err);
 	if (r == 0)
-		r = vnic_target_exec(&target, args->operands + 1, NULL, &job.front.mask, &job.child, err);
+		r = vnic_target_exec(&target, command, NULL, &job.front.mask, &job.child, err);
 	if (r == 0)
 		r = serve(&job, &status, err);
 	vnic_child_close(&job.child);
