@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vnic tap: persistent TAP and TUN devices. */
+#include "cli.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/if_tun.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parse.h"
+
+/* --- add ---------------------------------------------------------------------------- */
+
+static const struct cli_option add_options[] = {
+	{"tun", 0, NULL, false, NULL, "make a TUN (packets without link header) instead of a TAP"},
+	{"owner", 0, "USER", false, NULL, "who may attach to it without privilege"},
+	{"group", 0, "GROUP", false, NULL, "which group may"},
+	{"queues", 0, "N", false, "1", "more than one makes a multi-queue device"},
+	{"mac", 0, "MAC", false, NULL, "its MAC"},
+	{"mtu", 0, "BYTES", false, NULL, "its MTU"},
+	{0},
+};
+
+static bool is_number(const char *text)
+{
+	return text[0] && text[strspn(text, "0123456789")] == '\0';
+}
+
+static int owner_of(const char *text, struct vnic_tap_config *config, struct vnic_error *err)
+{
+	const struct passwd *user;
+
+	if (!text)
+		return 0;
+	config->set_owner = true;
+	if (is_number(text))
+		return parse_u32(text, "--owner", 0, UINT32_MAX - 1, &config->owner, err);
+	user = getpwnam(text);
+	if (!user)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "there is no such user");
+	config->owner = user->pw_uid;
+	return 0;
+}
+
+static int group_of(const char *text, struct vnic_tap_config *config, struct vnic_error *err)
+{
+	const struct group *group;
+
+	if (!text)
+		return 0;
+	config->set_group = true;
+	if (is_number(text))
+		return parse_u32(text, "--group", 0, UINT32_MAX - 1, &config->group, err);
+	group = getgrnam(text);
+	if (!group)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "there is no such group");
+	config->group = group->gr_gid;
+	return 0;
+}
+
+static int add(const struct cli_args *args, struct vnic_error *err)
+{
+	struct vnic_tap_config config = {.name = args->operands[0], .tun = cli_flag(args, "tun"), .persistent = true};
+	const char *mac = cli_value(args, "mac");
+	char name[IFNAMSIZ];
+	struct vnic_tap tap;
+	int r = parse_ifname(config.name, "NAME", name, err);
+
+	if (r == 0)
+		r = owner_of(cli_value(args, "owner"), &config, err);
+	if (r == 0)
+		r = group_of(cli_value(args, "group"), &config, err);
+	if (r == 0)
+		r = cli_number(args, "queues", 1, VNIC_TAP_QUEUES, &config.queues, err);
+	if (r == 0)
+		r = cli_number(args, "mtu", 68, 65535, &config.mtu, err);
+	if (r == 0 && mac)
+		r = vnic_mac_parse(mac, &config.mac, err);
+	if (r == 0)
+		r = vnic_tap_open(&config, &tap, err);
+	if (r == 0)
+		vnic_tap_close(&tap);
+	return r;
+}
+
+/* --- del ---------------------------------------------------------------------------- */
+
+static int del_one(struct vnic_nl *nl, const char *name, struct vnic_error *err)
+{
+	struct vnic_link_info info;
+	char checked[IFNAMSIZ];
+	int r = parse_ifname(name, "NAME", checked, err);
+
+	if (r < 0)
+		return r;
+	r = vnic_link_get(nl, 0, checked, &info, err);
+	if (r == 0 && strcmp(info.kind, "tun") != 0)
+		return vnic_fail(err, VNIC_STEP_LINK_DEL, EINVAL, name, "this link is not a TAP or TUN device");
+	if (r == 0)
+		r = vnic_tap_delete(checked, info.flags & IFF_POINTOPOINT, err);
+	if (r == -ENODEV) {
+		printf("%s was not there\n", name);
+		return 0;
+	}
+	return r;
+}
+
+static int del(const struct cli_args *args, struct vnic_error *err)
+{
+	struct vnic_nl *nl;
+	int r = vnic_nl_open(&nl, err);
+
+	if (r < 0)
+		return r;
+	for (int i = 0; r == 0 && i < args->operand_count; i++)
+		r = del_one(nl, args->operands[i], err);
+	vnic_nl_close(nl);
+	return r;
+}
+
+/* --- list --------------------------------------------------------------------------- */
+
+static const struct cli_option list_options[] = {
+	{"json", 0, NULL, false, NULL, "print JSON"},
+	{0},
+};
+
+/* What netlink does not tell: -1 for no owner, no group, or a /sys that shows another network namespace. */
+struct tun_info {
+	long flags, owner, group;
+};
+
+static long sysfs_number(const char *name, const char *file)
+{
+	char path[64];
+	long value = -1;
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, file);
+	in = fopen(path, "re");
+	if (!in)
+		return -1;
+	if (fscanf(in, "%li", &value) != 1)
+		value = -1;
+	fclose(in);
+	return value;
+}
+
+static struct tun_info tun_info_of(const struct vnic_link_info *link)
+{
+	struct tun_info info = {-1, -1, -1};
+
+	if (sysfs_number(link->name, "ifindex") != link->index)
+		return info;
+	info.flags = sysfs_number(link->name, "tun_flags");
+	info.owner = sysfs_number(link->name, "owner");
+	info.group = sysfs_number(link->name, "group");
+	return info;
+}
+
+/* Devices that end with their program are the program's own affair; where we cannot tell, all are shown. */
+static bool is_listed(const struct vnic_link_info *link, const struct tun_info *info)
+{
+	return strcmp(link->kind, "tun") == 0 && (info->flags < 0 || info->flags & IFF_PERSIST);
+}
+
+static const char *kind_of(const struct vnic_link_info *link)
+{
+	return link->flags & IFF_POINTOPOINT ? "tun" : "tap";
+}
+
+static const char *queues_of(const struct tun_info *info)
+{
+	return info->flags < 0 ? "?" : info->flags & IFF_MULTI_QUEUE ? "several" : "one";
+}
+
+static const char *id_text(long id, char buf[24])
+{
+	if (id < 0)
+		return "-";
+	snprintf(buf, 24, "%ld", id);
+	return buf;
+}
+
+static int print_one(const struct vnic_link_info *link, void *ctx)
+{
+	struct tun_info info = tun_info_of(link);
+	bool *headed = ctx;
+	char owner[24], group[24];
+
+	if (!is_listed(link, &info))
+		return 0;
+	if (!*headed)
+		printf("%-15s %-4s %-7s %6s %6s %6s %s\n", "NAME", "KIND", "QUEUES", "OWNER", "GROUP", "MTU", "STATE");
+	*headed = true;
+	printf("%-15s %-4s %-7s %6s %6s %6u %s\n", link->name, kind_of(link), queues_of(&info),
+	       id_text(info.owner, owner), id_text(info.group, group), link->mtu, link->flags & IFF_UP ? "up" : "down");
+	return 0;
+}
+
+static json_t *id_json(long id)
+{
+	return id < 0 ? json_null() : json_integer(id);
+}
+
+static int add_json(const struct vnic_link_info *link, void *ctx)
+{
+	struct tun_info info = tun_info_of(link);
+	json_t *multi = info.flags < 0 ? json_null() : json_boolean(info.flags & IFF_MULTI_QUEUE);
+
+	if (!is_listed(link, &info)) {
+		json_decref(multi);
+		return 0;
+	}
+	json_t *device = json_pack("{s:s, s:s, s:o, s:o, s:o, s:i, s:b}", "name", link->name, "kind", kind_of(link),
+				   "multi_queue", multi, "owner", id_json(info.owner), "group", id_json(info.group),
+				   "mtu", (int)link->mtu, "up", (link->flags & IFF_UP) != 0);
+	return json_array_append_new(ctx, device) < 0 ? -ENOMEM : 0;
+}
+
+static int list(const struct cli_args *args, struct vnic_error *err)
+{
+	struct vnic_nl *nl;
+	bool headed = false;
+	int r = vnic_nl_open(&nl, err);
+
+	if (r < 0)
+		return r;
+	if (cli_flag(args, "json")) {
+		json_t *devices = json_array();
+
+		r = vnic_link_list(nl, add_json, devices, err);
+		if (r == 0)
+			r = cli_print_json(json_incref(devices), err);
+		json_decref(devices);
+	} else {
+		r = vnic_link_list(nl, print_one, &headed, err);
+	}
+	vnic_nl_close(nl);
+	return r;
+}
+
+/* --- commands ----------------------------------------------------------------------- */
+
+static const struct command cmd_add = {
+	.name = "add",
+	.operands = "NAME",
+	.summary = "make a persistent device, or set up one that is there",
+	.options = add_options,
+	.min_operands = 1,
+	.max_operands = 1,
+	.run = add,
+};
+
+static const struct command cmd_del = {
+	.name = "del",
+	.operands = "NAME...",
+	.summary = "delete devices",
+	.min_operands = 1,
+	.max_operands = -1,
+	.run = del,
+};
+
+static const struct command cmd_list_devices = {
+	.name = "list",
+	.operands = "",
+	.summary = "list persistent devices",
+	.options = list_options,
+	.run = list,
+};
+
+static const struct command *const subcommands[] = {&cmd_add, &cmd_del, &cmd_list_devices, NULL};
+
+const struct command cmd_tap = {
+	.name = "tap",
+	.operands = "",
+	.summary = "persistent TAP and TUN devices",
+	.subcommands = subcommands,
+};
