@@ -11,6 +11,8 @@
  *
  * A file is removed only under its lock, and a lock counts only if the file is still the one
  * that has the name: without that check one could lock a file that was removed between open and lock.
+ * The second byte is a gate, held for the moment in which one takes the lock: so that nobody is told that
+ * a name is in use because somebody else is just removing its stale file.
  *
  * Rejected: a pid file alone (numbers are used again); a socket in the file system (it stays there
  * too, and says less); the abstract socket namespace (belongs to a network namespace, open to all users).
@@ -68,21 +70,47 @@ static int path_of(const char *name, const char *state_dir, char ret_path[256], 
 	return r;
 }
 
+enum { OWNER, GATE }; /* bytes of the file */
+
+static int lock_byte(int fd, int command, short type, off_t byte)
+{
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+
+	return TEMP_FAILURE_RETRY(fcntl(fd, command, &lock)) < 0 ? -errno : 0;
+}
+
 int ns_lock_file(int fd, const char *path)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	struct stat by_fd, by_path;
+	int r = lock_byte(fd, F_OFD_SETLK, F_WRLCK, OWNER);
 
-	if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
-		return errno == EACCES ? -EAGAIN : -errno;
+	if (r < 0)
+		return r == -EACCES ? -EAGAIN : r;
 	if (fstat(fd, &by_fd) < 0)
 		return -errno;
 	return lstat(path, &by_path) == 0 && by_fd.st_ino == by_path.st_ino && by_fd.st_dev == by_path.st_dev;
 }
 
+static int lock_through_gate(int fd, const char *path)
+{
+	int r = lock_byte(fd, F_OFD_SETLKW, F_WRLCK, GATE);
+
+	if (r == 0) {
+		r = ns_lock_file(fd, path);
+		lock_byte(fd, F_OFD_SETLK, F_UNLCK, GATE);
+	}
+	return r;
+}
+
+static void remove_stale(int fd, const char *path)
+{
+	if (lock_byte(fd, F_OFD_SETLKW, F_WRLCK, GATE) == 0 && ns_lock_file(fd, path) > 0)
+		unlink(path); /* the gate opens when the descriptor is closed */
+}
+
 static bool is_locked(int fd)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = OWNER, .l_len = 1};
 
 	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
@@ -107,7 +135,7 @@ int vnic_name_take(const char *name, const char *state_dir, struct vnic_name *re
 
 		if (fd < 0)
 			return vnic_fail(err, VNIC_STEP_LOCK, errno, name, NULL);
-		r = ns_lock_file(fd, taken.path);
+		r = lock_through_gate(fd, taken.path);
 		if (r == -EAGAIN)
 			return vnic_fail(err, VNIC_STEP_LOCK, EEXIST, name, "it is in use");
 		if (r < 0 || (r > 0 && ftruncate(fd, 0) < 0)) /* what a former owner wrote */
@@ -187,7 +215,6 @@ int ns_name_find(const char *name, const char *state_dir, struct ns_name_owner *
 		return r;
 	if (find_owner(fd, ret_owner))
 		return 0;
-	if (ns_lock_file(fd, path) > 0)
-		unlink(path);
+	remove_stale(fd, path);
 	return vnic_fail(err, VNIC_STEP_NS_OPEN, ENOENT, name, NULL);
 }
