@@ -108,7 +108,8 @@ static const struct {
 	{VNIC_STEP_NONE, ENOMEM, "out of memory: see the memory limit of the cgroup"},
 };
 
-int vnic_fail(struct vnic_error *err, enum vnic_step step, int code, const char *object, const char *detail, ...)
+/* In parentheses: cmake/analyzer.h has a macro of this name. */
+int(vnic_fail)(struct vnic_error *err, enum vnic_step step, int code, const char *object, const char *detail, ...)
 {
 	if (!err)
 		return -code;

@@ -73,13 +73,13 @@ int cli_find(int *argc, char ***argv, const struct command **ret_command, char *
 /* --- options.c: what a command asks ------------------------------------------------- */
 
 /* Each aborts if the command has not declared the option: that is a bug, not a user's mistake. */
-bool cli_flag(const struct cli_args *args, const char *option);
+bool cli_flag(const struct cli_args *args, const char *name);
 /* The last value given, else the default, else NULL. */
-const char *cli_value(const struct cli_args *args, const char *option);
+const char *cli_value(const struct cli_args *args, const char *name);
 /* The index-th value given (0...), NULL after the last.  Without any, the default is the first. */
-const char *cli_value_at(const struct cli_args *args, const char *option, int index);
+const char *cli_value_at(const struct cli_args *args, const char *name, int index);
 /* The same as a number; *ret_value is untouched when the option was not given and has no default. */
-int cli_number(const struct cli_args *args, const char *option, uint32_t min, uint32_t max, uint32_t *ret_value,
+int cli_number(const struct cli_args *args, const char *name, uint32_t min, uint32_t max, uint32_t *ret_value,
 	       struct vnic_error *err);
 
 /* --- options.c: for main and the generators ----------------------------------------- */

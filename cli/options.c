@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fd.h"
 #include "parse.h"
 
 #define OPTIONS_MAX 32
@@ -107,7 +108,6 @@ static void fill_tables(const struct command *command, struct getopt_tables *tab
 	char *letter = tables->letters;
 	int i;
 
-	memset(tables, 0, sizeof(*tables));
 	*letter++ = '+'; /* POSIX order */
 	*letter++ = ':'; /* a missing argument is ':', not '?' */
 	for (i = 0; (option = option_at(command, i)); i++) {
@@ -225,9 +225,9 @@ int cli_parse(const struct command *command, int argc, char **argv, struct cli_a
 	      struct vnic_error *err)
 {
 	/* Each word gives at most one value, but for flags, of which each is kept once. */
-	struct cli_value *values = calloc((size_t)argc + OPTIONS_MAX, sizeof(*values));
+	CLEANUP_FREE struct cli_value *values = calloc((size_t)argc + OPTIONS_MAX, sizeof(*values));
 	struct cli_args args = {.command = command, .values = values};
-	struct getopt_tables tables;
+	struct getopt_tables tables = {0};
 	int result, r;
 
 	if (!values)
@@ -242,28 +242,25 @@ int cli_parse(const struct command *command, int argc, char **argv, struct cli_a
 		if (result == -1)
 			break;
 		const struct cli_option *option = result == '?' || result == ':' ? NULL : option_of(command, result);
-		r = option ? check_value(&args, option, optarg, err) : fail_option(command, result, argv[at], err);
-		if (r < 0) {
-			free(values);
-			return r;
-		}
+		if (!option)
+			return fail_option(command, result, argv[at], err);
 		if (option == &cli_help_option) {
-			free(values);
 			*ret_args = (struct cli_args){.command = command};
 			*ret_help = true;
 			return 0;
 		}
-		if (!option->arg && given(&args, option))
-			continue;
-		values[args.value_count++] = (struct cli_value){option, optarg};
+		r = check_value(&args, option, optarg, err);
+		if (r < 0)
+			return r;
+		if (option->arg || !given(&args, option))
+			values[args.value_count++] = (struct cli_value){option, optarg};
 	}
 	args.operands = argv + optind;
 	args.operand_count = argc - optind;
 	r = check_operands(command, args.operand_count, args.operands, err);
-	if (r < 0) {
-		free(values);
+	if (r < 0)
 		return r;
-	}
+	take_ptr(values);
 	*ret_args = args;
 	*ret_help = false;
 	return 0;
@@ -288,9 +285,9 @@ static const struct cli_option *declared(const struct cli_args *args, const char
 	abort();
 }
 
-bool cli_flag(const struct cli_args *args, const char *option)
+bool cli_flag(const struct cli_args *args, const char *name)
 {
-	return given(args, declared(args, option));
+	return given(args, declared(args, name));
 }
 
 const char *cli_value(const struct cli_args *args, const char *name)
@@ -314,14 +311,14 @@ const char *cli_value_at(const struct cli_args *args, const char *name, int inde
 	return any || index > 0 ? NULL : option->initial;
 }
 
-int cli_number(const struct cli_args *args, const char *option, uint32_t min, uint32_t max, uint32_t *ret_value,
+int cli_number(const struct cli_args *args, const char *name, uint32_t min, uint32_t max, uint32_t *ret_value,
 	       struct vnic_error *err)
 {
-	const char *text = cli_value(args, option);
+	const char *text = cli_value(args, name);
 	char what[80];
 
 	if (!text)
 		return 0;
-	snprintf(what, sizeof(what), "--%s", option);
+	snprintf(what, sizeof(what), "--%s", name);
 	return parse_u32(text, what, min, max, ret_value, err);
 }

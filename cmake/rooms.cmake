@@ -8,6 +8,9 @@ target_compile_options(vnic_flags INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla)
 target_compile_definitions(vnic_flags INTERFACE _GNU_SOURCE)
 target_include_directories(vnic_flags INTERFACE ${PROJECT_SOURCE_DIR}/include)
+if(VNIC_ANALYZER)
+  target_compile_options(vnic_flags INTERFACE -include ${PROJECT_SOURCE_DIR}/cmake/analyzer.h)
+endif()
 
 set_property(GLOBAL PROPERTY vnic_rooms "")
 
