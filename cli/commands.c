@@ -6,28 +6,7 @@
 #include <string.h>
 
 const struct command *const cli_commands[] = {
-#ifdef HAVE_RUN
-	&cmd_run,
-#endif
-#ifdef HAVE_EXEC
-	&cmd_exec,
-#endif
-#ifdef HAVE_NS
-	&cmd_ns,
-#endif
-#ifdef HAVE_TAP
-	&cmd_tap,
-#endif
-#ifdef HAVE_RELAY
-	&cmd_relay,
-#endif
-#ifdef HAVE_LIST
-	&cmd_list,
-#endif
-#ifdef HAVE_DOCTOR
-	&cmd_doctor,
-#endif
-	NULL,
+	&cmd_run, &cmd_exec, &cmd_ns, &cmd_tap, &cmd_relay, &cmd_list, &cmd_doctor, NULL,
 };
 
 static const char *command_name_at(const void *ctx, int index)
