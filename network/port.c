@@ -112,6 +112,11 @@ int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_er
 	r = set_kind(&port, copy, key, err);
 	while (r == 0 && (r = parse_item(&cursor, &key, &value, err)) > 0)
 		r = set_key(&port, key, value, err);
+	if (r == 0 && port.netns[0]) { /* how messages and counters call it: "tap:eth0@red" */
+		size_t len = strlen(port.text);
+
+		snprintf(port.text + len, sizeof(port.text) - len, "@%s", port.netns);
+	}
 	if (r == 0)
 		*ret_port = port;
 	return r;
