@@ -92,6 +92,9 @@ static const struct {
 	{VNIC_STEP_CLONE, EAGAIN, "too many processes: see 'ulimit -u' and the cgroup's pids.max"},
 	{VNIC_STEP_IDMAP, EPERM, "the kernel or a security module forbids the mapping: see 'vnic doctor'"},
 	{VNIC_STEP_IDMAP, ENOENT, "newuidmap and newgidmap are missing: install the package uidmap, or use --map root"},
+	{VNIC_STEP_IDMAP, EACCES,
+	 "this process changed its ids since it was executed, so that its own /proc files are root's: "
+	 "prctl(PR_SET_DUMPABLE, 1) before, or execute a program"},
 	{VNIC_STEP_IDMAP, ENODATA,
 	 "'sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER' gives ranges, or use --map root"},
 	{VNIC_STEP_LINK_ADD, EPERM,

@@ -16,9 +16,9 @@
  * Two things to keep in mind:
  *  - Signals are blocked meanwhile: a handler must not run in a process that shares our memory.
  *  - The child is a member of the namespaces that it joined while it has our memory mapped.  The memory
- *    is therefore marked as not dumpable before, so that root of that user namespace may not trace it.
- *    The kernel does the same as a side effect of setns(2) (commit_creds, kernel/cred.c) and
- *    leaves it so; we give the mark back as it was.
+ *    is therefore marked as not dumpable, so that root of that user namespace may not trace it.  setns(2)
+ *    into a user namespace that is not of the caller's making sets the mark anew, to fs.suid_dumpable (commit_creds,
+ *    kernel/cred.c), and for the caller too; hence once more after it, and at the end it is given back as it was.
  */
 #include "ns.h"
 
@@ -60,12 +60,20 @@ static int join(int fd, int kind, const char *what, struct vnic_error *err)
 	return 0;
 }
 
+/* PR_SET_DUMPABLE refuses 2, which only the kernel itself may set. */
+static void set_dumpable(int value)
+{
+	if (value != 2 && prctl(PR_GET_DUMPABLE) != value)
+		prctl(PR_SET_DUMPABLE, value);
+}
+
 static int child_main(void *arg)
 {
 	struct call *call = arg;
 
 	/* The user namespace first: it gives the capabilities that the other wants. */
 	call->result = join(call->userns_fd, CLONE_NEWUSER, "user namespace", call->err);
+	set_dumpable(0);
 	if (call->result == 0)
 		call->result = join(call->netns_fd, CLONE_NEWNET, "network namespace", call->err);
 	if (call->result == 0)
@@ -98,13 +106,6 @@ static int run_child(struct call *call)
 		return vnic_fail(call->err, VNIC_STEP_NS_JOIN, EINTR, "namespace",
 				 "the child that went there was killed");
 	return call->result;
-}
-
-/* PR_SET_DUMPABLE refuses 2, which only the kernel itself may set. */
-static void set_dumpable(int value)
-{
-	if (value != 2 && prctl(PR_GET_DUMPABLE) != value)
-		prctl(PR_SET_DUMPABLE, value);
 }
 
 int ns_call(int userns_fd, int netns_fd, int (*fn)(void *ctx, struct vnic_error *err), void *ctx,
