@@ -39,12 +39,21 @@ void front_end(struct front *front)
 	sigprocmask(SIG_SETMASK, &front->mask, NULL);
 }
 
+/*
+ * What the kernel sends goes to the whole foreground group, so the command has had it; but of a terminal that hangs
+ * up it tells the session's leader alone, and that is us where a window runs nothing else.
+ */
+static bool is_for_command(const struct signalfd_siginfo *info)
+{
+	return info->ssi_code <= 0 || (info->ssi_signo == SIGHUP && getsid(0) == getpid());
+}
+
 int front_next_signal(struct front *front)
 {
 	struct signalfd_siginfo info;
 
 	while (read(front->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		if (info.ssi_signo == SIGCHLD || info.ssi_code <= 0)
+		if (info.ssi_signo == SIGCHLD || is_for_command(&info))
 			return (int)info.ssi_signo;
 	return 0;
 }
