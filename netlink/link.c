@@ -94,6 +94,21 @@ static int describe_birth(struct rtnl_link *to, const struct vnic_link *link)
 	return describe(to, link);
 }
 
+/*
+ * An end of a pair.  Without a word about queues the kernel allocates one a CPU and uses the first only; to
+ * leave the others it waits for an RCU grace period at either end (veth_init_queues, drivers/net/veth.c).
+ */
+static struct rtnl_link *new_end(void)
+{
+	struct rtnl_link *end = rtnl_link_alloc();
+
+	if (end) {
+		rtnl_link_set_num_tx_queues(end, 1);
+		rtnl_link_set_num_rx_queues(end, 1);
+	}
+	return end;
+}
+
 /* A libnl link of the kind; NULL when out of memory. */
 static struct rtnl_link *link_of_kind(const struct vnic_link *link)
 {
@@ -102,7 +117,7 @@ static struct rtnl_link *link_of_kind(const struct vnic_link *link)
 
 	switch (link->kind) {
 	case VNIC_LINK_VETH:
-		return rtnl_link_alloc(); /* put_pair says that it is one */
+		return new_end(); /* put_pair says that it is one */
 	case VNIC_LINK_MACVLAN:
 		made = rtnl_link_macvlan_alloc();
 		if (made)
@@ -128,7 +143,7 @@ static int put_pair(struct nl_msg *msg, const struct vnic_link *peer)
 {
 	const unsigned flags = peer->no_arp ? IFF_NOARP : 0;
 	const struct ifinfomsg head = {.ifi_index = peer->index, .ifi_flags = flags, .ifi_change = flags};
-	CLEANUP_LINK struct rtnl_link *second = rtnl_link_alloc();
+	CLEANUP_LINK struct rtnl_link *second = new_end();
 	struct nlattr *info, *data, *end;
 
 	if (!second || describe_birth(second, peer) < 0)
