@@ -50,12 +50,13 @@ pid_t ns_clone(unsigned namespaces, bool sibling, int *ret_pidfd, struct vnic_er
 
 int ns_leave_netns(int *ret_old, struct vnic_error *err)
 {
-	CLEANUP_FD int old = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	CLEANUP_FD int old = ret_old ? open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC) : -1;
 
-	if (old < 0)
+	if (ret_old && old < 0)
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, "our own network namespace", NULL);
 	if (unshare(CLONE_NEWNET) < 0)
 		return vnic_fail(err, VNIC_STEP_UNSHARE, errno, "net", NULL);
-	*ret_old = take_fd(&old);
+	if (ret_old)
+		*ret_old = take_fd(&old);
 	return 0;
 }

@@ -2,8 +2,8 @@
 /*
  * The router's helper: a process in user namespace U and the router's network namespace.
  *
- *   map ids -> [rootless: start init, the router's namespace, links] -> devices -> addresses
- *   -> relay for TAP and TUN NICs -> links carry frames -> READY -> open sockets on request
+ *   map ids -> [rootless: start init, make the namespace] -> devices -> [rootless: make the links]
+ *   -> addresses -> relay for TAP and TUN NICs -> links carry frames -> READY -> open sockets on request
  *
  * It leads a session of its own, so the terminal's signals do not reach it; it may not be traced; it
  * ends when the front does.  It keeps U's capabilities, for opening transparent and packet sockets; they
@@ -231,6 +231,7 @@ static int build_router(struct router *router, struct vnic_error *err)
 
 	ns_step_close(&build->init_step);
 	close_fd(&build->devices[1]);
+	setsid(); /* not before init is born: the command's session is the front's, with its terminal */
 	if (r == 0)
 		r = plan_router_side(&build->plan, err);
 	if (r == 0 && plan_is_relayed(&build->plan))

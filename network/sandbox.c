@@ -203,9 +203,10 @@ static void close_build(struct build *build)
 static int start_router(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
 {
 	bool map_here = !build->rootless || build->router_map.by_helper;
+	unsigned namespaces = CLONE_NEWUSER | (build->rootless ? 0u : CLONE_NEWNET); /* see build_rootless */
 	int r = 0;
 
-	sandbox->router = ns_clone(CLONE_NEWUSER | CLONE_NEWNET, false, &sandbox->router_pidfd, err);
+	sandbox->router = ns_clone(namespaces, false, &sandbox->router_pidfd, err);
 	if (sandbox->router == 0)
 		build_router_main(build);
 	if (sandbox->router < 0) {
