@@ -59,7 +59,7 @@ bool vnic_addr_contains(const struct vnic_addr *net, const struct vnic_addr *hos
 		return false;
 	for (unsigned bit = 0; bit < net->prefix; bit += 8) {
 		unsigned left = net->prefix - bit;
-		uint8_t mask = left >= 8 ? 0xff : (uint8_t)(0xff << (8 - left));
+		uint8_t mask = (uint8_t)(left >= 8 ? 0xff : 0xff << (8 - left));
 
 		if ((net->bytes[bit / 8] ^ host->bytes[bit / 8]) & mask)
 			return false;
