@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The rtnetlink socket.
+ * The netlink socket.
  *
  * Theory of operation.  Opening costs three system calls: socket(2) and two options.  The socket
  * is not bound, for the kernel binds it at the first request.  NETLINK_EXT_ACK makes the kernel say in words
@@ -39,7 +39,7 @@ static ssize_t kernel_receive(void *wire, void *buf, size_t size)
 	return n < 0 ? -errno : n;
 }
 
-int vnic_nl_open(struct vnic_nl **ret_nl, struct vnic_error *err)
+int socket_open(int bus, struct vnic_nl **ret_nl, struct vnic_error *err)
 {
 	struct vnic_nl *nl = calloc(1, sizeof(*nl));
 	int on = 1;
@@ -47,7 +47,7 @@ int vnic_nl_open(struct vnic_nl **ret_nl, struct vnic_error *err)
 	if (!nl)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	*nl = (struct vnic_nl){.send = kernel_send, .receive = kernel_receive, .seq = 1};
-	nl->wire = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	nl->wire = mnl_socket_open2(bus, SOCK_CLOEXEC);
 	if (!nl->wire) {
 		int code = errno;
 
@@ -59,6 +59,11 @@ int vnic_nl_open(struct vnic_nl **ret_nl, struct vnic_error *err)
 	(void)mnl_socket_setsockopt(nl->wire, NETLINK_CAP_ACK, &on, sizeof(on));
 	*ret_nl = nl;
 	return 0;
+}
+
+int vnic_nl_open(struct vnic_nl **ret_nl, struct vnic_error *err)
+{
+	return socket_open(NETLINK_ROUTE, ret_nl, err);
 }
 
 void vnic_nl_close(struct vnic_nl *nl)

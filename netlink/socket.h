@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One rtnetlink socket: bytes out, bytes in, and what an acknowledgement says. */
+/* One netlink socket: bytes out, bytes in, and what an acknowledgement says. */
 #ifndef NETLINK_SOCKET_H
 #define NETLINK_SOCKET_H
 
@@ -20,6 +20,8 @@ struct vnic_nl {
 	uint32_t seq; /* of the next request */
 };
 
+/* vnic_nl_open for any bus: NETLINK_ROUTE, NETLINK_NETFILTER. */
+int socket_open(int bus, struct vnic_nl **ret_nl, struct vnic_error *err);
 int socket_send(struct vnic_nl *nl, const void *data, size_t size, struct vnic_error *err);
 ssize_t socket_receive(struct vnic_nl *nl, void *buf, size_t size, struct vnic_error *err);
 

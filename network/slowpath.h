@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What makes a network namespace a router whose flows the gateway carries: the slow path, routing rules,
+ * the ruleset, and the sockets at which flows arrive.
+ */
+#ifndef NETWORK_SLOWPATH_H
+#define NETWORK_SLOWPATH_H
+
+#include "plan.h"
+
+#define SLOWPATH_INDEX 300 /* ifindex of slow0; slow1 follows; the plan's NICs have lower ones */
+/*
+ * Of the transparent sockets.  Not among the ports that clients take for themselves: a transparent socket may have to
+ * be bound to any address and port that there is, and a listener would be in its way.
+ */
+#define SLOWPATH_PORT 1
+/*
+ * Connections that wait for accept(2), and as many handshakes.  More SYNs than this must not be
+ * re-injected at a time.
+ */
+#define SLOWPATH_BACKLOG 16384
+
+enum { SLOWPATH_V4, SLOWPATH_V6, SLOWPATH_FAMILIES };
+
+struct slowpath {
+	int packet_fd;              /* on slow1, PACKET_VNET_HDR: the first packet of a flow, and the way back */
+	int tcp[SLOWPATH_FAMILIES]; /* transparent listeners */
+	int udp[SLOWPATH_FAMILIES]; /* transparent, with IP_RECVORIGDSTADDR and UDP_GRO */
+	struct vnic_mac slow0_mac;  /* frames come with it as their destination, and must go back so */
+	struct vnic_mac slow1_mac;
+	bool ipv6;   /* false: the kernel has none, or /proc/sys may not be written; the v6 sockets are -1 */
+	int backlog; /* SLOWPATH_BACKLOG, or less where /proc/sys may not be written */
+};
+#define SLOWPATH_EMPTY ((struct slowpath){.packet_fd = -1, .tcp = {-1, -1}, .udp = {-1, -1}})
+
+/*
+ * In the router's namespace, whose links, with lo up, and addresses are there (plan_router_side); needs CAP_NET_ADMIN
+ * over it.  The descriptors are the caller's, and non-blocking.  On failure links, rules and routes are left to the end
+ * of the namespace.  Errors: VNIC_STEP_NFT where the kernel lacks nf_tables or tproxy; VNIC_STEP_SYSCTL where the
+ * host's rp_filter is inherited and cannot be changed.
+ */
+int slowpath_set_up(const struct plan *plan, struct slowpath *ret_slowpath, struct vnic_error *err);
+void slowpath_close(struct slowpath *slowpath);
+
+#endif
