@@ -4,9 +4,9 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "fd.h"
 #include "parse.h"
 
 /* --- add, del ----------------------------------------------------------------------- */
@@ -185,12 +185,8 @@ static int print_views_json(const struct vnic_ns_view *views, int count, struct 
 	return cli_print_json(array, err);
 }
 
-static int show(const struct cli_args *args, struct vnic_error *err)
+static int show_views(const struct cli_args *args, struct vnic_ns_view *views, struct vnic_error *err)
 {
-	CLEANUP_FREE struct vnic_ns_view *views = calloc((size_t)args->operand_count, sizeof(*views));
-
-	if (!views)
-		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	for (int i = 0; i < args->operand_count; i++) {
 		uint32_t pid;
 		int r = parse_u32(args->operands[i], "a process id", 1, INT32_MAX, &pid, err);
@@ -204,6 +200,17 @@ static int show(const struct cli_args *args, struct vnic_error *err)
 		return print_views_json(views, args->operand_count, err);
 	print_table(views, args->operand_count);
 	return 0;
+}
+
+static int show(const struct cli_args *args, struct vnic_error *err)
+{
+	struct vnic_ns_view *views = calloc((size_t)args->operand_count, sizeof(*views));
+
+	if (!views)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	int r = show_views(args, views, err);
+	free(views);
+	return r;
 }
 
 /* --- the commands ------------------------------------------------------------------- */

@@ -195,7 +195,7 @@ static int run_helper(const char *const *paths, char **argv, struct vnic_error *
 	CLEANUP_FD int messages = -1;
 	char said[160];
 	int status;
-	pid_t pid, got;
+	pid_t pid = -1, got;
 
 	int r = start_helper(paths, argv, &pid, &messages);
 	if (r != 0)

@@ -17,10 +17,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 void ns_set_close(struct ns_set *set)
 {
@@ -54,9 +54,8 @@ static uint32_t first_id(pid_t pid, const char *file)
 	return id;
 }
 
-int ns_set_open(const struct vnic_target *target, struct ns_set *ret_set, struct vnic_error *err)
+static int fill_set(const struct vnic_target *target, struct ns_set *set, struct vnic_error *err)
 {
-	CLEANUP(ns_set_close) struct ns_set set = NS_SET_EMPTY;
 	char path[64];
 
 	for (unsigned i = 0; i < VNIC_NS_COUNT; i++) {
@@ -68,16 +67,26 @@ int ns_set_open(const struct vnic_target *target, struct ns_set *ret_set, struct
 			return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, target->text, NULL);
 		if (is_own(ns_kinds[i].name, fd))
 			continue;
-		set.mask |= ns_kinds[i].flag;
-		set.fds[i] = take_fd(&fd);
+		set->mask |= ns_kinds[i].flag;
+		set->fds[i] = take_fd(&fd);
 	}
-	set.uid = first_id(target->pid, "uid_map");
-	set.gid = first_id(target->pid, "gid_map");
+	set->uid = first_id(target->pid, "uid_map");
+	set->gid = first_id(target->pid, "gid_map");
 	if (ns_has_ended(target->pidfd))
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, ESRCH, target->text, "it has ended");
-	*ret_set = set;
-	set = NS_SET_EMPTY;
 	return 0;
+}
+
+int ns_set_open(const struct vnic_target *target, struct ns_set *ret_set, struct vnic_error *err)
+{
+	struct ns_set set = NS_SET_EMPTY;
+	int r = fill_set(target, &set, err);
+
+	if (r < 0)
+		ns_set_close(&set);
+	else
+		*ret_set = set;
+	return r;
 }
 
 /* Joins those of `mask`; returns the mask of those that were refused. */
@@ -104,13 +113,16 @@ unsigned ns_join_one_by_one(const struct ns_set *set, int *ret_code)
 	return left ? join_each(set, left, ret_code) : 0;
 }
 
-/* Somebody's with a name inside: the overflow id, which an unmapped caller has, owns nothing there. */
-static int become(const struct ns_set *set, struct vnic_error *err)
+/*
+ * By raw system calls: glibc's want all threads of the process to follow and wait for those of the
+ * caller, which a child of ns_clone does not have.
+ */
+int ns_become(uid_t uid, gid_t gid, struct vnic_error *err)
 {
-	if (setgroups(0, NULL) < 0 && errno != EPERM) /* forbidden with an unprivileged gid_map */
+	if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) /* forbidden with an unprivileged gid_map */
 		return vnic_fail(err, VNIC_STEP_CAPS, errno, "supplementary groups", NULL);
-	if (setresgid(set->gid, set->gid, set->gid) < 0 || setresuid(set->uid, set->uid, set->uid) < 0)
-		return vnic_fail(err, VNIC_STEP_CAPS, errno, "ids inside the user namespace", NULL);
+	if (syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, uid, uid, uid) < 0)
+		return vnic_fail(err, VNIC_STEP_CAPS, errno, "user and group ids", NULL);
 	return 0;
 }
 
@@ -128,5 +140,6 @@ int ns_join(const struct ns_set *set, int pidfd, const char *object, struct vnic
 			return vnic_fail(err, VNIC_STEP_NS_JOIN, code, object, "refused: %s",
 					 vnic_ns_text(left, text, sizeof(text)));
 	}
-	return set->mask & CLONE_NEWUSER ? become(set, err) : 0;
+	/* Somebody with a name inside: the overflow id, which an unmapped caller has, owns nothing there. */
+	return set->mask & CLONE_NEWUSER ? ns_become(set->uid, set->gid, err) : 0;
 }

@@ -109,6 +109,8 @@ int ns_set_open(const struct vnic_target *target, struct ns_set *ret_set, struct
 void ns_set_close(struct ns_set *set);
 /* Moves the calling process; a pid namespace is for its children.  There is no way back. */
 int ns_join(const struct ns_set *set, int pidfd, const char *object, struct vnic_error *err);
+/* Takes these ids and sheds all groups, in a child of ns_clone, whose caller may have had threads. */
+int ns_become(uid_t uid, gid_t gid, struct vnic_error *err);
 /* The way of old kernels; returns the mask of those that were refused, *ret_code is the errno. */
 unsigned ns_join_one_by_one(const struct ns_set *set, int *ret_code);
 
@@ -128,8 +130,9 @@ int ns_holder_add(const char *name, const char *state_dir, struct vnic_error *er
 int ns_lo_up(struct vnic_error *err);
 
 /*
- * For an fn of ns_call: leaves the network namespace for a new one, which belongs to the same user
- * namespace and lives as long as a socket opened in it.  *ret_old is the one that was left.
+ * For a child of ours, or an fn of ns_call: leaves the network namespace for a new one, which belongs to the
+ * caller's user namespace and lives as long as a member of it or a socket opened in it.  *ret_old, unless NULL, is
+ * the one that was left.
  */
 int ns_leave_netns(int *ret_old, struct vnic_error *err);
 
@@ -219,6 +222,16 @@ int ns_child_start(const struct vnic_spawn *spawn, const struct ns_idmap *map, b
 
 /* Takes the parent's ends of the step and waits for NS_READY. */
 int ns_child_ready(struct vnic_child *child, struct vnic_error *err);
+
+/* --- execute.c ---------------------------------------------------------------------- */
+
+/*
+ * execvp(3) with another environment (NULL: the caller's).  Returns only on failure, with -ENOENT exactly where a shell
+ * says that there is no such command.  Allocates nothing: the caller may be a child that shares memory.
+ */
+int ns_execute(char *const *argv, char *const *envp, struct vnic_error *err);
+/* Has the caller a controlling terminal? */
+bool ns_has_terminal(void);
 
 /* Gives up every capability, in all sets, and the way to new ones (no_new_privs). */
 int ns_drop_all_caps(struct vnic_error *err);

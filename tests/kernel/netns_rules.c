@@ -18,7 +18,7 @@
 #include "../rootless/netns_world.h"
 
 /* The errno of fn in a child (0: success). */
-#define errno_of(fn, ctx) vt_in_child(fn, ctx)
+#define errno_of(fn, ctx) world_in_child(fn, ctx)
 
 static int do_clone(void *ctx)
 {
@@ -120,7 +120,7 @@ static int refused_by_us(void *ctx)
 static void we_see_that_ids_have_no_mapping(void **state)
 {
 	(void)state;
-	assert_int_equal(vt_in_child(refused_by_us, NULL), 0);
+	assert_int_equal(world_in_child(refused_by_us, NULL), 0);
 }
 
 /* 0: refused by us in the chroot, and only there. */
@@ -144,7 +144,7 @@ static int refused_in_chroot(void *ctx)
 static void we_see_a_chroot(void **state)
 {
 	(void)state;
-	assert_int_equal(vt_in_child(refused_in_chroot, NULL), 0);
+	assert_int_equal(world_in_child(refused_in_chroot, NULL), 0);
 }
 
 static int nest(void *ctx)
@@ -249,7 +249,7 @@ static void joining_a_user_namespace_of_ones_own_leaves_the_memory_traceable(voi
 	struct vnic_target target = world_target(world.command);
 
 	(void)state;
-	assert_int_equal(vt_in_child(join_user, &target), 1);
+	assert_int_equal(world_in_child(join_user, &target), 1);
 	vnic_target_close(&target);
 	vnic_child_close(&world);
 }
@@ -338,9 +338,11 @@ static void user_first_is_refused_where_all_at_once_is_not(void **state)
 	(void)state;
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(pipes + 2, O_CLOEXEC), 0);
-	pid_t pid = fork();
+	int pidfd = -1;
+	pid_t pid = ns_clone(0, false, &pidfd, NULL);
 	if (pid == 0)
 		_exit(make_target_below(pipes));
+	close(pidfd);
 	close(pipes[3]);
 	assert_int_equal(read(pipes[2], &byte, 1), 0); /* it has closed its end: it is ready */
 	struct vnic_target target = world_target(pid);
@@ -350,12 +352,12 @@ static void user_first_is_refused_where_all_at_once_is_not(void **state)
 	assert_int_equal(set.mask, CLONE_NEWUSER | CLONE_NEWNET);
 
 	struct way way = {&set, target.pidfd, 0};
-	assert_int_equal(vt_in_child(join_in_a_way, &way), 0);
+	assert_int_equal(world_in_child(join_in_a_way, &way), 0);
 	way.kind = 1;
-	assert_int_equal(vt_in_child(join_in_a_way, &way), EPERM);
+	assert_int_equal(world_in_child(join_in_a_way, &way), EPERM);
 	/* Our order without pidfds: right for one who has rights over the network's owner, as root has. */
 	way.kind = 2;
-	assert_int_equal(vt_in_child(join_in_a_way, &way), vt_is_root() ? 0 : EPERM);
+	assert_int_equal(world_in_child(join_in_a_way, &way), vt_is_root() ? 0 : EPERM);
 
 	close(pipes[0]);
 	close(pipes[1]);
@@ -391,7 +393,7 @@ static int try_fresh(void *ctx)
 static void a_new_network_forbids_ping_and_low_ports_until_told_otherwise(void **state)
 {
 	(void)state;
-	assert_int_equal(vt_in_child(try_fresh, NULL), 0);
+	assert_int_equal(world_in_child(try_fresh, NULL), 0);
 }
 
 int main(void)

@@ -104,7 +104,7 @@ static void an_old_kernel_joins_one_by_one(void **state)
 	struct vnic_target target = world_target(others.command);
 
 	(void)state;
-	assert_int_equal(vt_in_child(join_slowly, &target), 0);
+	assert_int_equal(world_in_child(join_slowly, &target), 0);
 	vnic_target_close(&target);
 	end_others(&others);
 }
@@ -127,7 +127,7 @@ static void an_ordinary_user_may_not_look_at_roots(void **state)
 	struct vnic_child world = world_start((struct vnic_spawn){.namespaces = CLONE_NEWNET});
 
 	(void)state;
-	assert_int_equal(vt_in_child(open_it, &world.command), 0);
+	assert_int_equal(world_in_child(open_it, &world.command), 0);
 	vnic_child_close(&world);
 }
 

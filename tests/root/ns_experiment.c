@@ -39,15 +39,14 @@ struct joined {
 static struct joined join_and_fork(const struct vnic_target *target)
 {
 	struct joined joined;
-	int hold[2], tell[2];
+	int hold[2], tell[2], pidfd = -1;
 	char byte;
 
 	assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
-	joined.pid = fork();
+	joined.pid = ns_clone(0, false, &pidfd, NULL);
 	if (joined.pid == 0) {
 		struct ns_set set;
-		int pidfd;
 
 		close(hold[1]);
 		if (ns_set_open(target, &set, NULL) < 0 || ns_join(&set, target->pidfd, "container", NULL) < 0)
@@ -62,6 +61,7 @@ static struct joined join_and_fork(const struct vnic_target *target)
 	close(tell[1]);
 	assert_int_equal(read(tell[0], &joined.child, sizeof(joined.child)), sizeof(joined.child));
 	close(tell[0]);
+	close(pidfd);
 	joined.hold = hold[1];
 	return joined;
 }

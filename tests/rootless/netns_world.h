@@ -74,6 +74,25 @@ static inline int world_ask(const struct vnic_target *target, const char *script
 	return status;
 }
 
+/*
+ * vt_in_child for what must have one thread, as joining a user namespace: ThreadSanitizer starts a thread of its
+ * own after fork(2).
+ */
+static inline int world_in_child(int (*fn)(void *ctx), void *ctx)
+{
+	struct vnic_child child = VNIC_CHILD_EMPTY;
+	struct vnic_error err;
+	int status = -1;
+
+	child.pid = ns_clone(0, false, &child.pidfd, &err);
+	if (child.pid == 0)
+		_exit(fn(ctx));
+	vt_ok(child.pid, &err);
+	vt_ok(vnic_child_wait(&child, &status, &err), &err);
+	vnic_child_close(&child);
+	return status;
+}
+
 /* The inode of /proc/PID/ns/KIND. */
 static inline ino_t world_inode(pid_t pid, enum vnic_ns_index index)
 {

@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vnic ns and vnic relay: names, and frames between them.
+
+setup() {
+	red=e2e-red-$$-$EUID-$BATS_TEST_NUMBER blue=e2e-blue-$$-$EUID-$BATS_TEST_NUMBER
+}
+
+teardown() {
+	[[ -z ${relay-} ]] || kill -TERM "$relay" 2>/dev/null || true
+	"$VNIC" ns del "$red" &>/dev/null || true
+	"$VNIC" ns del "$blue" &>/dev/null || true
+}
+
+# start_relay PORT...: returns when its ports are open; its output is on descriptor 5.
+start_relay() {
+	exec 5< <(exec "$VNIC" relay --stats --json --ready-fd 3 "$@" 3>&1)
+	relay=$!
+	read -r -t 20 -u 5 _
+}
+
+@test "a namespace is added, listed, entered and deleted" {
+	"$VNIC" ns add "$red"
+	"$VNIC" ns list | grep -q "$red"
+	[[ $("$VNIC" exec "$red" -- sh -c 'cat /sys/class/net/lo/operstate; ls /sys/class/net' | tr '\n' ' ') == "unknown lo " ]]
+	"$VNIC" ns del "$red"
+	! "$VNIC" ns list | grep -q "$red"
+}
+
+@test "a name that is taken is refused" {
+	"$VNIC" ns add "$red"
+	run "$VNIC" ns add "$red"
+	[[ $status -eq 1 && $output == *"$red"* ]] || { echo "$status: $output" && return 1; }
+}
+
+@test "deleting what is not there succeeds and says so" {
+	run "$VNIC" ns del "$red"
+	[[ $status -eq 0 && $output == *"$red"* ]] || { echo "$status: $output" && return 1; }
+}
+
+@test "ip netns sees ours and we see its" {
+	((EUID == 0)) || skip "ip netns needs root"
+	"$VNIC" ns add "$red"
+	ip netns list | grep -q "$red"
+	ip netns add "$blue"
+	"$VNIC" ns list | grep -q "$blue"
+	"$VNIC" exec "$blue" -- ip link show lo >/dev/null
+	ip netns del "$red"
+	! "$VNIC" ns list | grep -q "$red"
+	"$VNIC" ns del "$blue"
+	! ip netns list | grep -q "$blue"
+}
+
+@test "show puts processes side by side and says what is shared" {
+	"$VNIC" ns show $$ $$ | grep -qE '^net +A [0-9]+ +A'
+	run "$VNIC" ns show 4194304
+	[[ $status -ne 0 && $output == *4194304* ]]
+}
+
+@test "a relay joins two namespaces" {
+	"$VNIC" ns add "$red"
+	"$VNIC" ns add "$blue"
+	start_relay "veth:eth0,netns=$red,ip=10.9.0.1/24,ip=fd09::1/64" "veth:eth0,netns=$blue,ip=10.9.0.2/24,ip=fd09::2/64"
+	"$VNIC" exec "$red" -- ping -c 2 -i 0.2 -W 5 10.9.0.2
+	"$VNIC" exec "$blue" -- ping -c 2 -i 0.2 -W 5 fd09::1
+	kill -TERM "$relay"
+	python3 -c '
+import json, sys
+stats = json.load(sys.stdin)
+assert len(stats["ports"]) == 2, stats
+assert all(port["rx_frames"] >= 4 and port["tx_frames"] >= 4 for port in stats["ports"]), stats' <&5
+	# The devices ended with the relay.
+	run "$VNIC" exec "$red" -- ip link show eth0
+	[[ $status -ne 0 ]]
+}
+
+@test "a killed relay leaves no device" {
+	"$VNIC" ns add "$red"
+	"$VNIC" ns add "$blue"
+	start_relay "veth:eth0,netns=$red" "veth:eth0,netns=$blue"
+	kill -KILL "$relay"
+	# Whatever the kernel removes, it tells.
+	run timeout 20 "$VNIC" exec "$red" -- sh -c 'ip -o monitor link & m=$!; while ip link show eth0 >/dev/null 2>&1; do ip link show lo >/dev/null; done; kill $m'
+	[[ $status -eq 0 ]]
+}
+
+@test "mistakes in a port are told by key and are status 2" {
+	for port in tap tap: tpa:eth0 tap:eth0,ipp=1 tap:much-too-long-a-name veth:eth0,ip=10.0.0.300/24 fd:x; do
+		run "$VNIC" relay "$port" veth:eth1
+		[[ $status -eq 2 && ${#lines[@]} -eq 1 && $output == "vnic: cannot understand "* ]] ||
+			{ echo "'$port': $status: $output" && return 1; }
+	done
+}
+
+@test "one port is not enough" {
+	run "$VNIC" relay veth:eth0
+	[[ $status -eq 2 ]]
+}
+
+@test "a port in a namespace that is not there is told" {
+	run "$VNIC" relay "veth:eth0,netns=$red" "veth:eth0,netns=$blue"
+	[[ $status -eq 1 && $output == *"$red"* ]] || { echo "$status: $output" && return 1; }
+}
