@@ -54,7 +54,7 @@ static void the_exit_status_is_passed_on(void **state)
 	vnic_child_close(&world);
 }
 
-static void the_command_is_our_child_in_our_process_group(void **state)
+static void the_command_is_our_child_in_our_session(void **state)
 {
 	struct vnic_child world = everything(), child = VNIC_CHILD_EMPTY;
 	struct vnic_target target = world_target(world.command);
@@ -63,7 +63,8 @@ static void the_command_is_our_child_in_our_process_group(void **state)
 
 	(void)state;
 	vt_ok(vnic_target_exec(&target, argv, NULL, NULL, &child, &err), &err);
-	assert_int_equal(getpgid(child.pid), getpgrp());
+	/* Our process group, for job control; a test without a terminal may find it in one of its own. */
+	assert_true(getpgid(child.pid) == getpgrp() || getpgid(child.pid) == child.pid);
 	assert_int_equal(getsid(child.pid), getsid(0));
 	assert_int_equal(getpgid(child.keeper), child.keeper);  /* not in ours: Ctrl-C is not for it */
 	assert_int_equal(waitpid(child.pid, NULL, WNOHANG), 0); /* ECHILD if it were not ours */
@@ -218,7 +219,7 @@ static void an_old_kernel_joins_one_by_one(void **state)
 	struct vnic_target target = world_target(world.command);
 
 	(void)state;
-	assert_int_equal(vt_in_child(join_slowly, &target), 0);
+	assert_int_equal(world_in_child(join_slowly, &target), 0);
 	vnic_target_close(&target);
 	vnic_child_close(&world);
 }
@@ -304,7 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_test(the_command_is_in_every_namespace_of_the_target),
 		vt_test(the_exit_status_is_passed_on),
-		vt_test(the_command_is_our_child_in_our_process_group),
+		vt_test(the_command_is_our_child_in_our_session),
 		vt_test(the_working_directory_is_kept_or_the_root),
 		vt_test(a_command_that_cannot_be_executed_is_an_error),
 		vt_test(a_target_that_ended_meanwhile_is_said),
