@@ -16,6 +16,7 @@
 struct job {
 	struct vnic_child child;
 	struct front front;
+	bool stopped;
 	bool had_terminal; /* its own group was in the foreground when it stopped */
 };
 
@@ -25,35 +26,52 @@ static void stop_with(struct job *job, int signal)
 	front_stop(&job->front, signal);
 }
 
-static void pass_on(struct job *job, int signal)
-{
-	pid_t group = getpgid(job->child.pid);
-
-	if (signal == SIGCONT && group > 0 && group != getpgrp()) {
-		if (job->had_terminal)
-			tcsetpgrp(job->front.tty, group);
-		kill(-group, SIGCONT);
-		return;
-	}
-	pidfd_send_signal(job->child.pidfd, signal, NULL, 0);
-}
-
 /* 1 when the command has ended. */
 static int look_at_child(struct job *job, int *ret_status, struct vnic_error *err)
 {
+	const int changes = WSTOPPED | WCONTINUED;
 	siginfo_t info = {0};
 
-	while (waitid(P_PIDFD, (id_t)job->child.pidfd, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	while (waitid(P_PIDFD, (id_t)job->child.pidfd, &info, changes | WEXITED | WNOHANG | WNOWAIT) == 0 &&
 	       info.si_pid) {
-		if (info.si_code != CLD_STOPPED && info.si_code != CLD_TRAPPED) {
+		bool stopped = info.si_code == CLD_STOPPED || info.si_code == CLD_TRAPPED;
+
+		if (!stopped && info.si_code != CLD_CONTINUED) {
 			int r = vnic_child_wait(&job->child, ret_status, err);
 			return r < 0 ? r : 1;
 		}
-		waitid(P_PIDFD, (id_t)job->child.pidfd, &info, WSTOPPED | WNOHANG);
-		stop_with(job, info.si_status);
+		waitid(P_PIDFD, (id_t)job->child.pidfd, &info, changes | WNOHANG);
+		job->stopped = stopped;
+		if (stopped)
+			stop_with(job, info.si_status);
 		info.si_pid = 0;
 	}
 	return 0;
+}
+
+/* The command's group is ours, or, of a shell, its own, which had the terminal and expects it back. */
+static void continue_command(struct job *job)
+{
+	pid_t group = getpgid(job->child.pid);
+
+	if (job->had_terminal && group > 0 && group != getpgrp())
+		tcsetpgrp(job->front.tty, group);
+	if (group > 0)
+		kill(-group, SIGCONT);
+}
+
+/* 1 when the command has ended. */
+static int pass_on(struct job *job, int signal, int *ret_status, struct vnic_error *err)
+{
+	if (signal != SIGCONT) {
+		pidfd_send_signal(job->child.pidfd, signal, NULL, 0);
+		return 0;
+	}
+	/* A SIGCONT that the command has had with us must not undo the Ctrl-Z that came after it. */
+	int r = look_at_child(job, ret_status, err);
+	if (r == 0 && job->stopped)
+		continue_command(job);
+	return r;
 }
 
 static int serve(struct job *job, int *ret_status, struct vnic_error *err)
@@ -62,14 +80,16 @@ static int serve(struct job *job, int *ret_status, struct vnic_error *err)
 		{.fd = job->child.pidfd, .events = POLLIN},
 		{.fd = job->front.signals, .events = POLLIN},
 	};
-	int r, signal;
+	int signal, r = look_at_child(job, ret_status, err);
 
-	while ((r = look_at_child(job, ret_status, err)) == 0) {
+	while (r == 0) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return vnic_fail(err, VNIC_STEP_WAIT, errno, NULL, NULL);
-		while ((signal = front_next_signal(&job->front)))
+		while (r == 0 && (signal = front_next_signal(&job->front)))
 			if (signal != SIGCHLD)
-				pass_on(job, signal);
+				r = pass_on(job, signal, ret_status, err);
+		if (r == 0)
+			r = look_at_child(job, ret_status, err);
 	}
 	return r < 0 ? r : 0;
 }

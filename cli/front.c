@@ -60,9 +60,13 @@ int front_next_signal(struct front *front)
 
 void front_stop(struct front *front, int signal_number)
 {
-	sigset_t one;
+	sigset_t one, pending;
 
 	(void)front;
+	/* A Ctrl-Z takes a pending SIGCONT away: one that is there came after the stop, which is over. */
+	sigpending(&pending);
+	if (sigismember(&pending, SIGCONT))
+		return;
 	/* Blocked and without a handler; unblocked it stops us here, or does nothing in an orphaned process group. */
 	sigemptyset(&one);
 	sigaddset(&one, signal_number);

@@ -48,6 +48,7 @@ struct exec {
 	char *const *envp;
 	const sigset_t *mask;
 	struct ns_set set;
+	bool own_group; /* without a terminal, as in init.c */
 	int parent,
 		child; /* SOCK_SEQPACKET: NS_STARTED from the joiner, "go" to the command, NS_FAILED or the end back */
 };
@@ -77,13 +78,13 @@ _Noreturn static void command_main(const struct exec *exec)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (TEMP_FAILURE_RETRY(recv(exec->child, &go, 1, 0)) != 1)
 		_exit(STATUS_OURS);
+	if (exec->own_group)
+		setpgid(0, 0);
 	if (exec->mask)
 		sigprocmask(SIG_SETMASK, exec->mask, NULL);
-	execvpe(exec->argv[0], exec->argv, exec->envp ? exec->envp : environ);
-	int code = errno;
-	vnic_fail(&err, VNIC_STEP_EXEC, code, exec->argv[0], NULL);
+	int r = ns_execute(exec->argv, exec->envp, &err);
 	report(exec, &err);
-	_exit(code == ENOENT ? 127 : 126);
+	_exit(r == -ENOENT ? 127 : 126);
 }
 
 /* --- the joiner --------------------------------------------------------------------- */
@@ -291,7 +292,7 @@ static int release(const struct exec *exec, struct vnic_error *err)
 int vnic_target_exec(const struct vnic_target *target, char *const *argv, char *const *envp, const sigset_t *mask,
 		     struct vnic_child *ret_child, struct vnic_error *err)
 {
-	CLEANUP(exec_close) struct exec exec = {target, argv, envp, mask, NS_SET_EMPTY, -1, -1};
+	CLEANUP(exec_close) struct exec exec = {target, argv, envp, mask, NS_SET_EMPTY, !ns_has_terminal(), -1, -1};
 	CLEANUP(vnic_child_close) struct vnic_child child = VNIC_CHILD_EMPTY;
 	int pair[2];
 	int r = target->pid ? ns_set_open(target, &exec.set, err) : 0;

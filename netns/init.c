@@ -39,7 +39,9 @@ struct init {
 	int signals;       /* signalfd */
 	pid_t command;     /* as we see it */
 	int command_pidfd; /* until it has been handed to the parent */
-	bool had_terminal; /* the command's group was in the foreground when it stopped */
+	bool stopped;      /* the command, as far as wait(2) has told */
+	int stops;         /* how often it was */
+	bool had_terminal; /* its group was in the foreground when it stopped */
 };
 
 /* --- preparation -------------------------------------------------------------------- */
@@ -152,7 +154,9 @@ int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...); // NOLIN
 
 struct start {
 	const struct vnic_spawn *spawn;
-	int code; /* what execve answered */
+	bool own_group;
+	struct vnic_error *err; /* filled where it could not be executed */
+	int result;
 };
 
 static int start_command(void *arg)
@@ -161,31 +165,47 @@ static int start_command(void *arg)
 	const struct vnic_spawn *spawn = start->spawn;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (start->own_group)
+		setpgid(0, 0);
 	sigprocmask(SIG_SETMASK, spawn->mask, NULL);
-	execvpe(spawn->argv[0], spawn->argv, spawn->envp ? spawn->envp : environ);
-	start->code = errno;
+	start->result = ns_execute(spawn->argv, spawn->envp, start->err);
 	_exit(STATUS_OURS);
+}
+
+/* execvp(3) copies argv onto the stack for a script without an interpreter. */
+static size_t stack_size(char *const *argv)
+{
+	size_t count = 2;
+
+	while (*argv++)
+		count++;
+	return STACK_SIZE + ((count * sizeof(char *) + 15) & ~15ul);
 }
 
 static int run_command(struct init *init, struct vnic_error *err)
 {
-	struct start start = {.spawn = init->spawn};
-	void *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	/*
+	 * Without a terminal there is no job control to keep a common process group for; in one of its own the
+	 * command's kill(0, ...) does not reach outside, and what is sent to the front's group comes once.
+	 */
+	struct start start = {.spawn = init->spawn, .own_group = !ns_has_terminal(), .err = err};
+	size_t size = stack_size(init->spawn->argv);
+	void *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 
 	if (stack == MAP_FAILED)
 		return vnic_fail(err, VNIC_STEP_MEMORY, errno, NULL, NULL);
+	if (start.own_group)
+		setsid();
 	int pidfd = -1;
-	pid_t pid = __clone(start_command, (char *)stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
-			  &start, &pidfd);
+	pid_t pid = __clone(start_command, (char *)stack + size, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &start,
+			    &pidfd);
 	int code = errno;
-	munmap(stack, STACK_SIZE);
+	munmap(stack, size);
 	if (pid < 0)
 		return vnic_fail(err, VNIC_STEP_CLONE, code, NULL, "for the command");
 	init->command = pid;
 	init->command_pidfd = pidfd;
-	if (start.code)
-		return vnic_fail(err, VNIC_STEP_EXEC, start.code, init->spawn->argv[0], NULL);
-	return 0;
+	return start.result;
 }
 
 /* --- the loop ----------------------------------------------------------------------- */
@@ -206,6 +226,7 @@ static void note_stop(struct init *init, int signal)
 	struct ns_message message = {.type = NS_STOPPED, .value = signal};
 	CLEANUP_FD int tty = open_terminal();
 
+	init->stops++;
 	init->had_terminal = tty >= 0 && tcgetpgrp(tty) == getpgid(init->command);
 	ns_message_send(init->control, &message, -1, NULL);
 }
@@ -234,15 +255,28 @@ static int reap(struct init *init)
 	int status, ended = -1;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
 		if (pid != init->command)
 			continue;
+		init->stopped = WIFSTOPPED(status);
 		if (WIFSTOPPED(status))
 			note_stop(init, WSTOPSIG(status));
-		else
+		else if (!WIFCONTINUED(status))
 			ended = exit_status(status);
 	}
 	return ended;
+}
+
+/*
+ * A shell continues a whole group: then the command goes on already, and a second SIGCONT that comes late would undo
+ * the Ctrl-Z that came in between.  So the front says which stop it has seen (vnic_sandbox_signal), and
+ * the word of others counts only where the command has a group of its own.
+ */
+static bool is_to_continue(const struct init *init, const struct signalfd_siginfo *info)
+{
+	if (!init->stopped)
+		return false;
+	return info->ssi_code == SI_QUEUE ? info->ssi_int == init->stops : getpgid(init->command) != getpgrp();
 }
 
 static int take_signals(struct init *init)
@@ -251,19 +285,16 @@ static int take_signals(struct init *init)
 
 	while (read(init->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		int signal = (int)info.ssi_signo;
+		int status = signal == SIGCHLD || signal == SIGCONT ? reap(init) : -1;
 
-		if (signal == SIGCHLD) {
-			int status = reap(init);
-
-			if (status >= 0)
-				return status;
-		} else if (info.ssi_code > 0) {
-			continue; /* from the kernel: the command has had it too */
-		} else if (signal == SIGCONT) {
-			continue_command(init);
-		} else {
+		if (status >= 0)
+			return status;
+		if (signal == SIGCHLD || info.ssi_code > 0)
+			continue; /* what the kernel sends the command has had too */
+		if (signal != SIGCONT)
 			kill(init->command, signal);
-		}
+		else if (is_to_continue(init, &info))
+			continue_command(init);
 	}
 	return -1;
 }

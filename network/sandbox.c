@@ -34,6 +34,7 @@ struct vnic_sandbox {
 	struct vnic_name name;
 	int epfd;
 	bool router_lost;
+	int stops; /* of the command, told so far */
 	unsigned warning_count, warnings_told;
 	char warnings[WARNINGS][160];
 };
@@ -456,9 +457,11 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 			loop_remove(sandbox->epfd, sandbox->init.control);
 			return -EAGAIN;
 		}
-		if (r == 0)
-			*ret_event = VNIC_SANDBOX_STOPPED;
-		return r;
+		if (r < 0)
+			return r;
+		sandbox->stops++;
+		*ret_event = VNIC_SANDBOX_STOPPED;
+		return 0;
 	default:
 		lose_router(sandbox);
 		return -EAGAIN;
@@ -470,8 +473,14 @@ int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struct vnic_er
 	/* SIGKILL and SIGSTOP are for the command: init cannot catch them to pass them on. */
 	bool direct = signal == SIGKILL || signal == SIGSTOP;
 	int pidfd = direct ? sandbox->init.command_pidfd : sandbox->init.pidfd;
+	/* Init goes by it: see is_to_continue in netns/init.c. */
+	siginfo_t info = {.si_signo = signal,
+			  .si_code = SI_QUEUE,
+			  .si_pid = getpid(),
+			  .si_uid = getuid(),
+			  .si_int = sandbox->stops};
 
-	if (pidfd_send_signal(pidfd, signal, NULL, 0) < 0)
+	if (pidfd_send_signal(pidfd, signal, signal == SIGCONT ? &info : NULL, 0) < 0)
 		return vnic_fail(err, VNIC_STEP_SIGNAL, errno, NULL, NULL);
 	return 0;
 }
