@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vnic run and exec: what the command finds, what comes back, what stays.
 
-# complains STATUS TEXT: the last `run` failed so, and its first line has this in it.
+# complains STATUS TEXT: the last `run` failed so, and its message has this in it.
 complains() {
-	[[ $status -eq $1 && ${lines[0]} == "vnic: "*"$2"* ]] || { echo "status $status: $output" && return 1; }
+	[[ $status -eq $1 && $(grep "^vnic: " <<<"$output") == *"$2"* ]] || { echo "status $status: $output" && return 1; }
 }
 
 bats_require_minimum_version 1.5.0
@@ -94,22 +94,22 @@ sys.exit(0 if select.select([fd], [], [], 10)[0] else 1)' "$1"
 
 @test "a name can be used while its sandbox runs, once" {
 	name=e2e-$$-$BATS_TEST_NUMBER
-	exec 5< <(exec "$VNIC" run --name $name -- sh -c 'echo; exec sleep 60')
+	exec 5< <(exec "$VNIC" run --name "$name" -- sh -c 'echo; exec sleep 60')
 	front=$!
 	read -r -t 20 -u 5 _
-	run "$VNIC" exec $name -- sh -c 'ip -oneline address show eth0; exit 9'
+	run "$VNIC" exec "$name" -- sh -c 'ip -oneline address show eth0; exit 9'
 	[[ $status -eq 9 && $output == *10.0.2.100* ]]
 	"$VNIC" list | grep -q "$name"
 	"$VNIC" list --json | python3 -c 'import json,sys; json.load(sys.stdin)'
-	run "$VNIC" run --name $name -- true
+	run "$VNIC" run --name "$name" -- true
 	complains 125 "$name"
-	run "$VNIC" ns del $name
+	run "$VNIC" ns del "$name"
 	[[ $status -eq 1 ]]
 	kill -TERM $front
 	gone $front
-	run "$VNIC" exec $name -- true
+	run "$VNIC" exec "$name" -- true
 	complains 125 "$name"
-	"$VNIC" run --name $name -- true
+	"$VNIC" run --name "$name" -- true
 }
 
 @test "names that are none are refused" {
