@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "datagrams.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "internal.h"
+
+#define ROOM 65536 /* of one datagram, or super-datagram */
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+struct datagram {
+	struct iovec iov;
+	struct sockaddr_storage from, to; /* to: as the sandbox wrote it; ss_family 0: not told */
+	union {
+		char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct sockaddr_in6))];
+		struct cmsghdr align;
+	} control;
+};
+
+struct datagrams {
+	unsigned dirty; /* the first ones are not ready for receiving */
+	struct mmsghdr messages[DATAGRAMS];
+	struct datagram datagrams[DATAGRAMS];
+	uint8_t *space;
+};
+
+int datagrams_open(struct datagrams **ret_batch)
+{
+	struct datagrams *batch = calloc(1, sizeof(*batch));
+
+	if (!batch)
+		return -ENOMEM;
+	batch->space = mmap(NULL, (size_t)DATAGRAMS * ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (batch->space == MAP_FAILED) {
+		free(batch);
+		return -ENOMEM;
+	}
+	/* Small datagrams touch a page each; a huge page would make them cost 2 MiB. */
+	madvise(batch->space, (size_t)DATAGRAMS * ROOM, MADV_NOHUGEPAGE);
+	batch->dirty = DATAGRAMS;
+	*ret_batch = batch;
+	return 0;
+}
+
+void datagrams_close(struct datagrams *batch)
+{
+	if (!batch)
+		return;
+	munmap(batch->space, (size_t)DATAGRAMS * ROOM);
+	free(batch);
+}
+
+/* --- receiving ---------------------------------------------------------------------- */
+
+static void make_ready(struct datagrams *batch)
+{
+	for (unsigned i = 0; i < batch->dirty; i++) {
+		struct datagram *datagram = &batch->datagrams[i];
+
+		datagram->iov = (struct iovec){.iov_base = batch->space + (size_t)i * ROOM, .iov_len = ROOM};
+		datagram->from.ss_family = datagram->to.ss_family = AF_UNSPEC;
+		batch->messages[i].msg_hdr = (struct msghdr){
+			.msg_name = &datagram->from,
+			.msg_namelen = sizeof(datagram->from),
+			.msg_iov = &datagram->iov,
+			.msg_iovlen = 1,
+			.msg_control = &datagram->control,
+			.msg_controllen = sizeof(datagram->control),
+		};
+	}
+	batch->dirty = 0;
+}
+
+/* Reads the ancillary data: the original destination, and the size of the parts of a super-datagram (0: it is none). */
+static uint16_t read_control(struct msghdr *message, struct datagram *datagram)
+{
+	int size = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
+			memcpy(&size, CMSG_DATA(c), sizeof(size));
+		else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_ORIGDSTADDR)
+			memcpy(&datagram->to, CMSG_DATA(c), sizeof(struct sockaddr_in));
+		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_ORIGDSTADDR)
+			memcpy(&datagram->to, CMSG_DATA(c), sizeof(struct sockaddr_in6));
+	}
+	return (uint16_t)size;
+}
+
+static void make_sendable(struct mmsghdr *message, struct datagram *datagram)
+{
+	struct msghdr *header = &message->msg_hdr;
+	uint16_t part = read_control(header, datagram);
+	struct cmsghdr *c = &datagram->control.align;
+
+	datagram->iov.iov_len = message->msg_len;
+	header->msg_name = NULL;
+	header->msg_namelen = 0;
+	header->msg_controllen = 0;
+	if (part == 0 || part >= message->msg_len)
+		return;
+	c->cmsg_level = SOL_UDP;
+	c->cmsg_type = UDP_SEGMENT;
+	c->cmsg_len = CMSG_LEN(sizeof(part));
+	memcpy(CMSG_DATA(c), &part, sizeof(part));
+	header->msg_controllen = CMSG_SPACE(sizeof(part));
+}
+
+int datagrams_receive(struct datagrams *batch, int fd)
+{
+	int n;
+
+	make_ready(batch);
+	n = recvmmsg(fd, batch->messages, DATAGRAMS, MSG_DONTWAIT, NULL);
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++)
+		make_sendable(&batch->messages[i], &batch->datagrams[i]);
+	batch->dirty = (unsigned)n;
+	return n;
+}
+
+bool datagrams_key(const struct datagrams *batch, unsigned index, struct flow_key *ret_key)
+{
+	const struct datagram *datagram = &batch->datagrams[index];
+	struct flow_key key = {0};
+	uint16_t family;
+
+	if (!sockaddr_to_endpoint(&datagram->from, &key.src, &key.family) ||
+	    !sockaddr_to_endpoint(&datagram->to, &key.dst, &family) || family != key.family)
+		return false;
+	*ret_key = key;
+	return true;
+}
+
+size_t datagrams_size(const struct datagrams *batch, unsigned index)
+{
+	return batch->datagrams[index].iov.iov_len;
+}
+
+/* --- sending ------------------------------------------------------------------------ */
+
+/* A way with a smaller MTU than the datagrams came by: one by one they are cut into fragments, as on any way. */
+static int send_parts(const struct msghdr *message, int fd)
+{
+	const uint8_t *data = message->msg_iov->iov_base;
+	size_t left = message->msg_iov->iov_len;
+	uint16_t part;
+
+	memcpy(&part, CMSG_DATA(CMSG_FIRSTHDR(message)), sizeof(part));
+	while (left) {
+		size_t size = left < part ? left : part;
+
+		if (send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			return -errno;
+		data += size;
+		left -= size;
+	}
+	return 1;
+}
+
+int datagrams_send(struct datagrams *batch, unsigned index, unsigned end, int fd)
+{
+	struct mmsghdr *message = &batch->messages[index];
+	int n = sendmmsg(fd, message, end - index, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n > 0)
+		return n;
+	if (message->msg_hdr.msg_controllen && (errno == EINVAL || errno == EMSGSIZE || errno == EIO))
+		return send_parts(&message->msg_hdr, fd);
+	return -errno;
+}

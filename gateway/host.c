@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "host.h"
+
+#include <errno.h>
+#include <time.h> /* errqueue.h wants it and does not say so */
+
+#include <linux/errqueue.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+int host_socket(int family, int protocol)
+{
+	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+
+	if (fd < 0)
+		return -errno;
+	if (family == AF_INET) {
+		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &(int){1}, sizeof(int));
+	} else {
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &(int){1}, sizeof(int));
+		/* Or a mapped address would reach IPv4 behind the policy's back. */
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
+	}
+	return fd;
+}
+
+static int errno_of(struct msghdr *message)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		struct sock_extended_err error;
+
+		if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) &&
+		    !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+			continue;
+		memcpy(&error, CMSG_DATA(c), sizeof(error));
+		return (int)error.ee_errno;
+	}
+	return EIO;
+}
+
+int host_error(int fd, void *quote, size_t *size)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in6))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = {.iov_base = quote, .iov_len = *size};
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT);
+	int code = 0;
+
+	*size = n > 0 ? (size_t)n : 0;
+	if (n >= 0)
+		return errno_of(&message);
+	/* An error that left no message, as when memory is short; asking takes it off. */
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &(socklen_t){sizeof(code)});
+	return code;
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ICMP echo: a ping socket on the host for each (sandbox address, identifier, destination).
+ *
+ * Theory of operation.  A request comes over the slow path whole, with its ICMP header.  A ping socket
+ * (ICMP over SOCK_DGRAM, icmp(7)) takes it as it is, puts its own identifier in, and gets only the answers that
+ * bear it; the sequence number and the data are the sandbox's.  Answers go back by the slow path with
+ * the sandbox's identifier.  The host may forbid ping sockets (net.ipv4.ping_group_range): then the sandbox is told
+ * "prohibited".  (Rejected: a raw socket, which takes a capability over the host and gets everybody's answers.)
+ *
+ * Errors that the host reports are about one request, of which the kernel gives back the header; with it and the
+ * IP header of the last request we quote what the sandbox sent.  "Too big" does not come: the host's kernel fragments.
+ */
+#include <errno.h>
+#include <netinet/icmp6.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "fd.h"
+#include "host.h"
+#include "internal.h"
+#include "table.h"
+
+#define FLOWS 1024
+#define SPARE 256 /* slots for one batch of events while those that ended are not free yet */
+#define ECHO_HEADER 8
+/* RFC 792; netinet/ip_icmp.h has a struct icmp of its own. */
+#define ICMP4_ECHO_REPLY 0
+#define ICMP4_ECHO_REQUEST 8
+#define QUOTE 128
+#define ANSWERS 64 /* from one socket before others have their turn */
+
+static const int64_t idle_times[TABLE_CLASSES] = {10 * NS_PER_S};
+
+struct echo {
+	int fd;
+	/* The last request, from its IP header on. */
+	uint8_t quote[QUOTE];
+	size_t size, header; /* of the quote; of its IP headers */
+};
+
+struct icmp {
+	struct vnic_gateway *gateway;
+	struct table flows;
+	struct echo *echo; /* by slot */
+	uint8_t in[PACKET_MAX], out[PACKET_MAX];
+};
+
+static void end(struct icmp *icmp, uint32_t slot)
+{
+	close_fd(&icmp->echo[slot].fd);
+	table_remove(&icmp->flows, slot);
+	icmp->gateway->stats.icmp_open--;
+}
+
+/* --- requests ----------------------------------------------------------------------- */
+
+static int open_host(struct icmp *icmp, uint32_t slot, const struct destination *to)
+{
+	const struct loop_ref ref = {.type = REF_ICMP_FLOW, .index = slot};
+	int fd = host_socket(to->addr.ss_family, to->addr.ss_family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+
+	if (fd < 0)
+		return fd;
+	icmp->echo[slot].fd = fd;
+	if (connect(fd, (const struct sockaddr *)&to->addr, to->len) < 0)
+		return -errno;
+	return loop_add(icmp->gateway->epfd, fd, EPOLLIN, ref, NULL);
+}
+
+static uint32_t new_slot(struct icmp *icmp, const struct flow_key *key)
+{
+	uint32_t slot;
+
+	if (icmp->flows.count >= FLOWS) {
+		icmp->gateway->stats.full++;
+		end(icmp, table_first(&icmp->flows));
+	}
+	slot = table_add(&icmp->flows, key, 0, icmp->gateway->now);
+	if (!slot)
+		return 0;
+	icmp->echo[slot].fd = -1;
+	icmp->gateway->stats.icmp_open++;
+	gateway_wake_at(icmp->gateway, table_expires(&icmp->flows, slot));
+	return slot;
+}
+
+static void refuse(struct icmp *icmp, const struct packet *request, int code)
+{
+	enum unreachable why;
+
+	if (gateway_why(code, &why))
+		gateway_inject_unreachable(icmp->gateway, request, why);
+}
+
+/* 0: it may not or cannot start, which the sandbox was told. */
+static uint32_t start(struct icmp *icmp, const struct packet *request)
+{
+	struct destination destination;
+	uint32_t slot;
+	int r;
+
+	if (!gateway_admit(icmp->gateway, &request->key, VNIC_PROTO_ICMP, &destination)) {
+		gateway_inject_unreachable(icmp->gateway, request, UNREACHABLE_PROHIBITED);
+		return 0;
+	}
+	slot = new_slot(icmp, &request->key);
+	if (!slot)
+		return 0;
+	r = open_host(icmp, slot, &destination);
+	if (r == 0) {
+		icmp->gateway->stats.icmp_flows++;
+		return slot;
+	}
+	icmp->gateway->stats.failed++;
+	refuse(icmp, request, -r);
+	end(icmp, slot);
+	return 0;
+}
+
+static void remember(struct echo *echo, const struct packet *request)
+{
+	echo->header = (size_t)(request->l4 - request->ip);
+	echo->size = request->ip_len < QUOTE ? request->ip_len : QUOTE;
+	memcpy(echo->quote, request->ip, echo->size);
+}
+
+static void take_errors(struct icmp *icmp, uint32_t slot)
+{
+	struct echo *echo = &icmp->echo[slot];
+	const struct packet request = {.key = icmp->flows.entries[slot].key, .ip = echo->quote, .ip_len = echo->size};
+
+	for (int i = 0; i < ANSWERS; i++) {
+		uint8_t head[ECHO_HEADER];
+		size_t size = sizeof(head);
+		int code = host_error(echo->fd, head, &size);
+
+		if (!code)
+			return;
+		if (size == sizeof(head) && echo->header + sizeof(head) <= echo->size)
+			memcpy(echo->quote + echo->header + 6, head + 6, 2); /* which one of the requests it was */
+		refuse(icmp, &request, code);
+	}
+}
+
+void icmp_echo(struct icmp *icmp, const struct packet *packet)
+{
+	bool v4 = packet->key.family == AF_INET;
+	uint32_t slot;
+
+	if (packet->l4[0] != (v4 ? ICMP4_ECHO_REQUEST : ICMP6_ECHO_REQUEST) || packet->l4[1] != 0) {
+		icmp->gateway->stats.ignored++;
+		return;
+	}
+	slot = table_find(&icmp->flows, &packet->key);
+	if (!slot)
+		slot = start(icmp, packet);
+	if (!slot)
+		return;
+	table_touch(&icmp->flows, slot, 0, icmp->gateway->now);
+	remember(&icmp->echo[slot], packet);
+	for (int tries = 0; tries < 2; tries++) { /* an error of an earlier request comes first */
+		if (send(icmp->echo[slot].fd, packet->l4, packet->l4_len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+			icmp->gateway->stats.bytes_out += packet->l4_len - ECHO_HEADER;
+			return;
+		}
+		if (tries)
+			refuse(icmp, packet, errno);
+		else
+			take_errors(icmp, slot);
+	}
+}
+
+/* --- answers ------------------------------------------------------------------------ */
+
+static void answer(struct icmp *icmp, uint32_t slot, size_t size)
+{
+	static const struct vnic_vnet_hdr plain = {0};
+	const struct flow_key *key = &icmp->flows.entries[slot].key;
+	uint16_t sequence = (uint16_t)(icmp->in[6] << 8 | icmp->in[7]);
+	size_t len;
+
+	if (size < ECHO_HEADER || icmp->in[0] != (key->family == AF_INET ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY))
+		return;
+	len = packet_make_echo_reply(key, sequence, icmp->in + ECHO_HEADER, size - ECHO_HEADER, &icmp->gateway->ends,
+				     icmp->out);
+	icmp->gateway->stats.bytes_in += size - ECHO_HEADER;
+	if (len)
+		gateway_inject(icmp->gateway, &plain, icmp->out, len);
+}
+
+/* The kernel looks at the identifier only: is the answer from whom we asked? */
+static bool is_from_peer(int fd, const struct sockaddr_storage *from)
+{
+	struct sockaddr_storage peer;
+	struct endpoint a, b;
+	uint16_t family;
+
+	return getpeername(fd, (struct sockaddr *)&peer, &(socklen_t){sizeof(peer)}) == 0 &&
+	       sockaddr_to_endpoint(&peer, &a, &family) && sockaddr_to_endpoint(from, &b, &family) &&
+	       !memcmp(a.addr, b.addr, sizeof(a.addr));
+}
+
+void icmp_event(struct icmp *icmp, uint32_t slot)
+{
+	if (!icmp->flows.entries[slot].used)
+		return;
+	int fd = icmp->echo[slot].fd;
+	for (int i = 0; i < ANSWERS; i++) {
+		struct sockaddr_storage from = {0};
+		ssize_t n = recvfrom(fd, icmp->in, sizeof(icmp->in), MSG_DONTWAIT, (struct sockaddr *)&from,
+				     &(socklen_t){sizeof(from)});
+
+		if (n < 0) {
+			take_errors(icmp, slot);
+			return;
+		}
+		table_touch(&icmp->flows, slot, 0, icmp->gateway->now);
+		if (is_from_peer(fd, &from))
+			answer(icmp, slot, (size_t)n);
+	}
+}
+
+/* --- time and life ------------------------------------------------------------------ */
+
+void icmp_expire(struct icmp *icmp)
+{
+	uint32_t slot;
+
+	while ((slot = table_first(&icmp->flows)) && table_expires(&icmp->flows, slot) <= icmp->gateway->now)
+		end(icmp, slot);
+	if (slot)
+		gateway_wake_at(icmp->gateway, table_expires(&icmp->flows, slot));
+}
+
+void icmp_settle(struct icmp *icmp)
+{
+	table_settle(&icmp->flows);
+}
+
+int icmp_new(struct vnic_gateway *gateway, struct icmp **ret_icmp, struct vnic_error *err)
+{
+	struct icmp *icmp = calloc(1, sizeof(*icmp));
+
+	if (!icmp)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	icmp->gateway = gateway;
+	icmp->echo = calloc(FLOWS + SPARE + 1, sizeof(*icmp->echo));
+	if (!icmp->echo || table_open(&icmp->flows, FLOWS + SPARE, idle_times) < 0) {
+		icmp_free(icmp);
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	}
+	*ret_icmp = icmp;
+	return 0;
+}
+
+void icmp_free(struct icmp *icmp)
+{
+	uint32_t slot;
+
+	if (!icmp)
+		return;
+	while ((slot = table_first(&icmp->flows)))
+		end(icmp, slot);
+	table_close(&icmp->flows);
+	free(icmp->echo);
+	free(icmp);
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * UDP: two connected sockets for each flow, and batches of datagrams between them.
+ *
+ * Theory of operation.  A flow is a pair of endpoints as the sandbox sees them.  Its first datagram comes by TPROXY
+ * to the unconnected transparent socket; it asks the policy, gets a host socket, is sent, and then a transparent socket
+ * is opened in the router, bound to the remote's address and connected to the sandbox's.  The kernel prefers a
+ * connected socket, so that gets all that follows, and what leaves from it has the right source.  Datagrams that came
+ * to the unconnected socket in the meantime are sent on from there.
+ *
+ *   free     the slot is in the table's list
+ *   half     fds[SIDE_HOST]: the first datagram was sent, the inner socket is not there yet; never outlives a batch
+ *   open     both sockets
+ *
+ * The host socket is connected: then the kernel picks the flow, reports ICMP errors, and lets nobody answer but the
+ * remote (RFC 4787: address and port-dependent filtering, the strictest: a hole that is made for one peer is for that
+ * peer).  Which host port it has: see mapping.h.
+ *
+ * Time.  A flow ends when it was idle for long enough, which depends on what it has shown so far: see `idle_times`.
+ * When the cap is reached, the one that would end first ends now.
+ */
+#include <errno.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "datagrams.h"
+#include "fd.h"
+#include "host.h"
+#include "internal.h"
+#include "mapping.h"
+#include "table.h"
+
+#define FLOWS_DEFAULT 8192
+#define SPARE (2 * DATAGRAMS) /* slots that one batch of events may use while those that ended are not free yet */
+#define TURNS 4               /* full batches from one flow before others have their turn */
+#define BUSY_BUFFER (1 << 20) /* the kernel gives what net.core.rmem_max and wmem_max allow */
+#define DNS_PORT 53
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+/* RFC 4787 REQ-5: two minutes at least, five are better; a well-known port may have less. */
+enum udp_class { CLASS_DNS, CLASS_NEW, CLASS_TALKING /* several datagrams both ways */ };
+static const int64_t idle_times[TABLE_CLASSES] = {
+	[CLASS_DNS] = 10 * NS_PER_S,
+	[CLASS_NEW] = 120 * NS_PER_S,
+	[CLASS_TALKING] = 300 * NS_PER_S,
+};
+
+struct flow {
+	int fds[2];           /* by enum side */
+	uint32_t mapping;     /* 0: its host port is its own */
+	uint8_t datagrams[2]; /* that came from each side, 0..2 */
+	bool busy;            /* its sockets were made fit for bulk */
+};
+
+struct udp {
+	struct vnic_gateway *gateway;
+	struct table flows;
+	struct flow *flow; /* by slot of flows */
+	struct mappings mappings;
+	struct datagrams *batch;
+	uint32_t max;
+};
+
+/* --- errors back into the sandbox --------------------------------------------------- */
+
+/* The error is about a datagram that is gone; its headers are what the sandbox's kernel wants to see. */
+static void refuse(struct udp *udp, const struct flow_key *key, enum unreachable why)
+{
+	const struct flow_key reversed = {.src = key->dst, .dst = key->src, .family = key->family};
+	uint8_t frame[128];
+	struct packet cause;
+	size_t size = packet_make_udp(&reversed, "", 0, &udp->gateway->ends, frame);
+
+	if (packet_parse(frame, size, &cause))
+		gateway_inject_unreachable(udp->gateway, &cause, why);
+}
+
+static void refuse_for(struct udp *udp, const struct flow_key *key, int code)
+{
+	enum unreachable why;
+
+	if (gateway_why(code, &why))
+		refuse(udp, key, why);
+}
+
+/* --- the end of a flow -------------------------------------------------------------- */
+
+static void end(struct udp *udp, uint32_t slot)
+{
+	struct flow *flow = &udp->flow[slot];
+
+	mapping_leave(&udp->mappings, flow->mapping);
+	close_fd(&flow->fds[SIDE_HOST]);
+	close_fd(&flow->fds[SIDE_INNER]);
+	table_remove(&udp->flows, slot);
+	udp->gateway->stats.udp_open--;
+}
+
+static void take_host_errors(struct udp *udp, uint32_t slot)
+{
+	int code;
+
+	for (int i = 0; i < DATAGRAMS; i++) {
+		code = host_error(udp->flow[slot].fds[SIDE_HOST], NULL, &(size_t){0});
+		if (!code)
+			return;
+		refuse_for(udp, &udp->flows.entries[slot].key, code);
+	}
+	/* Level-triggered: what is left is the next event. */
+}
+
+/* Takes the errors off a socket; false: the flow has ended. */
+static bool take_errors(struct udp *udp, uint32_t slot, enum side side)
+{
+	int code = 0;
+
+	if (side == SIDE_HOST) {
+		take_host_errors(udp, slot);
+		return true;
+	}
+	getsockopt(udp->flow[slot].fds[side], SOL_SOCKET, SO_ERROR, &code, &(socklen_t){sizeof(code)});
+	if (code != ECONNREFUSED)
+		return true;
+	/* Nobody is there any more in the sandbox: the host's kernel shall say so to the remote. */
+	end(udp, slot);
+	return false;
+}
+
+/* --- datagrams ---------------------------------------------------------------------- */
+
+/* Sends those of the batch before `stop` on to the other side; false: the flow has ended. */
+static bool pass(struct udp *udp, uint32_t slot, enum side from, unsigned index, unsigned stop)
+{
+	struct vnic_gateway_stats *stats = &udp->gateway->stats;
+	uint64_t *count = from == SIDE_INNER ? &stats->bytes_out : &stats->bytes_in;
+	enum side to = !from;
+	unsigned failed = stop;
+
+	while (index < stop) {
+		int n = datagrams_send(udp->batch, index, stop, udp->flow[slot].fds[to]);
+
+		if (n == -EAGAIN || n == -ENOBUFS)
+			break; /* the queue is full; the rest is lost, as on any wire */
+		if (n > 0) {
+			for (int i = 0; i < n; i++)
+				*count += datagrams_size(udp->batch, index++);
+		} else if (index != failed) {
+			failed = index; /* an error of an earlier one comes first; once more */
+			if (!take_errors(udp, slot, to))
+				return false;
+		} else {
+			if (to == SIDE_HOST)
+				refuse_for(udp, &udp->flows.entries[slot].key, -n);
+			index++;
+		}
+	}
+	return true;
+}
+
+static void set_bulk(int fd)
+{
+	setsockopt(fd, SOL_UDP, UDP_GRO, &(int){1}, sizeof(int));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){BUSY_BUFFER}, sizeof(int));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){BUSY_BUFFER}, sizeof(int));
+}
+
+/* Not before it is worth the system calls: most flows are a question and an answer. */
+static void make_busy(struct flow *flow)
+{
+	if (flow->busy)
+		return;
+	flow->busy = true;
+	set_bulk(flow->fds[SIDE_HOST]);
+	set_bulk(flow->fds[SIDE_INNER]);
+}
+
+/* Something came from that side. */
+static void touch(struct udp *udp, uint32_t slot, enum side from, unsigned datagrams)
+{
+	struct flow *flow = &udp->flow[slot];
+	const struct table_entry *entry = &udp->flows.entries[slot];
+	unsigned seen = flow->datagrams[from] + datagrams;
+	unsigned class = entry->class;
+
+	flow->datagrams[from] = seen > 2 ? 2 : (uint8_t)seen;
+	if (class == CLASS_NEW && flow->datagrams[SIDE_HOST] == 2 && flow->datagrams[SIDE_INNER] == 2)
+		class = CLASS_TALKING;
+	table_touch(&udp->flows, slot, class, udp->gateway->now);
+}
+
+void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events)
+{
+	if (!udp->flows.entries[slot].used)
+		return;
+	if (events & EPOLLERR && !take_errors(udp, slot, side))
+		return;
+	for (int turn = 0; turn < TURNS; turn++) {
+		int n = datagrams_receive(udp->batch, udp->flow[slot].fds[side]);
+
+		if (n <= 0) {
+			if (n < 0 && n != -EAGAIN)
+				take_errors(udp, slot, side);
+			return;
+		}
+		touch(udp, slot, side, (unsigned)n);
+		if (!pass(udp, slot, side, 0, (unsigned)n) || n < DATAGRAMS)
+			return;
+		make_busy(&udp->flow[slot]);
+	}
+}
+
+/* --- the beginning of a flow -------------------------------------------------------- */
+
+static int watch(struct udp *udp, uint32_t slot, enum side side)
+{
+	const struct loop_ref ref = {.type = REF_UDP_FLOW, .sub = (uint16_t)side, .index = slot};
+
+	return loop_add(udp->gateway->epfd, udp->flow[slot].fds[side], EPOLLIN, ref, NULL);
+}
+
+static int open_host(struct udp *udp, uint32_t slot, const struct destination *to)
+{
+	struct flow *flow = &udp->flow[slot];
+	int fd = host_socket(to->addr.ss_family, 0), r;
+
+	if (fd < 0)
+		return fd;
+	flow->fds[SIDE_HOST] = fd;
+	r = mapping_connect(&udp->mappings, &udp->flows.entries[slot].key, fd, (const struct sockaddr *)&to->addr,
+			    to->len, &flow->mapping);
+	return r < 0 ? r : watch(udp, slot, SIDE_HOST);
+}
+
+static int open_inner(struct udp *udp, uint32_t slot)
+{
+	const struct flow_key *key = &udp->flows.entries[slot].key;
+	const struct vnic_opener *opener = udp->gateway->config.opener;
+	struct vnic_open_request request = {
+		.side = VNIC_SIDE_ROUTER,
+		.domain = key->family,
+		.type = SOCK_DGRAM,
+		.transparent = true,
+		.reuse_addr = true, /* other flows have the same remote */
+	};
+	int r;
+
+	endpoint_to_sockaddr(key->family, &key->dst, &request.bind);
+	endpoint_to_sockaddr(key->family, &key->src, &request.connect);
+	r = opener->open(opener->ctx, &request, &udp->flow[slot].fds[SIDE_INNER], NULL);
+	return r < 0 ? r : watch(udp, slot, SIDE_INNER);
+}
+
+/* A slot for a new flow, if need be at the expense of another; 0: none. */
+static uint32_t new_slot(struct udp *udp, const struct flow_key *key)
+{
+	uint32_t slot;
+
+	if (udp->flows.count >= udp->max) {
+		udp->gateway->stats.full++;
+		end(udp, table_first(&udp->flows));
+	}
+	slot = table_add(&udp->flows, key, key->dst.port == DNS_PORT ? CLASS_DNS : CLASS_NEW, udp->gateway->now);
+	if (!slot)
+		return 0;
+	udp->flow[slot] = (struct flow){.fds = {-1, -1}};
+	udp->gateway->stats.udp_open++;
+	gateway_wake_at(udp->gateway, table_expires(&udp->flows, slot));
+	return slot;
+}
+
+/* 0: it may not or cannot start, which the sandbox was told. */
+static uint32_t start(struct udp *udp, const struct flow_key *key)
+{
+	struct destination destination;
+	uint32_t slot;
+	int r;
+
+	if (!gateway_admit(udp->gateway, key, VNIC_PROTO_UDP, &destination)) {
+		refuse(udp, key, UNREACHABLE_PROHIBITED);
+		return 0;
+	}
+	slot = new_slot(udp, key);
+	if (!slot)
+		return 0;
+	r = open_host(udp, slot, &destination);
+	if (r == 0) {
+		udp->gateway->stats.udp_flows++;
+		return slot;
+	}
+	udp->gateway->stats.failed++;
+	refuse_for(udp, key, -r);
+	end(udp, slot);
+	return 0;
+}
+
+static void take_new(struct udp *udp, unsigned index)
+{
+	struct flow_key key;
+	uint32_t slot;
+
+	if (!datagrams_key(udp->batch, index, &key) || key.src.port == 0 || key.dst.port == 0) {
+		udp->gateway->stats.ignored++;
+		return;
+	}
+	slot = table_find(&udp->flows, &key);
+	if (!slot)
+		slot = start(udp, &key);
+	if (!slot)
+		return;
+	touch(udp, slot, SIDE_INNER, 1);
+	/* Sent before the inner socket is opened, which takes as long as an answer from near. */
+	if (!pass(udp, slot, SIDE_INNER, index, index + 1) || udp->flow[slot].fds[SIDE_INNER] >= 0)
+		return;
+	if (open_inner(udp, slot) < 0) {
+		udp->gateway->stats.failed++;
+		end(udp, slot);
+	}
+}
+
+void udp_new_datagrams(struct udp *udp, int socket, uint16_t family)
+{
+	int n = datagrams_receive(udp->batch, socket);
+
+	(void)family; /* the addresses say it */
+	for (int i = 0; i < n; i++)
+		take_new(udp, (unsigned)i);
+}
+
+/* --- time and life ------------------------------------------------------------------ */
+
+void udp_expire(struct udp *udp)
+{
+	uint32_t slot;
+
+	while ((slot = table_first(&udp->flows)) && table_expires(&udp->flows, slot) <= udp->gateway->now)
+		end(udp, slot);
+	if (slot)
+		gateway_wake_at(udp->gateway, table_expires(&udp->flows, slot));
+}
+
+void udp_settle(struct udp *udp)
+{
+	table_settle(&udp->flows);
+	table_settle(&udp->mappings.table);
+}
+
+static void set_up_listeners(const int sockets[2])
+{
+	for (int v = VNIC_V4; v <= VNIC_V6; v++)
+		if (sockets[v] >= 0)
+			set_bulk(sockets[v]);
+}
+
+int udp_new(struct vnic_gateway *gateway, struct udp **ret_udp, struct vnic_error *err)
+{
+	uint32_t max = gateway->config.udp_max ? gateway->config.udp_max : FLOWS_DEFAULT;
+	struct udp *udp = calloc(1, sizeof(*udp));
+
+	if (!udp)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	udp->gateway = gateway;
+	udp->max = max;
+	udp->flow = calloc(max + SPARE + 1, sizeof(*udp->flow));
+	if (!udp->flow || table_open(&udp->flows, max + SPARE, idle_times) < 0 ||
+	    mappings_open(&udp->mappings, max + SPARE) < 0 || datagrams_open(&udp->batch) < 0) {
+		udp_free(udp);
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	}
+	set_up_listeners(gateway->config.udp);
+	*ret_udp = udp;
+	return 0;
+}
+
+void udp_free(struct udp *udp)
+{
+	uint32_t slot;
+
+	if (!udp)
+		return;
+	while ((slot = table_first(&udp->flows)))
+		end(udp, slot);
+	datagrams_close(udp->batch);
+	table_close(&udp->flows);
+	mappings_close(&udp->mappings);
+	free(udp->flow);
+	free(udp);
+}
