@@ -12,6 +12,7 @@ struct vnic_relay {
 	struct vnic_relay_config config;
 	int epfd, stop_fd;
 	bool stopped;
+	bool busy;    /* the last wait was short, so the next may be */
 	uint32_t now; /* seconds, CLOCK_MONOTONIC_COARSE, once a turn */
 	struct fdb fdb;
 	struct port **ports;    /* by number; a closed port keeps its number and its counters */
