@@ -1,0 +1,196 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vnic exec goes where the sandbox is; names come and go with their sandboxes; vnic list shows them.
+
+bats_require_minimum_version 1.5.0
+
+# is WANTED GOT
+is() {
+	[[ $1 == "$2" ]] || { printf 'wanted: %s\ngot:    %s\n' "$1" "$2" && return 1; }
+}
+
+# start NAME [OPTION...] -- COMMAND...: a sandbox that is ready when this returns; its front is $front
+start() {
+	local name=$1
+	shift
+	exec {ready}< <(exec "$VNIC" run --ready-fd 1 --name "$name" "$@")
+	front=$!
+	fronts+=("$front")
+	read -r -t 30 _ <&"$ready"
+}
+
+# end PID: of a front, and of everything that came with it
+end() {
+	kill -TERM "$1"
+	wait "$1" 2>/dev/null || true
+}
+
+setup() {
+	name=e2e-$$-$BATS_TEST_NUMBER
+	fronts=()
+}
+
+teardown() {
+	for pid in "${fronts[@]}"; do
+		kill -KILL "$pid" 2>/dev/null || true
+	done
+}
+
+@test "the command is in the sandbox's namespaces, all of them" {
+	start "$name" --unshare uts,ipc --hostname boxed -- sleep 1000
+	pid=$("$VNIC" list --json | python3 -c 'import json,sys; print(*(s["pid"] for s in json.load(sys.stdin) if s["name"] == sys.argv[1]))' "$name")
+	for kind in user mnt pid net ipc uts cgroup time; do
+		is "$(readlink "/proc/$pid/ns/$kind")" "$("$VNIC" exec "$name" -- readlink "/proc/self/ns/$kind")"
+	done
+	is boxed "$("$VNIC" exec "$name" hostname)"
+	is "eth0 lo" "$("$VNIC" exec "$name" -- sh -c 'echo $(ls /sys/class/net)')"
+	"$VNIC" exec "$name" -- ping -q -c1 -W1 10.0.2.2
+	is "$(id -u)" "$(stat -c %u "/proc/$pid")"
+	is 0 "$("$VNIC" exec "$name" -- id -u)"
+}
+
+@test "a pid is a target too" {
+	start "$name" -- sleep 1000
+	pid=$("$VNIC" list --json | python3 -c 'import json,sys; print(*(s["pid"] for s in json.load(sys.stdin) if s["name"] == sys.argv[1]))' "$name")
+	is "$("$VNIC" exec "$name" -- readlink /proc/self/ns/net)" "$("$VNIC" exec "$pid" -- readlink /proc/self/ns/net)"
+}
+
+@test "exit status, signals, 126 and 127 are the command's" {
+	start "$name" -- sleep 1000
+	for wanted in 0 7 125 255; do
+		run "$VNIC" exec "$name" -- sh -c "exit $wanted"
+		is "$wanted:" "$status:$output"
+	done
+	# shellcheck disable=SC2016
+	run "$VNIC" exec "$name" -- sh -c 'kill -TERM $$'
+	is 143 "$status"
+	run -127 "$VNIC" exec "$name" -- nosuch
+	is "vnic: cannot execute nosuch: No such file or directory" "$output"
+	run "$VNIC" exec "$name" -- /tmp
+	is 126 "$status"
+	mkdir "$BATS_TEST_TMPDIR/closed" && chmod 0 "$BATS_TEST_TMPDIR/closed"
+	PATH=$BATS_TEST_TMPDIR/closed:$PATH run -127 "$VNIC" exec "$name" -- nosuch
+}
+
+@test "descriptors, environment and directory are the caller's" {
+	start "$name" -- sleep 1000
+	cd "$BATS_TEST_TMPDIR"
+	export ODD=$'two\nlines'
+	# shellcheck disable=SC2016
+	is "in:$ODD:$PWD:five" "$(echo in | "$VNIC" exec "$name" -- sh -c 'echo "$(cat):$ODD:$PWD:$(echo five >&5)"' 5>&1 | tr -d '\n' | sed 's/^five\(.*\):$/\1:five/; s/twolines/two\nlines/')"
+	list=(python3 -c 'import os; print(*sorted(map(int, os.listdir("/proc/self/fd"))))')
+	is "$("${list[@]}" 3>&- 4>&-)" "$("$VNIC" exec "$name" -- "${list[@]}" 3>&- 4>&-)"
+}
+
+@test "signal mask and ignored signals are the caller's" {
+	start "$name" -- sleep 1000
+	python3 - "$VNIC" "$name" <<'END'
+import signal, subprocess, sys
+show = ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]
+signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGUSR1])
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+plain = subprocess.Popen(show, stdout=subprocess.PIPE, restore_signals=False).stdout.read()
+vnic = subprocess.Popen([sys.argv[1], "exec", sys.argv[2], "--"] + show, stdout=subprocess.PIPE, restore_signals=False)
+inside = vnic.stdout.read()
+assert inside == plain, (plain, inside)
+END
+}
+
+@test "a SIGTERM to vnic exec reaches the command once" {
+	start "$name" -- sleep 1000
+	exec {out}< <(exec "$VNIC" exec "$name" -- python3 -c '
+from signal import *
+both = [SIGTERM, SIGUSR1]
+pthread_sigmask(SIG_BLOCK, both)
+print("up", flush=True)
+n = 0
+while sigwait(both) == SIGTERM:
+    n += 1
+    print(n, flush=True)
+print("total", n)')
+	pid=$!
+	read -r line <&"$out" && is up "$line"
+	for n in 1 2 3; do
+		kill -TERM "$pid"
+		read -r line <&"$out" && is "$n" "$line"
+	done
+	kill -USR1 "$pid"
+	read -r line <&"$out" && is "total 3" "$line"
+}
+
+@test "SIGKILL of vnic exec takes the command with it, and leaves the sandbox" {
+	start "$name" -- sleep 1000
+	exec {out}< <(exec "$VNIC" exec "$name" -- sh -c 'echo up; exec sleep 1000')
+	read -r line <&"$out" && is up "$line"
+	kill -KILL $!
+	run ! read -r -t 30 line <&"$out"
+	((status == 1))
+	"$VNIC" exec "$name" -- true
+}
+
+@test "the end of the sandbox ends what was started in it" {
+	start "$name" -- sleep 1000
+	exec {out}< <("$VNIC" exec "$name" -- sh -c 'echo up; exec sleep 1000' || echo "status $?")
+	read -r line <&"$out" && is up "$line"
+	end "$front"
+	read -r -t 30 line <&"$out"
+	is "status 137" "$line"
+}
+
+@test "a name is taken while its sandbox runs, and free afterwards" {
+	start "$name" -- sleep 1000
+	run "$VNIC" run --name "$name" -- true
+	is 125 "$status"
+	[[ ${lines[0]} == "vnic: cannot take the name $name: "* ]] || { echo "$output" && return 1; }
+	end "$front"
+	start "$name" -- sleep 1000
+	"$VNIC" exec "$name" -- true
+}
+
+@test "a name whose sandbox was killed is free at once" {
+	start "$name" -- sleep 1000
+	kill -KILL "$front"
+	cat <&"$ready" # its end: init is gone
+	"$VNIC" run --name "$name" -- true
+}
+
+@test "a name that nobody has is said so" {
+	run "$VNIC" exec "$name" -- true
+	is 125 "$status"
+	is "vnic: cannot find namespace $name: No such file or directory (neither a sandbox nor a network namespace has this name)" "${lines[0]}"
+	run "$VNIC" exec 4194305 -- true
+	is 125 "$status"
+	[[ ${lines[0]} == "vnic: cannot find namespace 4194305: "* ]]
+	run "$VNIC" exec /etc/passwd -- true
+	is 125 "$status"
+	[[ ${lines[0]} == "vnic: cannot find namespace /etc/passwd: "* ]]
+}
+
+@test "list shows the sandbox and its NICs, as text and as JSON" {
+	start "$name" --nic veth,mac=02:00:00:00:00:07 --nic veth,name=lan0,ip=10.9.0.7/24 -- sleep 1000
+	"$VNIC" list | grep -A2 "^$name " >"$BATS_TEST_TMPDIR/list"
+	grep -qE "^$name +[0-9]+ +$(id -u)  sleep 1000$" "$BATS_TEST_TMPDIR/list"
+	grep -qE "^    eth0 +up 02:00:00:00:00:07 mtu 1500 10.0.2.100/24 fd00::100/64" "$BATS_TEST_TMPDIR/list"
+	grep -qE "^    lan0 +up .* mtu 1500 10.9.0.7/24" "$BATS_TEST_TMPDIR/list"
+	"$VNIC" list --json | python3 -c '
+import json, sys
+name, uid = sys.argv[1], int(sys.argv[2])
+box, = [s for s in json.load(sys.stdin) if s["name"] == name]
+assert box["uid"] == uid and box["command"] == "sleep 1000", box
+eth0, lan0 = box["nics"]
+assert eth0["name"] == "eth0" and eth0["kind"] == "veth" and eth0["up"] and eth0["mac"] == "02:00:00:00:00:07", eth0
+assert "10.0.2.100/24" in eth0["addresses"] and "fd00::100/64" in eth0["addresses"], eth0
+assert lan0["name"] == "lan0" and "10.9.0.7/24" in lan0["addresses"], lan0
+' "$name" "$(id -u)"
+	end "$front"
+	run "$VNIC" list
+	[[ $output != *"$name"* ]]
+}
+
+@test "list survives sandboxes that come and go" {
+	for ((i = 0; i < 30; i++)); do
+		"$VNIC" run --name "$name" -- true &
+		"$VNIC" list --json | python3 -m json.tool >/dev/null
+		wait $!
+	done
+}
