@@ -29,8 +29,7 @@ static int init(struct vnic_relay *relay, struct vnic_error *err)
 	int r;
 
 	relay->buffer = malloc(FRAME_HEADROOM + VNIC_FRAME_MAX);
-	relay->ports = calloc(VNIC_RELAY_PORTS, sizeof(*relay->ports));
-	if (!relay->buffer || !relay->ports)
+	if (!relay->buffer)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	relay->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (relay->stop_fd < 0)
@@ -85,7 +84,6 @@ void vnic_relay_free(struct vnic_relay *relay)
 	close_fd(&relay->stop_fd);
 	fdb_done(&relay->fdb);
 	free(relay->buffer);
-	free(relay->ports);
 	free(relay);
 }
 

@@ -15,9 +15,9 @@ struct vnic_relay {
 	bool busy;    /* the last wait was short, so the next may be */
 	uint32_t now; /* seconds, CLOCK_MONOTONIC_COARSE, once a turn */
 	struct fdb fdb;
-	struct port **ports;    /* by number; a closed port keeps its number and its counters */
-	unsigned count, opened; /* ports ever added; still open */
-	uint8_t *buffer;        /* one frame */
+	struct port *ports[VNIC_RELAY_PORTS]; /* by number; a closed port keeps its number and its counters */
+	unsigned count, opened;               /* ports ever added; still open */
+	uint8_t *buffer;                      /* one frame */
 };
 
 /* Takes over an allocated port that its kind has filled; returns its number.  On failure it is still the caller's. */

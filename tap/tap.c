@@ -292,7 +292,8 @@ int vnic_tap_adopt(const int *fds, unsigned count, struct vnic_tap *ret_tap, str
 		free(tap.fds);
 		return r;
 	}
-	memcpy(tap.fds, fds, count * sizeof(*fds));
+	for (unsigned i = 0; i < tap.queues; i++)
+		tap.fds[i] = fds[i];
 	tap.index = index_here(fds[0], tap.name);
 	*ret_tap = tap;
 	return 0;
