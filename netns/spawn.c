@@ -13,7 +13,7 @@
 
 int ns_child_ready(struct vnic_child *child, struct vnic_error *err)
 {
-	struct ns_message message;
+	struct ns_message message = {0};
 	int r = ns_message_recv(child->control, true, &message, NULL, err);
 
 	if (r < 0)
@@ -25,6 +25,14 @@ int ns_child_ready(struct vnic_child *child, struct vnic_error *err)
 	}
 	child->kept = (unsigned)message.value;
 	return 0;
+}
+
+static struct vnic_child take_child(struct vnic_child *child)
+{
+	struct vnic_child taken = *child;
+
+	*child = VNIC_CHILD_EMPTY;
+	return taken;
 }
 
 /* The parent maps when it may do more than the child itself: ranges, and without forbidding setgroups. */
@@ -57,8 +65,7 @@ int ns_child_start(const struct vnic_spawn *spawn, const struct ns_idmap *map, b
 	}
 	if (r < 0)
 		return r;
-	*ret_child = child;
-	child = VNIC_CHILD_EMPTY;
+	*ret_child = take_child(&child);
 	return 0;
 }
 
@@ -67,7 +74,7 @@ int vnic_spawn_start(const struct vnic_spawn *spawn, struct vnic_child *ret_chil
 	CLEANUP(ns_step_close) struct ns_step step = NS_STEP_EMPTY;
 	CLEANUP(vnic_child_close) struct vnic_child child = VNIC_CHILD_EMPTY;
 	struct vnic_spawn copy = *spawn;
-	struct ns_idmap map;
+	struct ns_idmap map = {0};
 	bool user = spawn->namespaces & CLONE_NEWUSER;
 	sigset_t all, old;
 	int r = vnic_ns_check(spawn->namespaces, err);
@@ -89,8 +96,7 @@ int vnic_spawn_start(const struct vnic_spawn *spawn, struct vnic_child *ret_chil
 		r = ns_child_ready(&child, err);
 	if (r < 0)
 		return r;
-	*ret_child = child;
-	child = VNIC_CHILD_EMPTY;
+	*ret_child = take_child(&child);
 	return 0;
 }
 
@@ -113,7 +119,7 @@ static pid_t pid_of(int pidfd)
 
 int vnic_child_release(struct vnic_child *child, struct vnic_error *err)
 {
-	struct ns_message message;
+	struct ns_message message = {0};
 	int r = ns_step_signal(child->go, err);
 
 	if (r == 0)
@@ -131,7 +137,7 @@ int vnic_child_release(struct vnic_child *child, struct vnic_error *err)
 
 int vnic_child_next_stop(struct vnic_child *child, int *ret_signal, struct vnic_error *err)
 {
-	struct ns_message message;
+	struct ns_message message = {0};
 	int r = ns_message_recv(child->control, false, &message, NULL, err);
 
 	if (r < 0)

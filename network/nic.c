@@ -125,7 +125,7 @@ static int check(const struct vnic_nic *nic, struct vnic_error *err)
 int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct vnic_error *err)
 {
 	struct vnic_nic nic = {0};
-	char copy[1024], *cursor = copy, *key, *value;
+	char copy[1024], *cursor = copy, *key = copy, *value = NULL;
 	int r = parse_copy(text, "--nic", copy, sizeof(copy), err);
 
 	if (r == 0)

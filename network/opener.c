@@ -88,7 +88,7 @@ int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd,
 {
 	struct answer answer;
 	unsigned count = 0;
-	size_t size;
+	size_t size = 0;
 	int r, fd = -1;
 
 	if (request->side == VNIC_SIDE_HOST)
@@ -116,8 +116,8 @@ int opener_answer(int socket, struct vnic_error *err)
 	struct vnic_open_request request;
 	struct answer answer = {0};
 	CLEANUP_FD int fd = -1;
-	unsigned count;
-	size_t size;
+	unsigned count = 0;
+	size_t size = 0;
 	int r = vnic_fd_recv(socket, NULL, 0, &count, &request, sizeof(request), &size, err);
 
 	if (r < 0)

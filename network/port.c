@@ -74,7 +74,7 @@ static int set_key(struct vnic_port *port, const char *key, const char *value, s
 
 static int set_kind(struct vnic_port *port, const char *kind, const char *argument, struct vnic_error *err)
 {
-	uint32_t fd;
+	uint32_t fd = 0;
 
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(kind, kinds[i].name) != 0)
@@ -93,7 +93,7 @@ static int set_kind(struct vnic_port *port, const char *kind, const char *argume
 int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_error *err)
 {
 	struct vnic_port port = {.fd = -1};
-	char copy[512], *cursor = copy, *key, *value;
+	char copy[512], *cursor = copy, *key = copy, *value = NULL;
 	int r = parse_copy(text, "a port", copy, sizeof(copy), err);
 
 	if (r < 0)
