@@ -93,7 +93,7 @@ static int set_kind(struct vnic_port *port, const char *kind, const char *argume
 int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_error *err)
 {
 	struct vnic_port port = {.fd = -1};
-	char copy[512], *cursor = copy, *key = copy, *value = NULL;
+	char copy[512], *cursor, *key = copy, *value = NULL;
 	int r = parse_copy(text, "a port", copy, sizeof(copy), err);
 
 	if (r < 0)
@@ -175,7 +175,7 @@ static int open_link(void *ctx, struct vnic_error *err)
 {
 	struct opening *opening = ctx;
 	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
-	struct vnic_link_info info;
+	struct vnic_link_info info = {0};
 	int r = vnic_nl_open(&nl, err);
 
 	if (r == 0)
@@ -218,7 +218,7 @@ static int make_pair(const struct vnic_port *port, struct vnic_nl *nl, int targe
 
 static int index_of(struct vnic_nl *nl, const char *name, int *ret_index, struct vnic_error *err)
 {
-	struct vnic_link_info info;
+	struct vnic_link_info info = {0};
 	int r = vnic_link_get(nl, 0, name, &info, err);
 
 	if (r == 0)
