@@ -35,6 +35,7 @@ static const int64_t idle_times[TABLE_CLASSES] = {10 * NS_PER_S};
 
 struct echo {
 	int fd;
+	uint8_t peer[16]; /* whom the host's socket asks */
 	/* The last request, from its IP header on. */
 	uint8_t quote[QUOTE];
 	size_t size, header; /* of the quote; of its IP headers */
@@ -59,6 +60,8 @@ static void end(struct icmp *icmp, uint32_t slot)
 static int open_host(struct icmp *icmp, uint32_t slot, const struct destination *to)
 {
 	const struct loop_ref ref = {.type = REF_ICMP_FLOW, .index = slot};
+	struct endpoint peer;
+	uint16_t family;
 	int fd = host_socket(to->addr.ss_family, to->addr.ss_family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 
 	if (fd < 0)
@@ -66,6 +69,8 @@ static int open_host(struct icmp *icmp, uint32_t slot, const struct destination 
 	icmp->echo[slot].fd = fd;
 	if (connect(fd, (const struct sockaddr *)&to->addr, to->len) < 0)
 		return -errno;
+	if (sockaddr_to_endpoint(&to->addr, &peer, &family))
+		memcpy(icmp->echo[slot].peer, peer.addr, sizeof(peer.addr));
 	return loop_add(icmp->gateway->epfd, fd, EPOLLIN, ref, NULL);
 }
 
@@ -190,16 +195,13 @@ static void answer(struct icmp *icmp, uint32_t slot, size_t size)
 		gateway_inject(icmp->gateway, &plain, icmp->out, len);
 }
 
-/* The kernel looks at the identifier only: is the answer from whom we asked? */
-static bool is_from_peer(int fd, const struct sockaddr_storage *from)
+/* The kernel looks at the identifier only, and cannot tell its peer (no port): is the answer from whom we asked? */
+static bool is_from_peer(const struct echo *echo, const struct sockaddr_storage *from)
 {
-	struct sockaddr_storage peer;
-	struct endpoint a, b;
+	struct endpoint sender;
 	uint16_t family;
 
-	return getpeername(fd, (struct sockaddr *)&peer, &(socklen_t){sizeof(peer)}) == 0 &&
-	       sockaddr_to_endpoint(&peer, &a, &family) && sockaddr_to_endpoint(from, &b, &family) &&
-	       !memcmp(a.addr, b.addr, sizeof(a.addr));
+	return sockaddr_to_endpoint(from, &sender, &family) && !memcmp(sender.addr, echo->peer, sizeof(echo->peer));
 }
 
 void icmp_event(struct icmp *icmp, uint32_t slot)
@@ -217,7 +219,7 @@ void icmp_event(struct icmp *icmp, uint32_t slot)
 			return;
 		}
 		table_touch(&icmp->flows, slot, 0, icmp->gateway->now);
-		if (is_from_peer(fd, &from))
+		if (is_from_peer(&icmp->echo[slot], &from))
 			answer(icmp, slot, (size_t)n);
 	}
 }
