@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The gateway's loop: wait, take the time, hand each event to its part, let the parts settle.
+ *
+ * One thread, one epoll, nothing that blocks.  A timer is armed only for what is due: an idle gateway
+ * sleeps.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "fd.h"
+#include "internal.h"
+
+#define EVENTS 256
+#define SLOW_BATCH 64 /* packets of the slow path in one turn */
+
+/* --- addresses ---------------------------------------------------------------------- */
+
+socklen_t endpoint_to_sockaddr(uint16_t family, const struct endpoint *endpoint, struct sockaddr_storage *ret_addr)
+{
+	memset(ret_addr, 0, sizeof(*ret_addr));
+	if (family == AF_INET) {
+		struct sockaddr_in *v4 = (struct sockaddr_in *)ret_addr;
+
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(endpoint->port);
+		memcpy(&v4->sin_addr, endpoint->addr, 4);
+		return sizeof(*v4);
+	}
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_addr;
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons(endpoint->port);
+	memcpy(&v6->sin6_addr, endpoint->addr, 16);
+	return sizeof(*v6);
+}
+
+bool sockaddr_to_endpoint(const struct sockaddr_storage *addr, struct endpoint *ret_endpoint, uint16_t *ret_family)
+{
+	struct endpoint endpoint = {0};
+
+	if (addr->ss_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *)addr;
+
+		memcpy(endpoint.addr, &v4->sin_addr, 4);
+		endpoint.port = ntohs(v4->sin_port);
+	} else if (addr->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)addr;
+
+		memcpy(endpoint.addr, &v6->sin6_addr, 16);
+		endpoint.port = ntohs(v6->sin6_port);
+	} else {
+		return false;
+	}
+	*ret_endpoint = endpoint;
+	*ret_family = addr->ss_family;
+	return true;
+}
+
+/* FNV-1a over the key's bytes, 64 bits; the sandbox can only crowd its own flows into a bucket. */
+uint64_t flow_key_hash(const struct flow_key *key)
+{
+	const uint8_t *p = (const uint8_t *)key;
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < sizeof(*key); i++)
+		hash = (hash ^ p[i]) * 0x100000001b3;
+	return hash ^ hash >> 32;
+}
+
+/* --- admission ---------------------------------------------------------------------- */
+
+/* The kernel picks its own address as source exactly where the destination is one of them. */
+static bool is_own(struct vnic_gateway *gateway, const struct destination *destination)
+{
+	bool v6 = destination->addr.ss_family == AF_INET6;
+	struct sockaddr_storage source;
+	socklen_t len = sizeof(source);
+	struct endpoint a, b;
+	uint16_t family;
+
+	if (connect(gateway->probe[v6], (const struct sockaddr *)&destination->addr, destination->len) < 0 ||
+	    getsockname(gateway->probe[v6], (struct sockaddr *)&source, &len) < 0 ||
+	    !sockaddr_to_endpoint(&source, &a, &family) || !sockaddr_to_endpoint(&destination->addr, &b, &family))
+		return false;
+	return !memcmp(a.addr, b.addr, sizeof(a.addr));
+}
+
+static const char *option_for(const struct vnic_policy_flow *flow, char *buf, size_t size)
+{
+	enum vnic_class class = vnic_policy_class(&flow->dst, flow->host);
+	char text[VNIC_ADDR_TEXT];
+
+	if (class == VNIC_CLASS_SPECIAL)
+		snprintf(buf, size, "--allow %s", vnic_addr_text(&flow->dst, false, text));
+	else
+		snprintf(buf, size, "--allow %s", vnic_class_text(class));
+	return buf;
+}
+
+static void deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow)
+{
+	unsigned kind = (unsigned)vnic_policy_class(&flow->dst, flow->host) * 4 + flow->proto;
+	char option[96];
+
+	gateway->stats.denied++;
+	if (gateway->denied_told & 1u << kind || !gateway->config.denied)
+		return;
+	gateway->denied_told |= 1u << kind;
+	gateway->config.denied(gateway->config.ctx, flow, option_for(flow, option, sizeof(option)));
+}
+
+bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
+		   struct destination *ret_destination)
+{
+	bool v6 = key->family == AF_INET6;
+	size_t len = v6 ? 16 : 4;
+	const struct vnic_addr *router = &gateway->config.router[v6];
+	struct vnic_policy_flow flow = {
+		.proto = proto,
+		.dst = {.family = (uint8_t)key->family, .prefix = v6 ? 128 : 32},
+		.port = key->dst.port,
+	};
+	struct destination destination;
+	struct endpoint to = key->dst;
+
+	memcpy(flow.dst.bytes, key->dst.addr, len);
+	if (router->family == key->family && !memcmp(router->bytes, key->dst.addr, len)) {
+		flow.host = true;
+		memset(to.addr, 0, sizeof(to.addr));
+		if (v6)
+			to.addr[15] = 1;
+		else
+			memcpy(to.addr, (uint8_t[]){127, 0, 0, 1}, 4);
+	}
+	destination.len = endpoint_to_sockaddr(key->family, &to, &destination.addr);
+	if (!flow.host)
+		flow.host = is_own(gateway, &destination);
+	if (!vnic_policy_allows(&gateway->config.policy, &flow)) {
+		deny(gateway, &flow);
+		return false;
+	}
+	*ret_destination = destination;
+	return true;
+}
+
+bool gateway_why(int code, enum unreachable *ret_why)
+{
+	switch (code) {
+	case ECONNREFUSED:
+		*ret_why = UNREACHABLE_PORT;
+		return true;
+	case ENETUNREACH:
+	case ENETDOWN:
+	case EINVAL: /* a link-local address without its link */
+	case EAFNOSUPPORT:
+	case EADDRNOTAVAIL:
+		*ret_why = UNREACHABLE_NET;
+		return true;
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+		*ret_why = UNREACHABLE_HOST;
+		return true;
+	case EACCES:
+	case EPERM:
+		*ret_why = UNREACHABLE_PROHIBITED;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* --- the slow path ------------------------------------------------------------------ */
+
+void gateway_inject(struct vnic_gateway *gateway, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size)
+{
+	struct iovec iov[2] = {{.iov_base = (void *)hdr, .iov_len = sizeof(*hdr)},
+			       {.iov_base = (void *)frame, .iov_len = size}};
+	uint8_t *link = (uint8_t *)frame;
+
+	/* Ours or one that came in: either way it goes to the router's end. */
+	memcpy(link, &gateway->ends, sizeof(gateway->ends));
+	if (TEMP_FAILURE_RETRY(writev(gateway->config.slow_fd, iov, 2)) < 0)
+		gateway->stats.ignored++;
+}
+
+static void inject_made(struct vnic_gateway *gateway, const uint8_t *frame, size_t size)
+{
+	static const struct vnic_vnet_hdr plain = {0};
+
+	gateway_inject(gateway, &plain, frame, size);
+}
+
+void gateway_inject_reset(struct vnic_gateway *gateway, const struct packet *syn)
+{
+	uint8_t frame[128];
+
+	inject_made(gateway, frame, packet_make_reset(syn, &gateway->ends, frame));
+}
+
+void gateway_inject_unreachable(struct vnic_gateway *gateway, const struct packet *cause, enum unreachable why)
+{
+	uint8_t frame[1400];
+
+	inject_made(gateway, frame, packet_make_unreachable(cause, why, &gateway->ends, frame));
+}
+
+static void take_packet(struct vnic_gateway *gateway, const struct vnic_vnet_hdr *hdr, uint8_t *frame, size_t size)
+{
+	struct packet packet;
+
+	if (!packet_parse(frame, size, &packet)) {
+		gateway->stats.malformed++;
+		return;
+	}
+	if (packet.fragment) {
+		gateway->stats.ignored++;
+	} else if (packet.proto == IPPROTO_TCP &&
+		   (packet_tcp_flags(&packet) & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
+		tcp_syn(gateway->tcp, hdr, frame, size, &packet);
+	} else if (packet.proto == IPPROTO_ICMP || packet.proto == IPPROTO_ICMPV6) {
+		icmp_echo(gateway->icmp, &packet);
+	} else {
+		gateway->stats.ignored++;
+	}
+}
+
+static void read_slow(struct vnic_gateway *gateway)
+{
+	static uint8_t frame[PACKET_MAX]; /* one gateway a process, one thread a gateway */
+	struct vnic_vnet_hdr hdr;
+	struct iovec iov[2] = {{.iov_base = &hdr, .iov_len = sizeof(hdr)},
+			       {.iov_base = frame, .iov_len = sizeof(frame)}};
+
+	for (int i = 0; i < SLOW_BATCH; i++) {
+		ssize_t n = readv(gateway->config.slow_fd, iov, 2);
+
+		if (n < 0)
+			return;
+		if (n > (ssize_t)sizeof(hdr))
+			take_packet(gateway, &hdr, frame, (size_t)n - sizeof(hdr));
+	}
+	/* Level-triggered: what is left is the next event. */
+}
+
+/* --- time --------------------------------------------------------------------------- */
+
+void gateway_wake_at(struct vnic_gateway *gateway, int64_t when)
+{
+	struct itimerspec spec = {
+		.it_value = {.tv_sec = when / NS_PER_S, .tv_nsec = when % NS_PER_S},
+	};
+
+	if (gateway->timer_at && gateway->timer_at <= when)
+		return;
+	gateway->timer_at = when;
+	timerfd_settime(gateway->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
+static void expire(struct vnic_gateway *gateway)
+{
+	uint64_t times;
+
+	if (read(gateway->timer_fd, &times, sizeof(times)) < 0)
+		return;
+	gateway->timer_at = 0;
+	tcp_expire(gateway->tcp);
+	udp_expire(gateway->udp);
+	icmp_expire(gateway->icmp);
+}
+
+static int64_t monotonic_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+/* --- the loop ----------------------------------------------------------------------- */
+
+static void take_event(struct vnic_gateway *gateway, const struct epoll_event *event)
+{
+	struct loop_ref ref = loop_ref_of(event);
+	bool v6 = ref.sub == VNIC_V6;
+
+	switch ((enum gateway_ref)ref.type) {
+	case REF_SLOW:
+		read_slow(gateway);
+		break;
+	case REF_TCP_LISTEN:
+		tcp_accept(gateway->tcp, gateway->config.tcp[v6]);
+		break;
+	case REF_TCP_FLOW:
+		tcp_event(gateway->tcp, ref.index, ref.sub, event->events);
+		break;
+	case REF_UDP_NEW:
+		udp_new_datagrams(gateway->udp, gateway->config.udp[v6], v6 ? AF_INET6 : AF_INET);
+		break;
+	case REF_UDP_FLOW:
+		udp_event(gateway->udp, ref.index, ref.sub, event->events);
+		break;
+	case REF_ICMP_FLOW:
+		icmp_event(gateway->icmp, ref.index);
+		break;
+	case REF_TIMER:
+		expire(gateway);
+		break;
+	case REF_STOP:
+		gateway->stopped = true;
+		break;
+	}
+}
+
+int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct vnic_error *err)
+{
+	struct epoll_event events[EVENTS];
+	int n = loop_wait(gateway->epfd, events, EVENTS, gateway->busy ? 0 : timeout_ms, err);
+
+	if (n < 0)
+		return n;
+	gateway->now = monotonic_now();
+	for (int i = 0; i < n; i++)
+		take_event(gateway, &events[i]);
+	if (gateway->busy) {
+		gateway->busy = false;
+		tcp_again(gateway->tcp);
+	}
+	tcp_settle(gateway->tcp);
+	udp_settle(gateway->udp);
+	icmp_settle(gateway->icmp);
+	if (gateway->busy) /* for a caller who waits on our descriptor */
+		gateway_wake_at(gateway, gateway->now);
+	return gateway->stopped ? -ECANCELED : 0;
+}
+
+/* --- life --------------------------------------------------------------------------- */
+
+static int watch(struct vnic_gateway *gateway, struct vnic_error *err)
+{
+	const struct vnic_gateway_config *config = &gateway->config;
+	int r = loop_add(gateway->epfd, config->slow_fd, EPOLLIN, (struct loop_ref){.type = REF_SLOW}, err);
+
+	if (r == 0)
+		r = loop_add(gateway->epfd, gateway->timer_fd, EPOLLIN, (struct loop_ref){.type = REF_TIMER}, err);
+	for (uint16_t v = VNIC_V4; v <= VNIC_V6 && r == 0; v++) {
+		if (config->tcp[v] >= 0)
+			r = loop_add(gateway->epfd, config->tcp[v], EPOLLIN,
+				     (struct loop_ref){.type = REF_TCP_LISTEN, .sub = v}, err);
+		if (r == 0 && config->udp[v] >= 0)
+			r = loop_add(gateway->epfd, config->udp[v], EPOLLIN,
+				     (struct loop_ref){.type = REF_UDP_NEW, .sub = v}, err);
+	}
+	return r;
+}
+
+static int open_probes(struct vnic_gateway *gateway, struct vnic_error *err)
+{
+	gateway->probe[VNIC_V4] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	gateway->probe[VNIC_V6] = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* a host without IPv6: -1 */
+	if (gateway->probe[VNIC_V4] < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "UDP", NULL);
+	if (gateway->probe[VNIC_V6] >= 0)
+		setsockopt(gateway->probe[VNIC_V6], IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
+	return 0;
+}
+
+static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
+{
+	int r = loop_open(&gateway->epfd, err);
+
+	if (r < 0)
+		return r;
+	gateway->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (gateway->timer_fd < 0)
+		return vnic_fail(err, VNIC_STEP_OPEN, errno, "a timer", NULL);
+	memcpy(gateway->ends.to, gateway->config.slow_mac.bytes, VNIC_MAC_LEN);
+	memcpy(gateway->ends.from, gateway->config.own_mac.bytes, VNIC_MAC_LEN);
+	r = open_probes(gateway, err);
+	if (r == 0)
+		r = tcp_new(gateway, &gateway->tcp, err);
+	if (r == 0)
+		r = udp_new(gateway, &gateway->udp, err);
+	if (r == 0)
+		r = icmp_new(gateway, &gateway->icmp, err);
+	return r < 0 ? r : watch(gateway, err);
+}
+
+/* Until the configuration's descriptors are ours they stay the caller's. */
+static void disown(struct vnic_gateway_config *config)
+{
+	config->slow_fd = config->tcp[0] = config->tcp[1] = config->udp[0] = config->udp[1] = -1;
+}
+
+int vnic_gateway_new(const struct vnic_gateway_config *config, struct vnic_gateway **ret_gateway,
+		     struct vnic_error *err)
+{
+	struct vnic_gateway *gateway = malloc(sizeof(*gateway));
+
+	if (!gateway)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	*gateway = (struct vnic_gateway){.config = *config, .epfd = -1, .timer_fd = -1, .probe = {-1, -1}};
+	int r = set_up(gateway, err);
+	if (r < 0) {
+		disown(&gateway->config);
+		vnic_gateway_free(gateway);
+		return r;
+	}
+	*ret_gateway = gateway;
+	return 0;
+}
+
+void vnic_gateway_free(struct vnic_gateway *gateway)
+{
+	if (!gateway)
+		return;
+	tcp_free(gateway->tcp);
+	udp_free(gateway->udp);
+	icmp_free(gateway->icmp);
+	for (int i = 0; i < 2; i++) {
+		close_fd(&gateway->probe[i]);
+		close_fd(&gateway->config.tcp[i]);
+		close_fd(&gateway->config.udp[i]);
+	}
+	close_fd(&gateway->config.slow_fd);
+	close_fd(&gateway->timer_fd);
+	close_fd(&gateway->epfd);
+	free(gateway);
+}
+
+int vnic_gateway_stop_on(struct vnic_gateway *gateway, int fd, struct vnic_error *err)
+{
+	return loop_add(gateway->epfd, fd, EPOLLIN | EPOLLRDHUP, (struct loop_ref){.type = REF_STOP}, err);
+}
+
+int vnic_gateway_get_fd(const struct vnic_gateway *gateway)
+{
+	return gateway->epfd;
+}
+
+void vnic_gateway_get_stats(const struct vnic_gateway *gateway, struct vnic_gateway_stats *ret_stats)
+{
+	*ret_stats = gateway->stats;
+}

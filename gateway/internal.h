@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The gateway's inside: one event loop, and what the parts owe each other.
+ *
+ * A part (tcp, udp, icmp) owns its flows in an array of slots that never moves; an event names a part, a
+ * slot and which descriptor of it.  A slot that is freed stays unused until the batch of events has been
+ * handled, so an event can never meet another flow than its own.
+ */
+#ifndef GATEWAY_INTERNAL_H
+#define GATEWAY_INTERNAL_H
+
+#include <vnic/gateway.h>
+#include <vnic/tap.h>
+
+#include "loop.h"
+#include "packet.h"
+
+/* What became ready: the type of a loop_ref; `index` is a flow's slot, `sub` says which of its descriptors. */
+enum gateway_ref {
+	REF_SLOW,
+	REF_TCP_LISTEN, /* sub: VNIC_V4, VNIC_V6 */
+	REF_TCP_FLOW,   /* sub: enum side */
+	REF_UDP_NEW,    /* sub: VNIC_V4, VNIC_V6 */
+	REF_UDP_FLOW,   /* sub: enum side */
+	REF_ICMP_FLOW,
+	REF_TIMER,
+	REF_STOP,
+};
+
+/* The two ends of a flow. */
+enum side { SIDE_HOST, SIDE_INNER };
+
+struct tcp;
+struct udp;
+struct icmp;
+
+struct vnic_gateway {
+	struct vnic_gateway_config config;
+	struct vnic_gateway_stats stats;
+	struct link_ends ends; /* of frames that we send */
+	int epfd;
+	bool stopped;
+	bool busy; /* a flow wants another turn although no event will come */
+	int timer_fd;
+	int64_t timer_at;     /* when it fires, ns; 0: not armed */
+	int64_t now;          /* CLOCK_MONOTONIC at the begin of this batch, ns */
+	int probe[2];         /* UDP sockets that find out whether an address is the host's own */
+	uint32_t denied_told; /* bits of the kinds of denial that were told */
+	struct tcp *tcp;
+	struct udp *udp;
+	struct icmp *icmp;
+};
+
+#define NS_PER_S 1000000000LL
+
+/* --- gateway.c ---------------------------------------------------------------------- */
+
+/* Writes a finished frame to the slow path; a frame that does not fit in its queue is lost, as on any wire. */
+void gateway_inject(struct vnic_gateway *gateway, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size);
+void gateway_inject_reset(struct vnic_gateway *gateway, const struct packet *syn);
+void gateway_inject_unreachable(struct vnic_gateway *gateway, const struct packet *cause, enum unreachable why);
+
+/* Where the host side of a flow goes. */
+struct destination {
+	struct sockaddr_storage addr;
+	socklen_t len;
+};
+/*
+ * Asks the policy and translates the router's address to the host's loopback.  False: denied, which has been
+ * counted and told.
+ */
+bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
+		   struct destination *ret_destination);
+
+/* The answer to a failed connect or send: which unreachable an errno means; false: none, stay silent. */
+bool gateway_why(int code, enum unreachable *ret_why);
+
+/* Sees to it that the parts' `expire` runs at `when` (ns, CLOCK_MONOTONIC) or earlier. */
+void gateway_wake_at(struct vnic_gateway *gateway, int64_t when);
+
+/* Socket addresses of keys and back. */
+socklen_t endpoint_to_sockaddr(uint16_t family, const struct endpoint *endpoint, struct sockaddr_storage *ret_addr);
+bool sockaddr_to_endpoint(const struct sockaddr_storage *addr, struct endpoint *ret_endpoint, uint16_t *ret_family);
+uint64_t flow_key_hash(const struct flow_key *key);
+
+/* --- tcp.c -------------------------------------------------------------------------- */
+
+int tcp_new(struct vnic_gateway *gateway, struct tcp **ret_tcp, struct vnic_error *err);
+void tcp_free(struct tcp *tcp);
+/* A SYN on the slow path, as it was read. */
+void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
+	     const struct packet *packet);
+void tcp_accept(struct tcp *tcp, int listener);
+void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events);
+/* Those whose turn was cut short, when gateway->busy. */
+void tcp_again(struct tcp *tcp);
+void tcp_expire(struct tcp *tcp);
+/* After each batch: slots that were freed may be used again. */
+void tcp_settle(struct tcp *tcp);
+
+/* --- udp.c -------------------------------------------------------------------------- */
+
+int udp_new(struct vnic_gateway *gateway, struct udp **ret_udp, struct vnic_error *err);
+void udp_free(struct udp *udp);
+/* Datagrams on a transparent socket: the first ones of flows. */
+void udp_new_datagrams(struct udp *udp, int socket, uint16_t family);
+void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events);
+void udp_expire(struct udp *udp);
+void udp_settle(struct udp *udp);
+
+/* --- icmp.c ------------------------------------------------------------------------- */
+
+int icmp_new(struct vnic_gateway *gateway, struct icmp **ret_icmp, struct vnic_error *err);
+void icmp_free(struct icmp *icmp);
+/* An echo request on the slow path. */
+void icmp_echo(struct icmp *icmp, const struct packet *packet);
+void icmp_event(struct icmp *icmp, uint32_t slot);
+void icmp_expire(struct icmp *icmp);
+void icmp_settle(struct icmp *icmp);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pipe.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define WANTED (1 << 20) /* the largest that pipe-max-size gives an ordinary user */
+#define DEFAULT_SIZE (16 * 4096)
+
+static void close_pipe(struct pipe *pipe)
+{
+	close(pipe->in);
+	close(pipe->out);
+	free(pipe);
+}
+
+static struct pipe *open_pipe(void)
+{
+	struct pipe *pipe = malloc(sizeof(*pipe));
+	int fds[2], size;
+
+	if (!pipe)
+		return NULL;
+	if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0) {
+		free(pipe);
+		return NULL;
+	}
+	size = fcntl(fds[1], F_SETPIPE_SZ, WANTED); /* refused over the limit: then it keeps its size */
+	*pipe = (struct pipe){.in = fds[1], .out = fds[0], .size = size > 0 ? (size_t)size : DEFAULT_SIZE};
+	return pipe;
+}
+
+struct pipe *pipe_lend(struct pipe_pool *pool)
+{
+	struct pipe *pipe = pool->warm;
+
+	if (pipe) {
+		pool->warm = pipe->next;
+		pool->warm_count--;
+	} else if (pool->lent >= PIPE_LENT || !(pipe = open_pipe())) {
+		return NULL;
+	}
+	pool->lent++;
+	pool->used = true;
+	return pipe;
+}
+
+void pipe_return(struct pipe_pool *pool, struct pipe *pipe)
+{
+	if (!pipe)
+		return;
+	pool->lent--;
+	if (pipe->bytes || pool->warm_count == PIPE_WARM) {
+		close_pipe(pipe);
+		return;
+	}
+	pipe->next = pool->warm;
+	pool->warm = pipe;
+	pool->warm_count++;
+}
+
+bool pipe_pool_trim(struct pipe_pool *pool)
+{
+	if (!pool->used)
+		pipe_pool_close(pool);
+	pool->used = false;
+	return pool->warm_count || pool->lent;
+}
+
+void pipe_pool_close(struct pipe_pool *pool)
+{
+	while (pool->warm) {
+		struct pipe *pipe = pool->warm;
+
+		pool->warm = pipe->next;
+		close_pipe(pipe);
+	}
+	pool->warm_count = 0;
+}

@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * TCP: two kernel sockets for each flow and the bytes between them.
+ *
+ * Theory of operation.  The sandbox's SYN comes over the slow path.  We connect a host socket first and let the
+ * sandbox wait; only when the host side answers is the same SYN written back, virtio header and all.  It now
+ * comes from slow0, meets the TPROXY rule, and the router's kernel completes the handshake in the destination's
+ * name.  The accepted socket is matched to its host socket by the 4-tuple, and from there on bytes are spliced.
+ * A refusal is answered with the RST or the ICMP error that the host saw.  There is no TCP of our own: neither a
+ * segment nor a window passes through here.
+ *
+ *   CONNECTING   the host socket's connect(2) is under way; the SYN is kept
+ *   WAITING      connected, but the listener's queue has no room for another SYN; in a FIFO
+ *   OFFERED      the SYN was written back; a retransmitted one is written back again, never connected twice
+ *   OPEN         both sockets are there
+ *   DEAD         closed; the slot is free for use after the batch
+ *
+ * Bytes.  Events are edge-triggered and both directions are pumped until they would block.  Small amounts are
+ * received and sent through one buffer, two system calls; when it fills, the direction goes over to splice(2)
+ * through a lent pipe, which moves pages.  What the other side does not take is kept: in the pipe, or copied.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "fd.h"
+#include "internal.h"
+#include "pipe.h"
+
+#define FLOWS_DEFAULT 32768
+#define BUCKETS 16384                 /* a power of two */
+#define SYN_MAX 192                   /* link header, IPv4 with options or IPv6, TCP with options */
+#define OFFERED_MAX 1024              /* half of the SYN backlog of a new namespace */
+#define OFFER_TIMEOUT (10 * NS_PER_S) /* nobody claims it: the sandbox gave up */
+#define TRIM_INTERVAL NS_PER_S
+#define COPY_MAX 16384 /* up to here a copy is cheaper than two splices */
+#define ROUNDS 64      /* of one direction before others have their turn */
+#define NONE UINT32_MAX
+
+enum tcp_state { TCP_DEAD, TCP_CONNECTING, TCP_WAITING, TCP_OFFERED, TCP_OPEN };
+
+/* Bytes from one side to the other. */
+struct direction {
+	struct pipe *pipe; /* lent while it holds bytes, and while it is bulk and not drained */
+	uint8_t *rest;     /* copied bytes that the other side did not take; allocated */
+	uint32_t rest_at, rest_end;
+	bool bulk;  /* splice */
+	bool hup;   /* the source may have ended: a short read is not the last word */
+	bool eof;   /* the source has ended */
+	bool ended; /* and the other side knows */
+};
+
+struct flow {
+	struct flow_key key;
+	uint8_t state;
+	bool again;         /* on the list of those whose turn was cut short */
+	uint32_t hash_next; /* in its bucket */
+	uint32_t next;      /* in the list it is on: free, waiting, offered, again */
+	int64_t offered_at;
+	int fds[2]; /* by enum side */
+	union {
+		struct direction directions[2]; /* by the side that bytes come from; when OPEN */
+		struct {                        /* before */
+			uint16_t size;
+			struct vnic_vnet_hdr hdr;
+			uint8_t frame[SYN_MAX];
+		} syn;
+	};
+};
+
+/* A FIFO of flows through their `next`. */
+struct queue {
+	uint32_t first, last;
+};
+
+struct tcp {
+	struct vnic_gateway *gateway;
+	struct flow *flows;
+	uint32_t max, touched; /* slots ever used */
+	uint32_t free, buried; /* lists; buried ones become free when the batch is over */
+	struct queue waiting, offered, again;
+	uint32_t offered_count;
+	struct pipe_pool pipes;
+	uint32_t buckets[BUCKETS];
+};
+
+/* --- slots and lists ---------------------------------------------------------------- */
+
+static uint32_t slot_of(const struct tcp *tcp, const struct flow *flow)
+{
+	return (uint32_t)(flow - tcp->flows);
+}
+
+static void queue_push(struct tcp *tcp, struct queue *queue, uint32_t slot)
+{
+	tcp->flows[slot].next = NONE;
+	if (queue->first == NONE)
+		queue->first = slot;
+	else
+		tcp->flows[queue->last].next = slot;
+	queue->last = slot;
+}
+
+static uint32_t queue_pop(struct tcp *tcp, struct queue *queue)
+{
+	uint32_t slot = queue->first;
+
+	if (slot != NONE)
+		queue->first = tcp->flows[slot].next;
+	return slot;
+}
+
+static void queue_remove(struct tcp *tcp, struct queue *queue, uint32_t slot)
+{
+	uint32_t before = NONE;
+
+	for (uint32_t at = queue->first; at != slot; at = tcp->flows[at].next)
+		before = at;
+	if (before == NONE)
+		queue->first = tcp->flows[slot].next;
+	else
+		tcp->flows[before].next = tcp->flows[slot].next;
+	if (queue->last == slot)
+		queue->last = before;
+}
+
+static uint32_t *bucket_of(struct tcp *tcp, const struct flow_key *key)
+{
+	return &tcp->buckets[flow_key_hash(key) & (BUCKETS - 1)];
+}
+
+static struct flow *find(struct tcp *tcp, const struct flow_key *key)
+{
+	for (uint32_t at = *bucket_of(tcp, key); at != NONE; at = tcp->flows[at].hash_next)
+		if (!memcmp(&tcp->flows[at].key, key, sizeof(*key)))
+			return &tcp->flows[at];
+	return NULL;
+}
+
+/* NULL: the cap is reached. */
+static struct flow *new_flow(struct tcp *tcp, const struct flow_key *key)
+{
+	uint32_t slot = tcp->free, *bucket = bucket_of(tcp, key);
+	struct flow *flow;
+
+	if (slot != NONE)
+		tcp->free = tcp->flows[slot].next;
+	else if (tcp->touched < tcp->max)
+		slot = tcp->touched++;
+	else
+		return NULL;
+	flow = &tcp->flows[slot];
+	*flow = (struct flow){.key = *key, .state = TCP_CONNECTING, .fds = {-1, -1}, .hash_next = *bucket};
+	*bucket = slot;
+	tcp->gateway->stats.tcp_open++;
+	return flow;
+}
+
+static void unhash(struct tcp *tcp, struct flow *flow)
+{
+	uint32_t *at = bucket_of(tcp, &flow->key);
+
+	while (&tcp->flows[*at] != flow)
+		at = &tcp->flows[*at].hash_next;
+	*at = flow->hash_next;
+}
+
+static void close_direction(struct tcp *tcp, struct direction *direction)
+{
+	pipe_return(&tcp->pipes, direction->pipe);
+	free(direction->rest);
+	*direction = (struct direction){0};
+}
+
+static void bury(struct tcp *tcp, struct flow *flow)
+{
+	uint32_t slot = slot_of(tcp, flow);
+
+	if (flow->state == TCP_WAITING)
+		queue_remove(tcp, &tcp->waiting, slot);
+	if (flow->state == TCP_OFFERED) {
+		queue_remove(tcp, &tcp->offered, slot);
+		tcp->offered_count--;
+	}
+	if (flow->again)
+		queue_remove(tcp, &tcp->again, slot);
+	if (flow->state == TCP_OPEN)
+		for (int i = 0; i < 2; i++)
+			close_direction(tcp, &flow->directions[i]);
+	unhash(tcp, flow);
+	close_fd(&flow->fds[SIDE_HOST]);
+	close_fd(&flow->fds[SIDE_INNER]);
+	flow->state = TCP_DEAD;
+	flow->next = tcp->buried;
+	tcp->buried = slot;
+	tcp->gateway->stats.tcp_open--;
+}
+
+void tcp_settle(struct tcp *tcp)
+{
+	while (tcp->buried != NONE) {
+		struct flow *flow = &tcp->flows[tcp->buried];
+		uint32_t slot = tcp->buried;
+
+		tcp->buried = flow->next;
+		flow->next = tcp->free;
+		tcp->free = slot;
+	}
+}
+
+/* --- moving bytes ------------------------------------------------------------------- */
+
+/* One step: >0 moved something, 0 would block (an event will come), <0 the flow is broken. */
+
+static int flush_rest(struct direction *direction, int to)
+{
+	ssize_t n = send(to, direction->rest + direction->rest_at, direction->rest_end - direction->rest_at,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	direction->rest_at += (uint32_t)n;
+	if (direction->rest_at < direction->rest_end)
+		return 0;
+	free(direction->rest);
+	direction->rest = NULL;
+	return 1;
+}
+
+static int flush_pipe(struct direction *direction, int to)
+{
+	struct pipe *pipe = direction->pipe;
+	ssize_t n = splice(pipe->out, NULL, to, NULL, pipe->bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	pipe->bytes -= (size_t)n;
+	return 1;
+}
+
+static int keep_rest(struct direction *direction, const uint8_t *data, size_t size)
+{
+	direction->rest = malloc(size);
+	if (!direction->rest)
+		return -ENOMEM;
+	memcpy(direction->rest, data, size);
+	direction->rest_at = 0;
+	direction->rest_end = (uint32_t)size;
+	return 0;
+}
+
+static int copy(struct direction *direction, int from, int to, uint64_t *count)
+{
+	uint8_t buf[COPY_MAX];
+	ssize_t n = recv(from, buf, sizeof(buf), MSG_DONTWAIT), sent;
+
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	if (n == 0) {
+		direction->eof = true;
+		return 1;
+	}
+	*count += (uint64_t)n;
+	sent = send(to, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent < 0) {
+		if (errno != EAGAIN)
+			return -errno;
+		sent = 0;
+	}
+	direction->bulk = n == (ssize_t)sizeof(buf);
+	if (sent < n) {
+		int r = keep_rest(direction, buf + sent, (size_t)(n - sent));
+
+		return r < 0 ? r : 1;
+	}
+	/* A short read has emptied the source; more is another event. */
+	return direction->bulk || direction->hup;
+}
+
+static int fill_pipe(struct tcp *tcp, struct direction *direction, int from, uint64_t *count)
+{
+	struct pipe *pipe = direction->pipe;
+	ssize_t n = splice(from, NULL, pipe->in, NULL, pipe->size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n < 0 && errno != EAGAIN)
+		return -errno;
+	if (n > 0) {
+		*count += (uint64_t)n;
+		pipe->bytes = (size_t)n;
+		return 1;
+	}
+	pipe_return(&tcp->pipes, pipe);
+	direction->pipe = NULL;
+	direction->bulk = false;
+	direction->eof = n == 0;
+	return n == 0;
+}
+
+static struct pipe *lend(struct tcp *tcp)
+{
+	gateway_wake_at(tcp->gateway, tcp->gateway->now + TRIM_INTERVAL);
+	return pipe_lend(&tcp->pipes);
+}
+
+static int step(struct tcp *tcp, struct direction *direction, int from, int to, uint64_t *count)
+{
+	if (direction->rest)
+		return flush_rest(direction, to);
+	if (direction->pipe && direction->pipe->bytes)
+		return flush_pipe(direction, to);
+	if (direction->eof) {
+		shutdown(to, SHUT_WR);
+		direction->ended = true;
+		return 0;
+	}
+	if (direction->bulk && !direction->pipe)
+		direction->pipe = lend(tcp);
+	return direction->pipe ? fill_pipe(tcp, direction, from, count) : copy(direction, from, to, count);
+}
+
+/* A reset, or an error that means one, goes on to the other side as a reset. */
+static void abort_flow(struct tcp *tcp, struct flow *flow)
+{
+	const struct linger reset = {.l_onoff = 1};
+
+	for (int i = 0; i < 2; i++)
+		setsockopt(flow->fds[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	bury(tcp, flow);
+}
+
+/* Edge-triggered: a direction whose turn ends early must have another, for no event will come. */
+static void have_another_turn(struct tcp *tcp, struct flow *flow)
+{
+	if (flow->again)
+		return;
+	flow->again = true;
+	queue_push(tcp, &tcp->again, slot_of(tcp, flow));
+	tcp->gateway->busy = true;
+}
+
+/* False: the flow is no more. */
+static bool pump(struct tcp *tcp, struct flow *flow, enum side from)
+{
+	struct direction *direction = &flow->directions[from];
+	struct vnic_gateway_stats *stats = &tcp->gateway->stats;
+	uint64_t *count = from == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out;
+	int r = 1;
+
+	for (int round = 0; round < ROUNDS && r > 0 && !direction->ended; round++)
+		r = step(tcp, direction, flow->fds[from], flow->fds[!from], count);
+	if (r < 0) {
+		abort_flow(tcp, flow);
+		return false;
+	}
+	if (r > 0 && !direction->ended)
+		have_another_turn(tcp, flow);
+	if (direction->ended && flow->directions[!from].ended) {
+		bury(tcp, flow);
+		return false;
+	}
+	return true;
+}
+
+static void pump_both(struct tcp *tcp, struct flow *flow)
+{
+	if (pump(tcp, flow, SIDE_INNER))
+		pump(tcp, flow, SIDE_HOST);
+}
+
+/* Does something wait for the other side to take it? */
+static bool is_held_up(const struct direction *direction)
+{
+	return direction->rest || (direction->pipe && direction->pipe->bytes);
+}
+
+/* --- opening ------------------------------------------------------------------------ */
+
+static void offer(struct tcp *tcp, struct flow *flow)
+{
+	flow->state = TCP_OFFERED;
+	flow->offered_at = tcp->gateway->now;
+	queue_push(tcp, &tcp->offered, slot_of(tcp, flow));
+	tcp->offered_count++;
+	gateway_inject(tcp->gateway, &flow->syn.hdr, flow->syn.frame, flow->syn.size);
+	gateway_wake_at(tcp->gateway, flow->offered_at + OFFER_TIMEOUT);
+}
+
+static void offer_waiting(struct tcp *tcp)
+{
+	while (tcp->offered_count < OFFERED_MAX && tcp->waiting.first != NONE)
+		offer(tcp, &tcp->flows[queue_pop(tcp, &tcp->waiting)]);
+}
+
+static void refuse(struct tcp *tcp, const struct packet *syn, int code)
+{
+	enum unreachable why;
+
+	tcp->gateway->stats.failed++;
+	if (code == ECONNREFUSED)
+		gateway_inject_reset(tcp->gateway, syn);
+	else if (gateway_why(code, &why))
+		gateway_inject_unreachable(tcp->gateway, syn, why);
+}
+
+static void refuse_kept(struct tcp *tcp, struct flow *flow, int code)
+{
+	struct packet packet;
+
+	if (packet_parse(flow->syn.frame, flow->syn.size, &packet))
+		refuse(tcp, &packet, code);
+	bury(tcp, flow);
+}
+
+static void connected(struct tcp *tcp, struct flow *flow)
+{
+	tcp->gateway->stats.tcp_flows++;
+	if (tcp->offered_count < OFFERED_MAX) {
+		offer(tcp, flow);
+		return;
+	}
+	flow->state = TCP_WAITING;
+	queue_push(tcp, &tcp->waiting, slot_of(tcp, flow));
+}
+
+static int connect_host(struct tcp *tcp, struct flow *flow, const struct destination *to)
+{
+	struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = SIDE_HOST, .index = slot_of(tcp, flow)};
+	int fd = socket(to->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	flow->fds[SIDE_HOST] = fd;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	/* Or a mapped address would reach IPv4 behind the policy's back. */
+	if (to->addr.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
+	if (connect(fd, (const struct sockaddr *)&to->addr, to->len) < 0 && errno != EINPROGRESS)
+		return -errno;
+	/* Connected already, as over loopback, it is an event at once. */
+	return loop_add(tcp->gateway->epfd, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL);
+}
+
+static void start(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
+		  const struct packet *packet)
+{
+	struct destination destination;
+	struct flow *flow;
+
+	if (size > SYN_MAX) { /* data in a SYN: nobody gave it a Fast Open cookie */
+		tcp->gateway->stats.ignored++;
+		return;
+	}
+	if (!gateway_admit(tcp->gateway, &packet->key, VNIC_PROTO_TCP, &destination)) {
+		gateway_inject_unreachable(tcp->gateway, packet, UNREACHABLE_PROHIBITED);
+		return;
+	}
+	flow = new_flow(tcp, &packet->key);
+	if (!flow) { /* it will be retransmitted, and room may have come by then */
+		tcp->gateway->stats.full++;
+		return;
+	}
+	flow->syn.hdr = *hdr;
+	flow->syn.size = (uint16_t)size;
+	memcpy(flow->syn.frame, frame, size);
+	int r = connect_host(tcp, flow, &destination);
+	if (r < 0)
+		refuse_kept(tcp, flow, -r);
+}
+
+void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
+	     const struct packet *packet)
+{
+	struct flow *flow = find(tcp, &packet->key);
+
+	if (!flow)
+		start(tcp, hdr, frame, size, packet);
+	else if (flow->state == TCP_OFFERED || flow->state == TCP_OPEN) /* its socket knows what to say */
+		gateway_inject(tcp->gateway, hdr, frame, size);
+}
+
+/* --- events ------------------------------------------------------------------------- */
+
+static int finish_connect(struct flow *flow)
+{
+	int code = 0;
+
+	getsockopt(flow->fds[SIDE_HOST], SOL_SOCKET, SO_ERROR, &code, &(socklen_t){sizeof(code)});
+	return code;
+}
+
+static void open_flow(struct tcp *tcp, struct flow *flow, int fd)
+{
+	struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = SIDE_INNER, .index = slot_of(tcp, flow)};
+
+	queue_remove(tcp, flow->state == TCP_OFFERED ? &tcp->offered : &tcp->waiting, slot_of(tcp, flow));
+	if (flow->state == TCP_OFFERED)
+		tcp->offered_count--;
+	flow->state = TCP_OPEN;
+	flow->fds[SIDE_INNER] = fd;
+	/* The host side's events so far went by: its end may have been among them. */
+	flow->directions[SIDE_HOST] = (struct direction){.hup = true};
+	flow->directions[SIDE_INNER] = (struct direction){.hup = true};
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	if (loop_add(tcp->gateway->epfd, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL) < 0) {
+		abort_flow(tcp, flow);
+		return;
+	}
+	pump_both(tcp, flow);
+}
+
+void tcp_accept(struct tcp *tcp, int listener)
+{
+	struct sockaddr_storage peer, local;
+
+	for (;;) {
+		socklen_t len = sizeof(peer);
+		struct flow_key key = {0};
+		int fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct flow *flow = NULL;
+
+		if (fd < 0) {
+			if (errno == ECONNABORTED || errno == EINTR)
+				continue;
+			break;
+		}
+		len = sizeof(local);
+		if (getsockname(fd, (struct sockaddr *)&local, &len) == 0 &&
+		    sockaddr_to_endpoint(&peer, &key.src, &key.family) &&
+		    sockaddr_to_endpoint(&local, &key.dst, &key.family))
+			flow = find(tcp, &key);
+		if (flow && (flow->state == TCP_OFFERED || flow->state == TCP_WAITING))
+			open_flow(tcp, flow, fd);
+		else
+			close_fd(&fd);
+	}
+	offer_waiting(tcp);
+}
+
+void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events)
+{
+	struct flow *flow = &tcp->flows[slot];
+
+	switch ((enum tcp_state)flow->state) {
+	case TCP_CONNECTING:
+		if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
+			int code = finish_connect(flow);
+
+			if (code)
+				refuse_kept(tcp, flow, code);
+			else
+				connected(tcp, flow);
+		}
+		break;
+	case TCP_OPEN:
+		/* Readable: from this side.  Writable: what waits for this side. */
+		if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+			flow->directions[side].hup = true;
+		if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) && !pump(tcp, flow, side))
+			break;
+		if (events & EPOLLOUT && is_held_up(&flow->directions[!side]))
+			pump(tcp, flow, !side);
+		break;
+	case TCP_WAITING: /* pumped when it opens */
+	case TCP_OFFERED:
+	case TCP_DEAD: /* closed by an earlier event of this batch */
+		break;
+	}
+}
+
+void tcp_again(struct tcp *tcp)
+{
+	struct queue again = tcp->again;
+
+	tcp->again = (struct queue){NONE, NONE};
+	for (uint32_t slot = again.first, next; slot != NONE; slot = next) {
+		next = tcp->flows[slot].next;
+		tcp->flows[slot].again = false;
+		pump_both(tcp, &tcp->flows[slot]);
+	}
+}
+
+void tcp_expire(struct tcp *tcp)
+{
+	struct vnic_gateway *gateway = tcp->gateway;
+
+	while (tcp->offered.first != NONE) {
+		struct flow *flow = &tcp->flows[tcp->offered.first];
+
+		if (flow->offered_at + OFFER_TIMEOUT > gateway->now) {
+			gateway_wake_at(gateway, flow->offered_at + OFFER_TIMEOUT);
+			break;
+		}
+		bury(tcp, flow);
+	}
+	offer_waiting(tcp);
+	if (pipe_pool_trim(&tcp->pipes))
+		gateway_wake_at(gateway, gateway->now + TRIM_INTERVAL);
+}
+
+/* --- life --------------------------------------------------------------------------- */
+
+int tcp_new(struct vnic_gateway *gateway, struct tcp **ret_tcp, struct vnic_error *err)
+{
+	uint32_t max = gateway->config.tcp_max ? gateway->config.tcp_max : FLOWS_DEFAULT;
+	struct tcp *tcp = malloc(sizeof(*tcp));
+
+	if (!tcp)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	*tcp = (struct tcp){
+		.gateway = gateway,
+		.max = max,
+		.free = NONE,
+		.buried = NONE,
+		.waiting = {NONE, NONE},
+		.offered = {NONE, NONE},
+		.again = {NONE, NONE},
+	};
+	memset(tcp->buckets, 0xff, sizeof(tcp->buckets));
+	/* Reserved, not used: memory comes with the flows. */
+	tcp->flows = mmap(NULL, max * sizeof(*tcp->flows), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (tcp->flows == MAP_FAILED) {
+		free(tcp);
+		return vnic_fail(err, VNIC_STEP_MEMORY, errno, NULL, NULL);
+	}
+	*ret_tcp = tcp;
+	return 0;
+}
+
+void tcp_free(struct tcp *tcp)
+{
+	if (!tcp)
+		return;
+	for (uint32_t slot = 0; slot < tcp->touched; slot++)
+		if (tcp->flows[slot].state != TCP_DEAD)
+			bury(tcp, &tcp->flows[slot]);
+	pipe_pool_close(&tcp->pipes);
+	munmap(tcp->flows, tcp->max * sizeof(*tcp->flows));
+	free(tcp);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The gateway: carries the router's flows to host sockets and back.
+ *
+ * It stays in the host's network namespace and gets descriptors that were opened in the router.  The first
+ * packet of a flow comes over the slow path, a packet socket; then TCP is spliced between two kernel sockets, and
+ * UDP and ICMP echo are relayed between two sockets.
+ */
+#ifndef VNIC_GATEWAY_H
+#define VNIC_GATEWAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vnic/addr.h>
+#include <vnic/api.h>
+#include <vnic/error.h>
+#include <vnic/opener.h>
+#include <vnic/policy.h>
+
+/* Index of what exists once for each address family. */
+enum { VNIC_V4, VNIC_V6 };
+
+struct vnic_gateway;
+
+struct vnic_gateway_config {
+	int slow_fd;              /* packet socket on the slow path, PACKET_VNET_HDR; owned by the gateway afterwards */
+	struct vnic_mac slow_mac; /* of the router's end of the slow path */
+	struct vnic_mac own_mac;  /* of the gateway's end */
+	int tcp[2];               /* transparent listeners in the router; -1: none; owned */
+	int udp[2];               /* transparent sockets in the router, original destination as ancillary data; owned */
+	const struct vnic_opener *opener; /* must live as long as the gateway */
+	struct vnic_addr router[2];       /* stand for the host's loopback */
+	struct vnic_policy policy;
+	unsigned tcp_max, udp_max; /* flows; 0: 32768 and 8192 */
+	/* Called for the first denied flow of a kind, with the option that would allow it; may be NULL. */
+	void (*denied)(void *ctx, const struct vnic_policy_flow *flow, const char *option);
+	void *ctx;
+};
+
+struct vnic_gateway_stats {
+	uint64_t tcp_flows, udp_flows, icmp_flows; /* ever started */
+	uint32_t tcp_open, udp_open, icmp_open;
+	uint64_t bytes_out, bytes_in;  /* payload, from and to the sandbox */
+	uint64_t denied, failed, full; /* not started: policy; the host's answer; a cap */
+	uint64_t malformed, ignored;   /* slow-path packets */
+};
+
+VNIC_API int vnic_gateway_new(const struct vnic_gateway_config *config, struct vnic_gateway **ret_gateway,
+			      struct vnic_error *err);
+VNIC_API void vnic_gateway_free(struct vnic_gateway *gateway);
+VNIC_API int vnic_gateway_get_fd(const struct vnic_gateway *gateway);
+/* When `fd`, which stays the caller's, becomes readable or is hung up, dispatch returns -ECANCELED. */
+VNIC_API int vnic_gateway_stop_on(struct vnic_gateway *gateway, int fd, struct vnic_error *err);
+/* Handles what is there; waits up to timeout_ms for something (-1: for ever).  0, or a negative errno. */
+VNIC_API int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct vnic_error *err);
+VNIC_API void vnic_gateway_get_stats(const struct vnic_gateway *gateway, struct vnic_gateway_stats *ret_stats);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The policy: which flows may start.  A list of rules over classes of addresses, networks, ports and
+ * protocols; the most specific rule that matches decides, and nothing else does.
+ */
+#ifndef VNIC_POLICY_H
+#define VNIC_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vnic/addr.h>
+#include <vnic/api.h>
+#include <vnic/error.h>
+
+#define VNIC_POLICY_RULES 256
+
+enum vnic_class {
+	VNIC_CLASS_INTERNET, /* public addresses, and none of the below */
+	VNIC_CLASS_LAN,      /* private, shared, link-local and unique local addresses */
+	VNIC_CLASS_HOST,     /* the host's own addresses, and its loopback, seen as the router's address */
+	VNIC_CLASS_SPECIAL,  /* metadata services, multicast, broadcast, reserved: in no class but any */
+	VNIC_CLASS_ANY,      /* in rules only */
+};
+
+enum vnic_proto { VNIC_PROTO_ANY, VNIC_PROTO_TCP, VNIC_PROTO_UDP, VNIC_PROTO_ICMP };
+
+struct vnic_rule_policy {
+	bool allow;
+	bool by_class; /* else by net */
+	enum vnic_class class;
+	struct vnic_addr net;
+	uint16_t port_first, port_last; /* 0, 65535: any */
+	enum vnic_proto proto;
+};
+
+struct vnic_policy {
+	unsigned count;
+	struct vnic_rule_policy rules[VNIC_POLICY_RULES];
+};
+
+/* A flow that wants to start. */
+struct vnic_policy_flow {
+	enum vnic_proto proto;
+	struct vnic_addr dst;
+	uint16_t port;
+	bool host; /* dst is one of the host's own addresses, or stands for its loopback */
+};
+
+/* The default: internet is allowed. */
+VNIC_API void vnic_policy_init(struct vnic_policy *policy);
+
+/*
+ * Adds "host", "lan", "internet", "any", "192.168.0.0/16", "10.1.2.3:443/tcp", "[fd00::/8]:53/udp",
+ * "lan:80-90", "any/icmp".  -EINVAL names what is wrong; -ENOSPC: too many.
+ */
+VNIC_API int vnic_policy_add(struct vnic_policy *policy, bool allow, const char *text, struct vnic_error *err);
+
+/*
+ * May it start?  The most specific matching rule decides: a network before a class, a longer prefix before a
+ * shorter, a single class before `any`; then fewer ports before more, then a protocol before none; among equals
+ * deny before allow.  Without a match: no.
+ */
+VNIC_API bool vnic_policy_allows(const struct vnic_policy *policy, const struct vnic_policy_flow *flow);
+
+/* The class of an address; `host` as in struct vnic_policy_flow. */
+VNIC_API enum vnic_class vnic_policy_class(const struct vnic_addr *addr, bool host);
+VNIC_API const char *vnic_class_text(enum vnic_class class);
+
+#endif
