@@ -47,14 +47,14 @@ struct wish {
 
 int vnic_monitor_open(struct vnic_monitor **ret_monitor, struct vnic_error *err)
 {
+	const unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
 	struct vnic_monitor *monitor = calloc(1, sizeof(*monitor));
 	int r;
 
 	if (!monitor)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	monitor->events = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!monitor->events || mnl_socket_bind(monitor->events, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
-						MNL_SOCKET_AUTOPID) < 0)
+	if (!monitor->events || mnl_socket_bind(monitor->events, groups, MNL_SOCKET_AUTOPID) < 0)
 		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, "netlink", NULL);
 	else
 		r = vnic_nl_open(&monitor->nl, err);
@@ -173,11 +173,24 @@ static int is_usable(const struct vnic_addr_info *info, void *ctx)
 	       !(info->flags & IFA_F_TENTATIVE);
 }
 
+static int is_local(const struct vnic_route *route, void *ctx)
+{
+	const struct vnic_addr *addr = ctx;
+
+	return route->type == RTN_LOCAL && !memcmp(route->dst.bytes, addr->bytes, sizeof(addr->bytes));
+}
+
 static int addr_holds(const struct wish *wish, struct vnic_nl *nl, struct vnic_error *err)
 {
 	struct vnic_addr addr = *wish->addr;
+	int r = vnic_addr_list(nl, wish->index, is_usable, &addr, err);
 
-	return vnic_addr_list(nl, wish->index, is_usable, &addr, err);
+	/*
+	 * Nobody answers for an address of IPv6 until deferred work has joined its multicast group and then added its
+	 * local route (addrconf_dad_work, net/ipv6/addrconf.c); without DAD the flags do not tell.
+	 */
+	return r == 1 && addr.family == AF_INET6 ? vnic_route_list(nl, AF_INET6, RT_TABLE_LOCAL, is_local, &addr, err)
+						 : r;
 }
 
 int vnic_monitor_wait_link(struct vnic_monitor *monitor, int index, const char *name, unsigned flags, int timeout_ms,

@@ -216,7 +216,7 @@ VNIC_API int vnic_monitor_wait_link(struct vnic_monitor *monitor, int index, con
 /* Waits until the link is gone. */
 VNIC_API int vnic_monitor_wait_gone(struct vnic_monitor *monitor, int index, const char *name, int timeout_ms,
 				    struct vnic_error *err);
-/* Waits until the address is on the link and not tentative. */
+/* Waits until the address is on the link, which is up, and works: not tentative, and with its local route. */
 VNIC_API int vnic_monitor_wait_addr(struct vnic_monitor *monitor, int ifindex, const struct vnic_addr *addr,
 				    int timeout_ms, struct vnic_error *err);
 

@@ -44,6 +44,17 @@ hosted() {
 	is "lo:up" "$(inside -- sh -c 'ip -br link show lo | grep -q UP && echo lo:up')"
 }
 
+@test "the command's own addresses work from its start, 50 times" {
+	for ((i = 0; i < 50; i++)); do
+		inside veth,ip=10.9.0.7/24,ip=fd09::7/64 -- python3 -c '
+import socket
+for family, address in (socket.AF_INET, "10.9.0.7"), (socket.AF_INET6, "fd09::7"):
+    server = socket.create_server((address, 0), family=family)
+    client = socket.create_connection(server.getsockname()[:2], timeout=0.5)
+'
+	done
+}
+
 @test "the first packet gets an answer, 50 times" {
 	for ((i = 0; i < 50; i++)); do
 		inside -- sh -c 'ping -q -c1 -W1 10.0.2.2 && ping -q -c1 -W1 fd00::2' >"$BATS_TEST_TMPDIR/out" || {
