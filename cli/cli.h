@@ -38,9 +38,9 @@ struct cli_option {
 
 struct cli_args {
 	const struct command *command;
-	char **operands; /* what follows the options; ends with NULL */
+	char **operands; /* what is no option; ends with NULL */
 	int operand_count;
-	const struct cli_value *values; /* in the order given */
+	struct cli_value *values; /* in the order given */
 	int value_count;
 };
 
@@ -52,7 +52,8 @@ struct command {
 	const struct cli_option *options;         /* ends with an empty one; NULL: none; --help is everyone's */
 	const struct command *const *subcommands; /* ends with NULL; then there is no run() */
 	int min_operands, max_operands;           /* max -1: any number */
-	bool own_status; /* passes on the status of the user's command: failures of ours are 125, 126, 127 */
+	/* The operands hold a command of the user's: its options are its own, and our failures are 125, 126, 127. */
+	bool own_status;
 	int (*run)(const struct cli_args *args, struct vnic_error *err);
 };
 
@@ -94,7 +95,7 @@ extern const struct cli_option cli_help_option;
 /* Calls fn for each option of the command and then for --help. */
 void cli_each_option(const struct command *command, void (*fn)(const struct cli_option *option, void *ctx), void *ctx);
 
-/* argv[0] is the command's name.  Values and operands point into argv, which getopt may not reorder. */
+/* argv[0] is the command's name.  Values and operands point to the strings of argv, which keeps its order. */
 int cli_parse(const struct command *command, int argc, char **argv, struct cli_args *ret_args, bool *ret_help,
 	      struct vnic_error *err);
 void cli_args_free(struct cli_args *args);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Options: getopt_long(3) driven by a command's table, in POSIX order: the first operand ends the options,
- * so `vnic run ls --help` asks ls.  Rejected: argp, which wants to print and exit by itself.
+ * Options: getopt_long(3) driven by a command's table.  They may stand between and after operands, save where the
+ * operands are a command of the user's: there the first one ends them, so `vnic run ls --help` asks ls.
+ * Rejected: argp, which wants to print and exit by itself; getopt's own permutation, which reorders argv and by
+ * that loses the word that it complains of.
  */
 #include "cli.h"
 
@@ -11,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fd.h"
 #include "parse.h"
 
 #define OPTIONS_MAX 32
 #define LONG_BASE 256 /* getopt's value for option i is LONG_BASE + i: above every letter */
+#define GETOPT_OPERAND 1
 
 const struct cli_option cli_help_option = {.name = "help", .letter = 'h', .help = "show this help"};
 
@@ -108,8 +110,8 @@ static void fill_tables(const struct command *command, struct getopt_tables *tab
 	char *letter = tables->letters;
 	int i;
 
-	*letter++ = '+'; /* POSIX order */
-	*letter++ = ':'; /* a missing argument is ':', not '?' */
+	*letter++ = command->own_status ? '+' : '-'; /* the first operand is the end, or comes as GETOPT_OPERAND */
+	*letter++ = ':';                             /* a missing argument is ':', not '?' */
 	for (i = 0; (option = option_at(command, i)); i++) {
 		assert(i < OPTIONS_MAX);
 		tables->longs[i] = (struct option){
@@ -210,67 +212,89 @@ static int check_value(const struct cli_args *args, const struct cli_option *opt
 	return 0;
 }
 
-static int check_operands(const struct command *command, int count, char **operands, struct vnic_error *err)
+static int check_operands(const struct cli_args *args, struct vnic_error *err)
 {
-	if (count < command->min_operands)
+	const struct command *command = args->command;
+
+	if (args->operand_count < command->min_operands)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, command->name, "it needs %s", command->operands);
-	if (command->max_operands >= 0 && count > command->max_operands)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, operands[command->max_operands],
+	if (command->max_operands >= 0 && args->operand_count > command->max_operands)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, args->operands[command->max_operands],
 				 command->max_operands ? "it is one argument too many for %s" : "%s takes no arguments",
 				 command->name);
 	return 0;
+}
+
+/* One option or operand as getopt returned it; `word` is where it looked. */
+static int take(struct cli_args *args, int result, const char *word, struct vnic_error *err)
+{
+	const struct cli_option *option;
+	int r;
+
+	if (result == GETOPT_OPERAND) {
+		args->operands[args->operand_count++] = optarg;
+		return 0;
+	}
+	option = result == '?' || result == ':' ? NULL : option_of(args->command, result);
+	if (!option)
+		return fail_option(args->command, result, word, err);
+	r = check_value(args, option, optarg, err);
+	if (r == 0 && (option->arg || !given(args, option)))
+		args->values[args->value_count++] = (struct cli_value){option, optarg};
+	return r;
+}
+
+/* Until the end, a mistake, or --help. */
+static int take_all(struct cli_args *args, int argc, char **argv, bool *ret_help, struct vnic_error *err)
+{
+	struct getopt_tables tables = {0};
+	int result, r = 0;
+
+	fill_tables(args->command, &tables);
+	opterr = 0;
+	optind = 0; /* glibc: start anew */
+	for (int at = 1; r == 0 && !given(args, &cli_help_option); at = optind) {
+		result = getopt_long(argc, argv, tables.letters, tables.longs, NULL);
+		if (result == -1)
+			break;
+		r = take(args, result, argv[at], err);
+	}
+	*ret_help = given(args, &cli_help_option);
+	while (r == 0 && optind < argc)
+		args->operands[args->operand_count++] = argv[optind++];
+	return r == 0 && !*ret_help ? check_operands(args, err) : r;
 }
 
 int cli_parse(const struct command *command, int argc, char **argv, struct cli_args *ret_args, bool *ret_help,
 	      struct vnic_error *err)
 {
 	/* Each word gives at most one value, but for flags, of which each is kept once. */
-	CLEANUP_FREE struct cli_value *values = calloc((size_t)argc + OPTIONS_MAX, sizeof(*values));
-	struct cli_args args = {.command = command, .values = values};
-	struct getopt_tables tables = {0};
-	int result, r;
+	struct cli_args args = {
+		.command = command,
+		.values = calloc((size_t)argc + OPTIONS_MAX, sizeof(*args.values)),
+		.operands = calloc((size_t)argc + 1, sizeof(*args.operands)),
+	};
+	bool help = false;
+	int r = 0;
 
-	if (!values)
-		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	fill_tables(command, &tables);
-	opterr = 0;
-	optind = 0; /* glibc: start anew */
-	for (;;) {
-		int at = optind ? optind : 1;
-
-		result = getopt_long(argc, argv, tables.letters, tables.longs, NULL);
-		if (result == -1)
-			break;
-		const struct cli_option *option = result == '?' || result == ':' ? NULL : option_of(command, result);
-		if (!option)
-			return fail_option(command, result, argv[at], err);
-		if (option == &cli_help_option) {
-			*ret_args = (struct cli_args){.command = command};
-			*ret_help = true;
-			return 0;
-		}
-		r = check_value(&args, option, optarg, err);
-		if (r < 0)
-			return r;
-		if (option->arg || !given(&args, option))
-			values[args.value_count++] = (struct cli_value){option, optarg};
-	}
-	args.operands = argv + optind;
-	args.operand_count = argc - optind;
-	r = check_operands(command, args.operand_count, args.operands, err);
-	if (r < 0)
+	if (!args.values || !args.operands)
+		r = vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	if (r == 0)
+		r = take_all(&args, argc, argv, &help, err);
+	if (r < 0) {
+		cli_args_free(&args);
 		return r;
-	take_ptr(values);
+	}
 	*ret_args = args;
-	*ret_help = false;
+	*ret_help = help;
 	return 0;
 }
 
 void cli_args_free(struct cli_args *args)
 {
-	free((void *)args->values);
-	args->values = NULL;
-	args->value_count = 0;
+	free(args->values);
+	free(args->operands);
+	*args = (struct cli_args){.command = args->command};
 }
 
 /* --- answers ------------------------------------------------------------------------ */

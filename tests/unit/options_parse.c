@@ -94,20 +94,72 @@ static void options_not_given_have_their_default_or_nothing(void **state)
 	cli_args_free(&args);
 }
 
-static void the_first_operand_ends_the_options(void **state)
+static void options_stand_before_between_and_after_operands(void **state)
+{
+	struct cli_args args;
+	char **argv = ARGV("first", "-v", "--name", "x", "second", "--json");
+
+	(void)state;
+	vt_ok(parse(argv, &args, NULL), NULL);
+	assert_true(cli_flag(&args, "verbose"));
+	assert_true(cli_flag(&args, "json"));
+	assert_string_equal(cli_value(&args, "name"), "x");
+	assert_int_equal(args.operand_count, 2);
+	assert_string_equal(args.operands[0], "first");
+	assert_string_equal(args.operands[1], "second");
+	assert_null(args.operands[2]);
+	assert_string_equal(argv[1], "first"); /* the caller's words keep their order */
+	cli_args_free(&args);
+}
+
+static void two_dashes_end_the_options(void **state)
 {
 	struct cli_args args;
 
 	(void)state;
-	vt_ok(parse(ARGV("-v", "ls", "--json"), &args, NULL), NULL);
+	vt_ok(parse(ARGV("first", "--", "--json"), &args, NULL), NULL);
 	assert_false(cli_flag(&args, "json"));
 	assert_int_equal(args.operand_count, 2);
-	assert_string_equal(args.operands[0], "ls");
 	assert_string_equal(args.operands[1], "--json");
 	assert_null(args.operands[2]);
 	cli_args_free(&args);
-	vt_ok(parse(ARGV("--", "--json"), &args, NULL), NULL);
+	vt_ok(parse(ARGV("--", "--"), &args, NULL), NULL);
 	assert_int_equal(args.operand_count, 1);
+	assert_string_equal(args.operands[0], "--");
+	cli_args_free(&args);
+}
+
+static void a_lone_dash_is_an_operand(void **state)
+{
+	struct cli_args args;
+
+	(void)state;
+	vt_ok(parse(ARGV("-", "-v"), &args, NULL), NULL);
+	assert_true(cli_flag(&args, "verbose"));
+	assert_int_equal(args.operand_count, 1);
+	assert_string_equal(args.operands[0], "-");
+	cli_args_free(&args);
+}
+
+static void a_users_command_keeps_its_own_options(void **state)
+{
+	struct command runs = command;
+	struct cli_args args;
+	bool help = true;
+
+	(void)state;
+	runs.own_status = true;
+	vt_ok(cli_parse(&runs, 4, ARGV("-v", "ls", "--help"), &args, &help, NULL), NULL);
+	assert_false(help);
+	assert_true(cli_flag(&args, "verbose"));
+	assert_int_equal(args.operand_count, 2);
+	assert_string_equal(args.operands[0], "ls");
+	assert_string_equal(args.operands[1], "--help");
+	assert_null(args.operands[2]);
+	cli_args_free(&args);
+	vt_ok(cli_parse(&runs, 4, ARGV("--", "ls", "--"), &args, &help, NULL), NULL);
+	assert_int_equal(args.operand_count, 2);
+	assert_string_equal(args.operands[1], "--");
 	cli_args_free(&args);
 }
 
@@ -153,6 +205,10 @@ static void help_is_an_option_of_every_command(void **state)
 	vt_ok(cli_parse(&command, 3, ARGV("-v", "-h"), &args, &help, NULL), NULL);
 	assert_true(help);
 	cli_args_free(&args);
+	help = false;
+	vt_ok(cli_parse(&command, 5, ARGV("one", "two", "three", "--help"), &args, &help, NULL), NULL);
+	assert_true(help);
+	cli_args_free(&args);
 }
 
 static void a_near_miss_gets_a_suggestion(void **state)
@@ -171,6 +227,9 @@ static void each_mistake_has_its_own_sentence(void **state)
 	assert_complains(ARGV("--n=1", "op"), "--n", "it could be more than one option");
 	assert_complains(ARGV("op", "op", "op"), "op", "it is one argument too many for try");
 	assert_complains(ARGV("--json"), "try", "it needs PORT PORT...");
+	assert_complains(ARGV("op", "--nmae", "op"), "--nmae", "there is no such option; did you mean --name?");
+	assert_complains(ARGV("op", "op", "-x"), "-x", "there is no such option");
+	assert_complains(ARGV("op", "--name"), "--name", "it needs an argument: NAME");
 	assert_complains(ARGV("--name"), "--name", "it needs an argument: NAME");
 	assert_complains(ARGV("-n"), "-n", "it needs an argument: SPEC");
 	assert_complains(ARGV("--json=yes", "op"), "--json", "it takes no argument");
@@ -205,7 +264,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_test(options_come_in_every_spelling),
 		vt_test(options_not_given_have_their_default_or_nothing),
-		vt_test(the_first_operand_ends_the_options),
+		vt_test(options_stand_before_between_and_after_operands),
+		vt_test(two_dashes_end_the_options),
+		vt_test(a_lone_dash_is_an_operand),
+		vt_test(a_users_command_keeps_its_own_options),
 		vt_test(a_flag_may_be_given_often),
 		vt_test(a_number_is_read_within_its_bounds),
 		vt_test(help_is_an_option_of_every_command),
