@@ -8,9 +8,9 @@
 #include <vnic/link.h>
 
 /*
- * A link of a router that receives packets with any source: forwards IPv4, accepts its own addresses as
- * sources, no reverse-path filter, no redirects.  What conf/all says still counts where the kernel takes the
- * higher of the two (rp_filter) or either (send_redirects).
+ * A link of a router that speaks in the name of others: forwards IPv4, accepts its own addresses as sources, no
+ * reverse-path filter, no redirects, and asks for a MAC with an address of the link's subnet.  What conf/all says still
+ * counts where the kernel takes the higher of the two (rp_filter) or either (send_redirects).
  */
 void batch_link_routes(struct vnic_batch *batch, int index);
 

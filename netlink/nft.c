@@ -269,6 +269,10 @@ static void write_flows(struct nft_batch *batch, const struct nft_router *router
 	mark_slow(batch, router);
 
 	nft_rule(batch);
+	is_icmp(batch, IPPROTO_ICMP, ICMP_TIMESTAMP, ICMP_ADDRESSREPLY); /* the kernel would answer for the remote */
+	nft_drop(batch);
+
+	nft_rule(batch);
 	nft_accept(batch);
 }
 

@@ -14,13 +14,16 @@
  *
  * Which table is asked, in order (a custom rule splits "local" from "main"):
  *
- *      10  marked            slow: default dev slow0
- *     100                    local
- *   32766                    main: the sandbox's subnets
- *   40000                    any: local default dev lo, so that connections to anywhere end here
+ *           IPv4                            IPv6
+ *      10   slow: default dev slow0         the same; for what is marked
+ *     100   own: the router's addresses     local
+ *   32766   main: the sandbox's subnets     main
+ *   40000   local: local default dev lo     any: local default dev lo
  *
- * "local default" must not stand in "local": it would win over the connected route to the sandbox.  The kernel's
- * own rule at 0 goes, or what is marked for the router's own addresses would never be slow.
+ * The last one makes connections to anywhere end here.  It must stand behind the sandbox's subnets, or what is for the
+ * sandbox ends here too.  In IPv4 it must also be the table "local" itself: the kernel looks there, and only there,
+ * whether it may answer in a remote's name with a reset or an ICMP error (__ip_dev_find, net/ipv4/devinet.c).  The
+ * kernel's own rule at 0 goes, or what is marked for the router's own addresses would never be slow.
  *
  * What can be set by netlink is: then a read-only /proc/sys costs no more than IPv6 and a long backlog.
  *
@@ -51,9 +54,10 @@
 
 #define MARK_SLOW 1u
 #define TABLE_SLOW 10u
-#define TABLE_ANY 40u
+#define TABLE_OWN 20u /* IPv4 */
+#define TABLE_ANY 40u /* IPv6 */
 #define RULE_SLOW 10u
-#define RULE_LOCAL 100u
+#define RULE_OWN 100u
 #define RULE_ANY 40000u
 
 #define PACKET_BUFFER (8 << 20)
@@ -159,10 +163,12 @@ static void bring_up(struct vnic_batch *batch, int index, bool ipv6)
 
 static void add_routing(struct vnic_batch *batch, uint8_t family)
 {
+	const uint32_t own = family == AF_INET ? TABLE_OWN : RT_TABLE_LOCAL;
+	const uint32_t any = family == AF_INET ? RT_TABLE_LOCAL : TABLE_ANY;
 	const struct vnic_rule rules[] = {
-		{.family = family, .priority = RULE_LOCAL, .table = RT_TABLE_LOCAL},
+		{.family = family, .priority = RULE_OWN, .table = own},
 		{.family = family, .priority = RULE_SLOW, .fwmark = MARK_SLOW, .fwmask = ~0u, .table = TABLE_SLOW},
-		{.family = family, .priority = RULE_ANY, .table = TABLE_ANY},
+		{.family = family, .priority = RULE_ANY, .table = any},
 	};
 	const struct vnic_rule kernels = {.family = family, .priority = 0, .table = RT_TABLE_LOCAL};
 	const struct vnic_addr everything = {.family = family};
@@ -171,8 +177,22 @@ static void add_routing(struct vnic_batch *batch, uint8_t family)
 		vnic_batch_rule_add(batch, &rules[i]);
 	vnic_batch_rule_del(batch, &kernels);
 	vnic_batch_route_add(batch, &(struct vnic_route){.dst = everything, .oif = SLOW0, .table = TABLE_SLOW});
-	vnic_batch_route_add(
-		batch, &(struct vnic_route){.dst = everything, .oif = LO_INDEX, .table = TABLE_ANY, .type = RTN_LOCAL});
+	vnic_batch_route_add(batch,
+			     &(struct vnic_route){.dst = everything, .oif = LO_INDEX, .table = any, .type = RTN_LOCAL});
+}
+
+/* What the NIC's end in the router needs. */
+static void add_nic(struct vnic_batch *batch, const struct nic_plan *nic)
+{
+	batch_link_routes(batch, nic->outer_index);
+	for (unsigned i = 0; i < nic->outer_count; i++) {
+		struct vnic_route own = {
+			.dst = nic->outer[i], .oif = nic->outer_index, .table = TABLE_OWN, .type = RTN_LOCAL};
+
+		own.dst.prefix = 32;
+		if (own.dst.family == AF_INET)
+			vnic_batch_route_add(batch, &own);
+	}
 }
 
 static int add_links(const struct plan *plan, bool ipv6, struct vnic_error *err)
@@ -191,7 +211,7 @@ static int add_links(const struct plan *plan, bool ipv6, struct vnic_error *err)
 	batch_link_routes(batch, SLOW0);
 	for (unsigned i = 0; i < plan->count; i++)
 		if (nic_is_routed(&plan->nics[i].nic))
-			batch_link_routes(batch, plan->nics[i].outer_index);
+			add_nic(batch, &plan->nics[i]);
 	add_routing(batch, AF_INET);
 	if (ipv6)
 		add_routing(batch, AF_INET6);
