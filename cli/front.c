@@ -81,7 +81,7 @@ int front_take_fd(const char *option, uint32_t number, int *ret_fd, struct vnic_
 
 	snprintf(text, sizeof(text), "%u", number);
 	if (fcntl((int)number, F_SETFD, FD_CLOEXEC) < 0)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "%s: there is no such open descriptor", option);
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "--%s: there is no such open descriptor", option);
 	*ret_fd = (int)number;
 	return 0;
 }

@@ -80,7 +80,8 @@ int cli_status(const struct command *command, int result, const struct vnic_erro
 {
 	if (result >= 0)
 		return result;
-	if (err->step == VNIC_STEP_USAGE || err->step == VNIC_STEP_NS_CHECK)
+	/* Namespaces that cannot be combined are the user's mistake, those that are not to be had here are not. */
+	if (err->step == VNIC_STEP_USAGE || (err->step == VNIC_STEP_NS_CHECK && err->code == EINVAL))
 		return CLI_USAGE;
 	if (command && command->own_status) {
 		if (err->step != VNIC_STEP_EXEC)

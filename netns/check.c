@@ -60,7 +60,7 @@ int ns_check_in(unsigned namespaces, const struct ns_surroundings *here, struct 
 
 /* --- the surroundings --------------------------------------------------------------- */
 
-static bool is_mapped(const char *path, uint32_t id)
+bool ns_is_mapped(const char *path, uint32_t id)
 {
 	uint64_t inside, outside, count;
 	bool found = false;
@@ -129,7 +129,7 @@ void ns_surroundings_get(unsigned namespaces, struct ns_surroundings *ret_here)
 	if (user) {
 		here.no_user_namespaces = is_zero("/proc/sys/user/max_user_namespaces");
 		here.ids_mapped =
-			is_mapped("/proc/self/uid_map", geteuid()) && is_mapped("/proc/self/gid_map", getegid());
+			ns_is_mapped("/proc/self/uid_map", geteuid()) && ns_is_mapped("/proc/self/gid_map", getegid());
 		here.chrooted = is_chrooted();
 	} else {
 		here.privileged = ns_have_capability(CAP_SYS_ADMIN);

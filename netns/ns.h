@@ -31,6 +31,8 @@ struct ns_surroundings {
 /* Asks only for what `namespaces` makes matter. */
 void ns_surroundings_get(unsigned namespaces, struct ns_surroundings *ret_here);
 int ns_check_in(unsigned namespaces, const struct ns_surroundings *here, struct vnic_error *err);
+/* Is the id in this map (/proc/PID/uid_map, gid_map)?  True where there is no such file. */
+bool ns_is_mapped(const char *path, uint32_t id);
 
 /* --- clone.c ------------------------------------------------------------------------ */
 

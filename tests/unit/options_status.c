@@ -31,6 +31,7 @@ static void mistakes_of_the_user_are_2_everywhere(void **state)
 	assert_int_equal(status(&plain, VNIC_STEP_USAGE, EINVAL), CLI_USAGE);
 	assert_int_equal(status(&runs_another, VNIC_STEP_USAGE, EINVAL), CLI_USAGE);
 	assert_int_equal(status(&runs_another, VNIC_STEP_NS_CHECK, EINVAL), CLI_USAGE);
+	assert_int_equal(status(&runs_another, VNIC_STEP_NS_CHECK, EPERM), CLI_OWN_FAILED);
 }
 
 static void what_is_not_permitted_or_not_supported_is_3(void **state)

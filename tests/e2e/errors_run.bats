@@ -1,0 +1,240 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What goes wrong is told in one clear line, with the documented exit status, and leaves nothing.
+
+bats_require_minimum_version 1.5.0
+
+# complains STATUS LINE: the last `run` failed so; its first line matches this pattern, and beside a remedy there is no other
+complains() {
+	# shellcheck disable=SC2053 # a pattern
+	[[ $status -eq $1 && ${lines[0]} == $2 ]] || { echo "status $status: $output" && return 1; }
+	((${#lines[@]} == 1)) || [[ ${#lines[@]} -eq 2 && ${lines[1]} == "  try: "* ]] || { echo "$output" && return 1; }
+}
+
+# with NIC... : vnic run with these NICs
+with() {
+	local nics=()
+	for nic; do nics+=(--nic "$nic"); done
+	run "$VNIC" run "${nics[@]}" -- true
+}
+
+hosted() {
+	run unshare --net bash -euc "ip link set lo up; $1"
+}
+
+@test "a NIC's mistakes are named by key" {
+	with veht && complains 2 'vnic: cannot understand veht: *'
+	with veth,colour=red && complains 2 'vnic: cannot understand colour: *'
+	with veth,ip=10.0.0.300/24 && complains 2 'vnic: cannot understand 10.0.0.300/24: *'
+	with veth,ip=10.0.0.1/33 && complains 2 'vnic: cannot understand 33: *'
+	with veth,ip=fd00::1/129 && complains 2 'vnic: cannot understand 129: *'
+	with veth,ip=10.0.0.1/ && complains 2 'vnic: cannot understand*prefix length*'
+	with veth,ip= && complains 2 'vnic: cannot understand *'
+	with veth,mtu=67 && complains 2 'vnic: cannot understand *67*: *'
+	with veth,mtu=-1 && complains 2 'vnic: cannot understand *-1*: *'
+	with veth,mac=01:00:00:00:00:01 && complains 2 'vnic: cannot understand 01:00:00:00:00:01: *'
+	with veth,name=sixteen-letters. && complains 2 'vnic: cannot understand *sixteen-letters.*: *'
+	with veth,name=a/b && complains 2 'vnic: cannot understand *a/b*: *'
+	with veth,name=.. && complains 2 'vnic: cannot understand *..*: *'
+	with veth,queues=0 && complains 2 'vnic: cannot understand *'
+	with veth,to=bridge: && complains 2 'vnic: cannot understand *'
+	with macvlan && complains 2 'vnic: cannot understand *'
+	with veth,parent=eth0 && complains 2 'vnic: cannot understand *'
+}
+
+@test "names and addresses that collide are told" {
+	with veth,name=lan0 veth,name=lan0,ip=10.9.0.7/24 && [[ $status -ne 0 ]] && [[ $output == *lan0* ]] && ((${#lines[@]} <= 2))
+	with veth,name=lo && [[ $status -ne 0 ]] && [[ $output == *lo* ]] && ((${#lines[@]} <= 2))
+	with veth,ip=10.9.0.7/24,ip=10.9.0.7/24 && [[ $status -ne 0 ]] && [[ $output == *10.9.0.7* ]] && ((${#lines[@]} <= 2))
+	with veth,mac=02:00:00:00:00:01 veth,mac=02:00:00:00:00:01,ip=10.9.0.7/24
+	((status == 0)) # two links of one MAC are not ours to forbid
+	with veth,ip=10.9.0.7/24,gw=10.8.0.1 && [[ $status -ne 0 ]] && ((${#lines[@]} <= 2))
+}
+
+@test "options that do not go together are told" {
+	run "$VNIC" run --share net --nic veth -- true
+	complains 2 'vnic: cannot understand --nic: *'
+	run "$VNIC" run --map somebody -- true
+	complains 2 'vnic: cannot understand somebody: --map takes *'
+	run "$VNIC" run --unshare net,moon -- true
+	complains 2 'vnic: cannot understand moon: *'
+	run "$VNIC" run --name 0ops -- true
+	complains 2 'vnic: cannot understand 0ops: *'
+	run "$VNIC" run --name "$(printf 'a%.0s' {1..65})" -- true
+	complains 2 'vnic: cannot understand a*: *'
+	run "$VNIC" run --hostname "$(printf 'a%.0s' {1..65})" -- true
+	[[ $status -eq 125 || $status -eq 2 ]] && ((${#lines[@]} == 1))
+	run "$VNIC" run --ready-fd 77 -- true
+	complains 2 'vnic: cannot understand 77: --ready-fd: *'
+	run "$VNIC" run --exit-fd x -- true
+	complains 2 'vnic: cannot understand *'
+	((EUID == 0)) || { run "$VNIC" run --share user -- true && complains 2 'vnic: cannot understand --share user: *'; }
+}
+
+@test "bridges and parents that are not there, or are not such, are told" {
+	((EUID == 0)) || skip "NICs on the host's links need root"
+	# shellcheck disable=SC2016
+	hosted '"$VNIC" run --nic veth,to=bridge:br9 -- true'
+	complains 125 'vnic: cannot * br9: *'
+	# shellcheck disable=SC2016
+	hosted '"$VNIC" run --nic veth,to=bridge:lo -- true'
+	complains 125 'vnic: cannot * lo*'
+	# shellcheck disable=SC2016
+	hosted '"$VNIC" run --nic macvlan,parent=gone0 -- true'
+	complains 125 'vnic: cannot * gone0: *'
+	# shellcheck disable=SC2016
+	hosted '"$VNIC" run --nic macvlan,parent=lo -- true'
+	complains 125 'vnic: cannot *'
+}
+
+@test "an ordinary user's wish for the host's links is refused with a reason" {
+	((EUID != 0)) || skip "root may"
+	with veth,to=bridge:br0 && complains 125 'vnic: cannot set up the sandbox veth: Operation not permitted (a NIC on a bridge or link of the host needs root)'
+	with macvlan,parent=eth0 && complains 125 'vnic: cannot set up the sandbox macvlan: *'
+}
+
+@test "targets that are not there are told" {
+	run "$VNIC" exec nosuch-name -- true
+	complains 125 'vnic: cannot find namespace nosuch-name: *'
+	run "$VNIC" exec 4194305 -- true
+	complains 125 'vnic: cannot find namespace 4194305: *'
+	run "$VNIC" exec 99999999999999999999 -- true
+	((status == 125 || status == 2)) && ((${#lines[@]} == 1))
+	run "$VNIC" exec 0 -- true
+	((status == 125 || status == 2)) && ((${#lines[@]} == 1))
+	run "$VNIC" exec /nosuch/path -- true
+	complains 125 'vnic: cannot find namespace /nosuch/path: *'
+	run "$VNIC" exec /proc/self/ns/mnt -- true
+	complains 125 'vnic: cannot find namespace /proc/self/ns/mnt: *'
+	run "$VNIC" exec "" -- true
+	((status == 125 || status == 2)) && ((${#lines[@]} == 1))
+}
+
+@test "a process that has ended is told, also while it is a zombie" {
+	python3 - "$VNIC" <<'END'
+import os, subprocess, sys
+child = subprocess.Popen(["true"])
+os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+ran = subprocess.run([sys.argv[1], "exec", str(child.pid), "--", "true"], capture_output=True, text=True)
+assert ran.returncode == 125 and len(ran.stderr.splitlines()) == 1, ran
+child.wait()
+END
+}
+
+@test "a process of another user is not joined" {
+	((EUID != 0)) || skip "root may join everybody's"
+	run "$VNIC" exec 1 -- true
+	[[ $status -eq 125 && ${lines[0]} == 'vnic: cannot '*': Permission denied'* || ${lines[0]} == *'Operation not permitted'* ]] || { echo "$output" && return 1; }
+}
+
+@test "without /dev/net/tun a TAP is refused with the remedy, and a veth works" {
+	run unshare --user --map-root-user --mount bash -c '
+		mount -t tmpfs tmpfs /dev && touch /dev/null && exec "$VNIC" run --nic tap -- true'
+	[[ $status -eq 125 && $output == *"/dev/net/tun"*"No such file"*"try: "*"veth"* ]] || { echo "$status: $output" && return 1; }
+	run unshare --user --map-root-user --mount bash -c '
+		mount -t tmpfs tmpfs /dev && touch /dev/null && exec "$VNIC" run -- true'
+	[[ $status -eq 0 ]] || { echo "$status: $output" && return 1; }
+}
+
+@test "a closed /dev/net/tun is refused with the remedy" {
+	((EUID != 0)) || skip "root may open everything"
+	[[ ! -w /dev/net/tun ]] || skip "/dev/net/tun is open to this user"
+	run "$VNIC" run --nic tap -- true
+	[[ $status -eq 125 && $output == *"/dev/net/tun: Permission denied"*"try: "* ]] || { echo "$status: $output" && return 1; }
+}
+
+@test "where no more namespaces are allowed it is told with the remedy" {
+	for limit in user net mnt pid; do
+		run unshare --user --map-root-user bash -c '
+			echo 0 >/proc/sys/user/max_'"$limit"'_namespaces && exec "$VNIC" run --map root -- true'
+		[[ $status -eq 125 && ${lines[0]} == "vnic: cannot "* && $output == *"max_"*"_namespaces"* && ${#lines[@]} -le 2 ]] ||
+			{ echo "$limit: $status: $output" && return 1; }
+	done
+}
+
+@test "without /proc it says that this is what is missing" {
+	run unshare --user --map-root-user --mount bash -c 'mount -t tmpfs tmpfs /proc && exec "$VNIC" run -- true'
+	[[ $status -eq 125 && ${#lines[@]} -eq 1 && $output == *"/proc is not mounted here"* ]] || { echo "$status: $output" && return 1; }
+}
+
+@test "root of a user namespace can run sandboxes, with or without a network namespace of its own" {
+	for options in "" --net "--net --mount-proc --pid --fork"; do
+		# shellcheck disable=SC2086 # words
+		run unshare --user --map-root-user $options "$VNIC" run -- ping -q -c1 -W1 10.0.2.2
+		[[ $status -eq 0 && $output == *" 1 received"* ]] || { echo "$options: $status: $output" && return 1; }
+	done
+	run "$VNIC" run --map root -- "$VNIC" run -- "$VNIC" run -- ping -q -c1 -W1 10.0.2.2
+	[[ $status -eq 0 && $output == *" 1 received"* ]] || { echo "nested: $status: $output" && return 1; }
+}
+
+@test "out of descriptors, at any limit, is one line or works" {
+	local worked=0
+	for nic in "" "--nic veth" "--nic veth --nic veth,ip=10.9.0.7/24" "--share user"; do
+		for limit in {8..40}; do
+			# shellcheck disable=SC2016,SC2086
+			run bash -c 'ulimit -n "$0"; exec "$VNIC" run "$@" -- true' "$limit" $nic
+			((status == 0)) && worked=1 && continue
+			[[ $nic != "--share user" || $EUID -eq 0 ]] || continue 2
+			[[ $status -eq 125 && $output == "vnic: cannot "*"Too many open files"*"ulimit -n"* && ${#lines[@]} -eq 2 ]] ||
+				{ echo "$limit $nic: $status: $output" && return 1; }
+		done
+	done
+	((worked))
+}
+
+@test "out of descriptors in exec is one line or works" {
+	name=errors-$$
+	exec {ready}< <(exec "$VNIC" run --ready-fd 1 --name "$name" -- sleep 1000)
+	front=$!
+	read -r _ <&"$ready"
+	for limit in {8..32}; do
+		run bash -c 'ulimit -n "$0"; exec "$VNIC" exec "$1" -- true' "$limit" "$name"
+		((status == 0)) && continue
+		[[ $status -eq 125 && $output == "vnic: cannot "*"Too many open files"* ]] || break
+	done
+	kill "$front"
+	((status == 0)) || { echo "$limit: $status: $output" && return 1; }
+}
+
+@test "out of processes is one line" {
+	((EUID != 0)) || skip "root is not held by the limit on processes"
+	for limit in {1..12}; do
+		run bash -c 'ulimit -u "$0" || exit 0; exec "$VNIC" run -- true' "$limit"
+		((status == 0)) && continue
+		[[ $status -eq 125 && ${lines[0]} == "vnic: cannot "* && ${#lines[@]} -le 2 ]] || { echo "$limit: $status: $output" && return 1; }
+	done
+}
+
+@test "out of memory is one line or works" {
+	for limit in 8000 12000 16000 24000 32000 64000; do
+		run bash -c 'ulimit -v "$0"; exec "$VNIC" run -- true 2>&1' "$limit"
+		((status == 0 || status == 125 || status == 127)) || { echo "$limit: $status: $output" && return 1; }
+	done
+}
+
+@test "lists that cannot be written are errors" {
+	for command in list "list --json" "ns list" "exec --help"; do
+		# shellcheck disable=SC2016,SC2086
+		run bash -c '"$VNIC" "$@" >/dev/full' _ $command
+		[[ $command == list || $command == "ns list" ]] && continue # these may have nothing to say
+		complains 1 'vnic: cannot write output: No space left on device'
+	done
+}
+
+@test "the command's own trouble with its output is its own" {
+	run bash -c '"$VNIC" run -- echo hello >/dev/full'
+	[[ $status -eq 1 && $output == *"No space left on device"* && $output != *vnic:* ]]
+}
+
+@test "what failed left nothing" {
+	before=$(ls /sys/class/net)
+	namespaces=$(lsns -n -t net -o NS 2>/dev/null | sort)
+	with veth,name=lo
+	with veth,ip=10.9.0.7/24,gw=10.8.0.1
+	run -127 "$VNIC" run -- /nosuch
+	[[ $(ls /sys/class/net) == "$before" ]]
+	for ((i = 0; i < 1000; i++)); do
+		[[ $(lsns -n -t net -o NS 2>/dev/null | sort) != "$namespaces" ]] || return 0
+	done
+	return 1
+}
