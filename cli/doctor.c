@@ -10,9 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -50,21 +52,6 @@ static bool reads(const char *path, const char *value)
 	return read_line(path, line, sizeof(line)) && !strcmp(line, value);
 }
 
-static bool file_mentions(const char *path, const char *word)
-{
-	CLEANUP_FREE char *line = NULL;
-	FILE *file = fopen(path, "re");
-	bool found = false;
-	size_t size = 0;
-
-	if (!file)
-		return false;
-	while (!found && getline(&line, &size, file) > 0)
-		found = strstr(line, word);
-	fclose(file);
-	return found;
-}
-
 static void say(struct finding *ret, enum state state, const char *remedy, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 static void say(struct finding *ret, enum state state, const char *remedy, const char *format, ...)
@@ -78,11 +65,33 @@ static void say(struct finding *ret, enum state state, const char *remedy, const
 	ret->remedy = remedy;
 }
 
+/* The sysctl or security module that stands in the way, where one can be seen. */
+static const char *userns_remedy(void)
+{
+	if (reads("/proc/sys/user/max_user_namespaces", "0"))
+		return "'sudo sysctl user.max_user_namespaces=10000'";
+	if (reads("/proc/sys/kernel/unprivileged_userns_clone", "0"))
+		return "'sudo sysctl kernel.unprivileged_userns_clone=1'";
+	if (reads("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"))
+		return "AppArmor takes the capabilities away: give vnic a profile with 'userns,', or 'sudo sysctl "
+		       "kernel.apparmor_restrict_unprivileged_userns=0'";
+	return NULL;
+}
+
+static bool blames_userns(const struct vnic_error *err)
+{
+	bool refused = err->code == EPERM || err->code == EACCES || err->code == ENOSPC;
+
+	return err->step == VNIC_STEP_NS_CHECK || (cli_rootless() && refused && err->step != VNIC_STEP_TUN_OPEN);
+}
+
 static void say_error(struct finding *ret, enum state state, const struct vnic_error *err)
 {
 	vnic_error_text(err, ret->text, sizeof(ret->text));
 	ret->state = state;
-	ret->remedy = vnic_error_remedy(err);
+	ret->remedy = blames_userns(err) ? userns_remedy() : NULL;
+	if (!ret->remedy)
+		ret->remedy = vnic_error_remedy(err);
 }
 
 /* --- trying ------------------------------------------------------------------------- */
@@ -166,43 +175,25 @@ static void check_kernel(struct finding *ret)
 		say(ret, *lacking ? STATE_LIMITED : STATE_OK, NULL, "Linux %s%s", name.release, lacking);
 }
 
-/* The sysctl or security module that stands in the way, where one can be seen. */
-static const char *userns_remedy(void)
-{
-	if (reads("/proc/sys/user/max_user_namespaces", "0"))
-		return "'sudo sysctl user.max_user_namespaces=10000'";
-	if (reads("/proc/sys/kernel/unprivileged_userns_clone", "0"))
-		return "'sudo sysctl kernel.unprivileged_userns_clone=1'";
-	if (reads("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"))
-		return "AppArmor takes the capabilities away: give vnic a profile with 'userns,', or 'sudo sysctl "
-		       "kernel.apparmor_restrict_unprivileged_userns=0'";
-	return NULL;
-}
-
 static void check_userns(struct finding *ret)
 {
 	struct vnic_error err;
 
-	if (probe(CLONE_NEWUSER, VNIC_IDMAP_ROOT, NULL, NULL, &err) == 0) {
+	if (probe(CLONE_NEWUSER, VNIC_IDMAP_ROOT, NULL, NULL, &err) == 0)
 		say(ret, STATE_OK, NULL, "allowed");
-		return;
-	}
-	say_error(ret, STATE_MISSING, &err);
-	ret->remedy = userns_remedy() ? userns_remedy() : ret->remedy;
+	else
+		say_error(ret, STATE_MISSING, &err);
 }
 
 static void check_sandbox(struct finding *ret)
 {
 	struct vnic_error err;
 
-	if (probe(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID, VNIC_IDMAP_ROOT, make_veth, NULL, &err) == 0) {
+	if (probe(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID, VNIC_IDMAP_ROOT, make_veth, NULL, &err) == 0)
 		say(ret, STATE_OK, NULL, "a namespaced child gets a veth pair%s",
 		    cli_rootless() ? ", without root" : "");
-		return;
-	}
-	say_error(ret, STATE_MISSING, &err);
-	if (cli_rootless() && (err.code == EPERM || err.code == EACCES || err.code == ENOSPC) && userns_remedy())
-		ret->remedy = userns_remedy();
+	else
+		say_error(ret, STATE_MISSING, &err);
 }
 
 static void check_tun(struct finding *ret)
@@ -231,43 +222,15 @@ static void check_subids(struct finding *ret)
 		say_error(ret, STATE_LIMITED, &err);
 }
 
-/* Loading a module, or asking for it over netlink, would change the host: look whether it is there. */
-static void check_module(struct finding *ret, const char *module, const char *config)
+/* The kernel loads the modules by itself when they are asked for, even by a user namespace. */
+static void check_router(struct finding *ret)
 {
-	static const char *const indexes[] = {"modules.builtin", "modules.dep"};
-	struct utsname name;
-	char path[256], word[64];
+	struct vnic_error err;
 
-	snprintf(word, sizeof(word), "%s ", module);
-	if (file_mentions("/proc/modules", word)) {
-		say(ret, STATE_OK, NULL, "loaded");
-		return;
-	}
-	uname(&name);
-	snprintf(word, sizeof(word), "/%s.ko", module);
-	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
-		snprintf(path, sizeof(path), "/lib/modules/%s/%s", name.release, indexes[i]);
-		if (file_mentions(path, word)) {
-			say(ret, STATE_OK, NULL, "available (%s), not tried", indexes[i]);
-			return;
-		}
-	}
-	snprintf(path, sizeof(path), "/boot/config-%s", name.release);
-	snprintf(word, sizeof(word), "%s=", config);
-	if (file_mentions(path, word))
-		say(ret, STATE_OK, NULL, "available (%s), not tried", path);
+	if (vnic_probe_router(&err) == 0)
+		say(ret, STATE_OK, NULL, "a router with its rules and transparent sockets can be built");
 	else
-		say(ret, STATE_UNKNOWN, NULL, "not tried, and nothing in /proc/modules, /lib/modules or /boot tells");
-}
-
-static void check_nf_tables(struct finding *ret)
-{
-	check_module(ret, "nf_tables", "CONFIG_NF_TABLES");
-}
-
-static void check_tproxy(struct finding *ret)
-{
-	check_module(ret, "nft_tproxy", "CONFIG_NFT_TPROXY");
+		say_error(ret, STATE_LIMITED, &err);
 }
 
 static void check_ipv6(struct finding *ret)
@@ -283,17 +246,16 @@ static void check_ipv6(struct finding *ret)
 
 static void check_ping(struct finding *ret)
 {
-	unsigned long low = 1, high = 0;
-	char line[64];
+	CLEANUP_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP);
 
-	if (!read_line("/proc/sys/net/ipv4/ping_group_range", line, sizeof(line)) ||
-	    sscanf(line, "%lu %lu", &low, &high) != 2)
-		say(ret, STATE_UNKNOWN, NULL, "no net.ipv4.ping_group_range");
-	else if (getegid() >= low && getegid() <= high)
-		say(ret, STATE_OK, NULL, "this group may ping from the host");
-	else
+	if (fd >= 0)
+		say(ret, STATE_OK, NULL, "this group may open them");
+	else if (errno == EACCES)
 		say(ret, STATE_LIMITED, "'sudo sysctl net.ipv4.ping_group_range=\"0 2147483647\"'",
-		    "this group may not ping from the host; pings inside sandboxes work all the same");
+		    "the host forbids them to this group: no echo request leaves the host for a sandbox; pings to the "
+		    "router and among sandboxes work");
+	else
+		say(ret, STATE_LIMITED, NULL, "%s", strerror(errno));
 }
 
 static void check_sysctls(struct finding *ret)
@@ -303,7 +265,8 @@ static void check_sysctls(struct finding *ret)
 	if (statvfs("/proc/sys", &fs) < 0)
 		say(ret, STATE_LIMITED, "mount /proc", "/proc/sys is not there");
 	else if (fs.f_flag & ST_RDONLY)
-		say(ret, STATE_LIMITED, "run the container with a writable /proc/sys", "/proc/sys is read-only");
+		say(ret, STATE_LIMITED, "run the container with a writable /proc/sys",
+		    "/proc/sys is read-only: in sandboxes ordinary users may not ping, nor serve ports below 1024");
 	else
 		say(ret, STATE_OK, NULL, "/proc/sys is writable");
 }
@@ -321,8 +284,7 @@ static const struct check {
 	{"sysctls", false, check_sysctls},
 	{"IPv6", false, check_ipv6},
 	{"ping sockets", false, check_ping},
-	{"nf_tables", false, check_nf_tables},
-	{"tproxy", false, check_tproxy},
+	{"nf_tables, tproxy", false, check_router},
 };
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
 

@@ -96,6 +96,12 @@ VNIC_API const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sand
 /* Ends it, if it still runs, with everything that belongs to it. */
 VNIC_API void vnic_sandbox_free(struct vnic_sandbox *sandbox);
 
+/*
+ * Builds a router as a sandbox has it, with nf_tables rules and transparent sockets, in user and network namespaces that
+ * end before this returns; the error says what the kernel lacks or forbids.
+ */
+VNIC_API int vnic_probe_router(struct vnic_error *err);
+
 struct vnic_sandbox_info {
 	char name[VNIC_NAME_MAX + 1]; /* "" for an unnamed one */
 	pid_t pid;                    /* init */
