@@ -64,6 +64,11 @@
 #define UDP_BUFFER (4 << 20)
 #define LINK_DEADLINE_MS 10000
 
+/*
+ * The router asks for a MAC with a link-local address when the packet's source is a remote's.  The kernel's own, made
+ * of the MAC, is tentative for two seconds.
+ */
+static const struct vnic_addr link_local = {AF_INET6, 64, {0xfe, 0x80, [15] = 1}};
 static const struct vnic_mac slow0_mac = {{0x02, 'v', 'n', 'i', 'c', 0}, true};
 static const struct vnic_mac slow1_mac = {{0x02, 'v', 'n', 'i', 'c', 1}, true};
 
@@ -182,9 +187,11 @@ static void add_routing(struct vnic_batch *batch, uint8_t family)
 }
 
 /* What the NIC's end in the router needs. */
-static void add_nic(struct vnic_batch *batch, const struct nic_plan *nic)
+static void add_nic(struct vnic_batch *batch, const struct nic_plan *nic, bool ipv6)
 {
 	batch_link_routes(batch, nic->outer_index);
+	if (ipv6)
+		vnic_batch_addr_add(batch, nic->outer_index, &link_local);
 	for (unsigned i = 0; i < nic->outer_count; i++) {
 		struct vnic_route own = {
 			.dst = nic->outer[i], .oif = nic->outer_index, .table = TABLE_OWN, .type = RTN_LOCAL};
@@ -211,7 +218,7 @@ static int add_links(const struct plan *plan, bool ipv6, struct vnic_error *err)
 	batch_link_routes(batch, SLOW0);
 	for (unsigned i = 0; i < plan->count; i++)
 		if (nic_is_routed(&plan->nics[i].nic))
-			add_nic(batch, &plan->nics[i]);
+			add_nic(batch, &plan->nics[i], ipv6);
 	add_routing(batch, AF_INET);
 	if (ipv6)
 		add_routing(batch, AF_INET6);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Setting up a router's slow path: what it is afterwards, what a host may lack, and how it fails. */
+#include "tproxy_world.h"
+
+#include <linux/if_addr.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+
+#include "nft.h"
+
+static void a_router_has_sockets_for_both_families(void **state)
+{
+	CLEANUP_WORLD struct world world = world_new();
+
+	(void)state;
+	assert_true(world.slow.ipv6);
+	assert_int_equal(world.slow.backlog, SLOWPATH_BACKLOG);
+	assert_true(world.slow.packet_fd >= 0);
+	for (unsigned i = 0; i < SLOWPATH_FAMILIES; i++)
+		assert_true(world.slow.tcp[i] >= 0 && world.slow.udp[i] >= 0);
+}
+
+static int is_ready_link_local(const struct vnic_addr_info *info, void *ctx)
+{
+	(void)ctx;
+	return info->addr.family == AF_INET6 && info->addr.bytes[0] == 0xfe && !(info->flags & IFA_F_TENTATIVE);
+}
+
+static void neighbours_can_be_asked_for_at_once(void **state)
+{
+	CLEANUP_WORLD struct world world = world_new();
+	struct vnic_error err;
+	struct vnic_nl *nl;
+	int found;
+
+	(void)state;
+	vt_ok(vnic_nl_open(&nl, &err), &err);
+	found = vnic_addr_list(nl, world.plan.nics[0].outer_index, is_ready_link_local, NULL, &err);
+	vnic_nl_close(nl);
+	assert_int_equal(found, 1);
+}
+
+static void setting_up_twice_fails_and_leaves_no_descriptor(void **state)
+{
+	CLEANUP_WORLD struct world world = world_new();
+	struct slowpath again = SLOWPATH_EMPTY;
+	struct vnic_error err;
+	int before = vt_open_fds();
+
+	(void)state;
+	vt_fails(slowpath_set_up(&world.plan, &again, &err), &err, VNIC_STEP_LINK_ADD, EEXIST);
+	assert_string_equal(err.object, "slow1");
+	assert_int_equal(again.packet_fd, -1);
+	assert_int_equal(vt_open_fds(), before);
+}
+
+static void a_ruleset_that_is_there_already_is_refused(void **state)
+{
+	const struct nft_router router = {.slow_index = 1, .slow_mark = 1, .tcp_port = 1, .udp_port = 1, .ipv6 = true};
+	struct vnic_error err;
+
+	(void)state;
+	vt_ok(nft_router_apply(&router, &err), &err);
+	vt_fails(nft_router_apply(&router, &err), &err, VNIC_STEP_NFT, EEXIST);
+	assert_string_equal(err.object, "vnic");
+}
+
+static int apply_without_capabilities(void *ctx)
+{
+	const struct nft_router router = {.slow_index = 1};
+	struct vnic_error err = {0};
+
+	(void)ctx;
+	if (ns_drop_all_caps(NULL) < 0)
+		return 1;
+	return nft_router_apply(&router, &err) == -EPERM && err.step == VNIC_STEP_NFT ? 0 : 2;
+}
+
+static void a_ruleset_needs_the_right_to_the_namespace(void **state)
+{
+	(void)state;
+	assert_int_equal(vt_in_child(apply_without_capabilities, NULL), 0);
+}
+
+static void a_read_only_proc_costs_ipv6_only(void **state)
+{
+	static const char *const nic = "veth";
+	CLEANUP_WORLD struct world world = world_of_nics(&nic, 1);
+	CLEANUP_FD int client = -1;
+	struct slow_frame syn;
+	struct vnic_error err;
+
+	(void)state;
+	assert_int_equal(mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount(NULL, "/proc/sys", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
+	vt_ok(slowpath_set_up(&world.plan, &world.slow, &err), &err);
+	assert_int_equal(umount("/proc/sys"), 0);
+	assert_false(world.slow.ipv6);
+	assert_int_equal(world.slow.tcp[SLOWPATH_V6], -1);
+	assert_int_equal(world.slow.udp[SLOWPATH_V6], -1);
+	assert_true(world.slow.backlog > 0 && world.slow.backlog < SLOWPATH_BACKLOG);
+	client = sandbox_connect(&world, REMOTE4, 80);
+	syn = slow_read(&world);
+	slow_write(&world, &syn);
+	assert_int_equal(connected(client), 0);
+}
+
+/* --- the ruleset as nft(8) shows it ------------------------------------------------- */
+
+static const char expected[] = "table inet vnic {\n"
+			       "\tchain slow {\n"
+			       "\t\ttcp flags syn / syn,rst,ack tproxy to :1 accept\n"
+			       "\t\taccept\n"
+			       "\t}\n\n"
+			       "\tchain group {\n"
+			       "\t\tmeta nfproto ipv4 udp dport 67 accept\n"
+			       "\t\tmeta nfproto ipv6 udp dport 547 accept\n"
+			       "\t\ticmpv6 type 133-136 accept\n"
+			       "\t\tdrop\n"
+			       "\t}\n\n"
+			       "\tchain own {\n"
+			       "\t\tmeta nfproto ipv4 udp dport 67 accept\n"
+			       "\t\tmeta l4proto udp tproxy to :1 accept\n"
+			       "\t\taccept\n"
+			       "\t}\n\n"
+			       "\tchain link {\n"
+			       "\t\tmeta l4proto ipv6-icmp accept\n"
+			       "\t\tudp dport 547 accept\n"
+			       "\t\tdrop\n"
+			       "\t}\n\n"
+			       "\tchain flows {\n"
+			       "\t\tmeta pkttype != host goto group\n"
+			       "\t\tip daddr 224.0.0.0/3 goto group\n"
+			       "\t\tip6 daddr ff00::/8 goto group\n"
+			       "\t\ttcp flags syn / syn,rst,ack meta mark set 0x00000001 accept\n"
+			       "\t\tmeta l4proto tcp accept\n"
+			       "\t\tip daddr 10.0.2.2 goto own\n"
+			       "\t\tip6 daddr fd00::2 goto own\n"
+			       "\t\tip6 daddr fe80::/10 goto link\n"
+			       "\t\tmeta l4proto udp tproxy to :1 accept\n"
+			       "\t\ticmp type echo-request meta mark set 0x00000001 accept\n"
+			       "\t\ticmpv6 type echo-request meta mark set 0x00000001 accept\n"
+			       "\t\ticmp type 13-18 drop\n"
+			       "\t\taccept\n"
+			       "\t}\n\n"
+			       "\tchain nic0 {\n"
+			       "\t\tip saddr 10.0.2.2 drop\n"
+			       "\t\tip6 saddr fd00::2 drop\n"
+			       "\t\tip saddr 10.0.2.0/24 goto flows\n"
+			       "\t\tip6 saddr fd00::/64 goto flows\n"
+			       "\t\tip saddr 0.0.0.0 udp dport 67 accept\n"
+			       "\t\tip6 saddr :: icmpv6 type 133-135 accept\n"
+			       "\t\tip6 saddr fe80::/10 goto link\n"
+			       "\t\tdrop\n"
+			       "\t}\n\n"
+			       "\tchain prerouting {\n"
+			       "\t\ttype filter hook prerouting priority mangle; policy drop;\n"
+			       "\t\tiif \"nic0\" goto nic0\n"
+			       "\t\tiif \"slow0\" goto slow\n"
+			       "\t\tiif \"lo\" accept\n"
+			       "\t}\n"
+			       "}\n";
+
+static void the_ruleset_reads_as_planned(void **state)
+{
+	CLEANUP_WORLD struct world world = {.router = -1, .sandbox = -1, .slow = SLOWPATH_EMPTY};
+	char shown[sizeof(expected) + 1000] = "";
+	FILE *nft;
+
+	(void)state;
+	if (system("nft --version >/dev/null 2>&1") != 0)
+		vt_skip("nft(8) is not installed");
+	world = world_new();
+	nft = popen("nft list ruleset", "re");
+	assert_non_null(nft);
+	assert_true(fread(shown, 1, sizeof(shown) - 1, nft) > 0);
+	assert_int_equal(pclose(nft), 0);
+	assert_string_equal(shown, expected);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		vt_netns_test(a_router_has_sockets_for_both_families),
+		vt_netns_test(neighbours_can_be_asked_for_at_once),
+		vt_netns_test(setting_up_twice_fails_and_leaves_no_descriptor),
+		vt_netns_test(a_ruleset_that_is_there_already_is_refused),
+		vt_netns_test(a_ruleset_needs_the_right_to_the_namespace),
+		vt_netns_test(a_read_only_proc_costs_ipv6_only),
+		vt_netns_test(the_ruleset_reads_as_planned),
+	};
+
+	world_own_namespaces(CLONE_NEWNET | CLONE_NEWNS);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
