@@ -79,12 +79,17 @@ static int serve(struct job *job, int *ret_status, struct vnic_error *err)
 	struct pollfd fds[] = {
 		{.fd = job->child.pidfd, .events = POLLIN},
 		{.fd = job->front.signals, .events = POLLIN},
+		{.fd = job->child.control, .events = POLLRDHUP},
 	};
 	int signal, r = look_at_child(job, ret_status, err);
 
 	while (r == 0) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
 			return vnic_fail(err, VNIC_STEP_WAIT, errno, NULL, NULL);
+		if (fds[2].revents) { /* nobody would end the command after us */
+			pidfd_send_signal(job->child.pidfd, SIGKILL, NULL, 0);
+			fds[2].fd = -1;
+		}
 		while (r == 0 && (signal = front_next_signal(&job->front)))
 			if (signal != SIGCHLD)
 				r = pass_on(job, signal, ret_status, err);

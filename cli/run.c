@@ -13,6 +13,9 @@
 static const struct cli_option options[] = {
 	{"nic", 'n', "SPEC", true, NULL,
 	 "give the sandbox a NIC: KIND[,key=value]... or none; without this option one veth to the router"},
+	{"allow", 0, "RULE", true, NULL,
+	 "let flows start: internet, lan, host, any, or a network; then [:PORT[-PORT]][/tcp|udp|icmp]"},
+	{"deny", 0, "RULE", true, NULL, "forbid flows; among rules that match the most specific decides"},
 	{"name", 0, "NAME", false, NULL, "name the sandbox, for 'vnic exec NAME' and 'vnic list'"},
 	{"unshare", 0, "LIST", false, NULL,
 	 "make these namespaces too, of user, mnt, pid, net, ipc, uts, cgroup, time and all"},
@@ -94,6 +97,24 @@ static int read_namespaces(const struct cli_args *args, struct vnic_sandbox_conf
 	return 0;
 }
 
+static int read_policy(const struct cli_args *args, struct vnic_policy *policy, struct vnic_error *err)
+{
+	static const struct {
+		const char *option;
+		bool allow;
+	} kinds[] = {{"allow", true}, {"deny", false}};
+	const char *text;
+
+	for (unsigned k = 0; k < 2; k++)
+		for (int i = 0; (text = cli_value_at(args, kinds[k].option, i)); i++) {
+			int r = vnic_policy_add(policy, kinds[k].allow, text, err);
+
+			if (r < 0)
+				return r;
+		}
+	return 0;
+}
+
 static int read_fd(const struct cli_args *args, const char *option, int *ret_fd, struct vnic_error *err)
 {
 	uint32_t number = UINT32_MAX;
@@ -113,6 +134,8 @@ static int read_config(const struct cli_args *args, struct vnic_sandbox_config *
 	r = config->name ? vnic_name_check(config->name, err) : 0;
 	if (r == 0)
 		r = read_nics(args, config, err);
+	if (r == 0)
+		r = read_policy(args, &config->policy, err);
 	if (r == 0)
 		r = read_namespaces(args, config, err);
 	if (r == 0 && config->name)

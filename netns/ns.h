@@ -196,6 +196,7 @@ enum ns_message_type {
 	NS_FAILED,   /* err; the child ends */
 	NS_EXECUTED, /* with the command's pidfd */
 	NS_STOPPED,  /* value: the signal */
+	NS_NOTE,     /* err.detail: a line for the user */
 	NS_STARTED,  /* another child was started: value: its pid, with its pidfd */
 };
 struct ns_message {

@@ -2,10 +2,11 @@
 /*
  * What the processes of a sandbox share at birth, and who makes what.
  *
- * Three processes build a sandbox:
+ * Four processes build a sandbox:
  *
  *   front   the caller, in the host's namespaces
  *   router  the router's helper, in user namespace U and the router's network namespace
+ *   gateway the process that carries flows, in the host's namespaces; see gate.c
  *   init    the sandbox's first process, in user namespace S (rootless: a child of U)
  *
  * Everything is decided before the first clone, in this struct; the others get it by being forked.
@@ -17,6 +18,7 @@
 #ifndef NETWORK_BUILD_H
 #define NETWORK_BUILD_H
 
+#include "gate.h"
 #include "ns.h"
 #include "plan.h"
 
@@ -24,6 +26,7 @@ struct build {
 	struct plan plan;
 	struct vnic_spawn spawn; /* of the sandbox; .setup is build_sandbox_side */
 	bool rootless;
+	bool has_gateway;      /* and the router its slow path */
 	bool user, has_router; /* the sandbox has a user namespace of its own; there is a router */
 	struct ns_idmap router_map, sandbox_map;
 	struct ns_step router_step, init_step; /* front <-> router, front <-> init */
@@ -31,7 +34,8 @@ struct build {
 	int devices[2];                        /* socket pair: [1] init sends its taps to [0] the router */
 	int opener[2];                         /* socket pair: [0] the front asks [1] the router */
 	struct vnic_tap host_taps[VNIC_NICS];  /* outer sides of relayed NICs in a bridge of the host */
-	const char *ping_groups;               /* net.ipv4.ping_group_range of the sandbox */
+	struct gate gate;
+	const char *ping_groups; /* net.ipv4.ping_group_range of the sandbox */
 };
 
 /* router.c: the helper's life after its birth in U and the router. */

@@ -117,6 +117,13 @@ static bool describe(pid_t command, const char *state_dir, struct vnic_sandbox_i
 	return true;
 }
 
+static int pass_over(const struct vnic_netns_info *info, void *ctx)
+{
+	(void)info;
+	(void)ctx;
+	return 0;
+}
+
 int vnic_sandbox_list(const char *state_dir, int (*each)(const struct vnic_sandbox_info *info, void *ctx), void *ctx,
 		      struct vnic_error *err)
 {
@@ -126,6 +133,9 @@ int vnic_sandbox_list(const char *state_dir, int (*each)(const struct vnic_sandb
 
 	if (!proc)
 		return vnic_fail(err, VNIC_STEP_READ, errno, "/proc", NULL);
+	/* Names of sandboxes that were killed go when they are looked at. */
+	if (state_dir)
+		vnic_netns_list(state_dir, pass_over, NULL, NULL);
 	while (r == 0 && (entry = readdir(proc))) {
 		struct vnic_sandbox_info info;
 		pid_t command = isdigit((unsigned char)entry->d_name[0]) ? command_of(atoi(entry->d_name)) : 0;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -308,19 +309,59 @@ static bool has_carrier_to_wait_for(const struct vnic_nic *nic, enum plan_side s
 	return nic->kind == VNIC_NIC_VETH && nic_is_routed(nic) == (side == PLAN_ROUTER);
 }
 
-int plan_wait(const struct plan *plan, enum plan_side side, struct vnic_error *err)
+/* Asks without waiting and waits here, where the end of the other process is seen too: its end may be the link's. */
+static int wait_carrier(struct vnic_monitor *monitor, const struct nic_plan *nic, int lifeline, struct vnic_error *err)
+{
+	struct pollfd fds[] = {{.fd = vnic_monitor_get_fd(monitor), .events = POLLIN},
+			       {.fd = lifeline, .events = POLLRDHUP}};
+	int r;
+
+	while ((r = vnic_monitor_wait_link(monitor, nic->outer_index, nic->outer_name, VNIC_LINK_OPER_UP, 0, err)) ==
+	       -ETIMEDOUT) {
+		if (poll(fds, 2, LINK_DEADLINE_MS) == 0)
+			return r;
+		if (fds[1].revents)
+			return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the other process has ended");
+	}
+	return r;
+}
+
+/* IPv4 addresses work at once. */
+static int wait_addrs(struct vnic_monitor *monitor, int index, const struct vnic_addr *addrs, unsigned count,
+		      struct vnic_error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < count && r == 0; i++)
+		if (addrs[i].family == AF_INET6)
+			r = vnic_monitor_wait_addr(monitor, index, &addrs[i], LINK_DEADLINE_MS, err);
+	return r;
+}
+
+static int wait_nic(struct vnic_monitor *monitor, const struct nic_plan *nic, enum plan_side side, int lifeline,
+		    struct vnic_error *err)
+{
+	int r = has_carrier_to_wait_for(&nic->nic, side) ? wait_carrier(monitor, nic, lifeline, err) : 0;
+
+	if (r == 0 && side == PLAN_ROUTER && nic_is_routed(&nic->nic))
+		r = wait_addrs(monitor, nic->outer_index, nic->outer, nic->outer_count, err);
+	return r;
+}
+
+int plan_wait(const struct plan *plan, enum plan_side side, int lifeline, struct vnic_error *err)
 {
 	struct vnic_monitor *monitor = NULL;
 	int r = 0;
 
 	for (unsigned i = 0; i < plan->count && r == 0; i++) {
-		if (!has_carrier_to_wait_for(&plan->nics[i].nic, side))
+		const struct nic_plan *nic = &plan->nics[i];
+
+		if (nic_is_routed(&nic->nic) != (side == PLAN_ROUTER))
 			continue;
 		if (!monitor)
 			r = vnic_monitor_open(&monitor, err);
 		if (r == 0)
-			r = vnic_monitor_wait_link(monitor, plan->nics[i].outer_index, plan->nics[i].outer_name,
-						   VNIC_LINK_OPER_UP, LINK_DEADLINE_MS, err);
+			r = wait_nic(monitor, nic, side, lifeline, err);
 	}
 	vnic_monitor_close(monitor);
 	return r;
@@ -350,7 +391,16 @@ static void fill_sandbox(const struct plan *plan, struct vnic_batch *batch)
 
 int plan_sandbox_side(const struct plan *plan, struct vnic_error *err)
 {
-	return apply(plan, fill_sandbox, err);
+	struct vnic_monitor *monitor = NULL;
+	int r = apply(plan, fill_sandbox, err);
+
+	if (r == 0 && plan->count)
+		r = vnic_monitor_open(&monitor, err);
+	for (unsigned i = 0; i < plan->count && r == 0; i++)
+		r = wait_addrs(monitor, plan->nics[i].inner_index, plan->nics[i].nic.addrs,
+			       plan->nics[i].nic.addr_count, err);
+	vnic_monitor_close(monitor);
+	return r;
 }
 
 int plan_open_device(const struct nic_plan *plan, const char *name, const struct vnic_mac *mac,

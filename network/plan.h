@@ -66,16 +66,19 @@ int plan_make_links(const struct plan *plan, struct vnic_nl *nl, int router_fd, 
 /* In the router: lo, addresses. */
 int plan_router_side(const struct plan *plan, struct vnic_error *err);
 
-/* Waits until the outer ends on this side, the caller's, carry frames: they do once the inner ends are up. */
+/*
+ * Waits until the outer ends on this side, the caller's, carry frames: they do once the inner ends are up.
+ * -EPIPE when `lifeline`, a socket, is at its end.
+ */
 enum plan_side { PLAN_ROUTER, PLAN_HOST };
-int plan_wait(const struct plan *plan, enum plan_side side, struct vnic_error *err);
+int plan_wait(const struct plan *plan, enum plan_side side, int lifeline, struct vnic_error *err);
 
 /* In the sandbox: lo, links up, addresses, routes. */
 int plan_sandbox_side(const struct plan *plan, struct vnic_error *err);
 
 /* The device of a TAP or TUN NIC, made in the caller's namespace.  The relay's super-frames need its offloads. */
-int plan_open_device(const struct nic_plan *nic, const char *name, const struct vnic_mac *mac, struct vnic_tap *ret_tap,
-		     struct vnic_error *err);
+int plan_open_device(const struct nic_plan *plan, const char *name, const struct vnic_mac *mac,
+		     struct vnic_tap *ret_tap, struct vnic_error *err);
 
 /* For CLEANUP. */
 static inline void close_nl(struct vnic_nl **nl)

@@ -22,6 +22,7 @@
 #include "build.h"
 #include "fd.h"
 #include "loop.h"
+#include "slowpath.h"
 
 #define STATUS_OURS 125
 
@@ -93,7 +94,7 @@ static int make_relays(struct router *router, struct vnic_relay **ret_relays, un
 
 	for (unsigned i = 0; i < build->plan.count && r >= 0; i++) {
 		CLEANUP(vnic_tap_close) struct vnic_tap inner = VNIC_TAP_EMPTY;
-		unsigned nic;
+		unsigned nic = 0;
 
 		if (!nic_is_relayed(&build->plan.nics[i].nic))
 			continue;
@@ -136,6 +137,7 @@ static int start_relay(struct router *router, struct vnic_error *err)
 			close_fd(&lifeline[0]);
 			close_fd(&router->build->router_step.child);
 			close_fd(&router->build->opener[1]);
+			close_fd(&router->build->gate.opener[1]);
 			relay_main(relays, count, lifeline[1]);
 		}
 		close_fd(&lifeline[1]);
@@ -224,6 +226,22 @@ static int build_privileged(struct router *router, struct vnic_error *err)
 	return r < 0 ? r : ns_step_wait(build->router_step.go, build->router_step.child, err);
 }
 
+static int open_slow_path(struct build *build, struct vnic_error *err)
+{
+	CLEANUP(slowpath_close) struct slowpath slow = SLOWPATH_EMPTY;
+	int r = slowpath_set_up(&build->plan, &slow, err);
+
+	if (r < 0)
+		return r;
+	struct gate_hello hello = {.slow_mac = slow.slow0_mac, .own_mac = slow.slow1_mac, .ipv6 = slow.ipv6};
+	int fds[GATE_FDS] = {
+		[GATE_SLOW] = slow.packet_fd,        [GATE_TCP4] = slow.tcp[SLOWPATH_V4],
+		[GATE_UDP4] = slow.udp[SLOWPATH_V4], [GATE_TCP6] = slow.tcp[SLOWPATH_V6],
+		[GATE_UDP6] = slow.udp[SLOWPATH_V6],
+	};
+	return gate_send(&build->gate, &hello, fds, err);
+}
+
 static int build_router(struct router *router, struct vnic_error *err)
 {
 	struct build *build = router->build;
@@ -234,10 +252,12 @@ static int build_router(struct router *router, struct vnic_error *err)
 	setsid(); /* not before init is born: the command's session is the front's, with its terminal */
 	if (r == 0)
 		r = plan_router_side(&build->plan, err);
+	if (r == 0 && build->has_gateway)
+		r = open_slow_path(build, err);
 	if (r == 0 && plan_is_relayed(&build->plan))
 		r = start_relay(router, err);
 	if (r == 0)
-		r = plan_wait(&build->plan, PLAN_ROUTER, err);
+		r = plan_wait(&build->plan, PLAN_ROUTER, build->router_step.child, err);
 	return r;
 }
 
@@ -250,26 +270,28 @@ static void serve(struct router *router)
 		{.fd = router->build->router_step.child, .events = POLLRDHUP},
 		{.fd = router->relay_pidfd, .events = POLLIN},
 		{.fd = router->build->opener[1], .events = POLLIN},
+		{.fd = router->build->gate.opener[1], .events = POLLIN},
 	};
 
 	for (;;) {
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+		if (poll(fds, 4, -1) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents || fds[1].revents)
 			return;
-		if (fds[2].revents && opener_answer(fds[2].fd, NULL) < 0)
-			fds[2].fd = -1; /* nobody will ask any more */
+		for (int i = 2; i < 4; i++)
+			if (fds[i].revents && opener_answer(fds[i].fd, NULL) < 0)
+				fds[i].fd = -1; /* nobody will ask any more */
 	}
 }
 
 /* No descriptor of the front's caller stays open here, nor its terminal. */
 static void withdraw(struct router *router)
 {
-	int keep[] = {router->build->router_step.child, router->build->opener[1], router->relay_pidfd,
-		      router->relay_lifeline};
+	int keep[] = {router->build->router_step.child, router->build->opener[1], router->build->gate.opener[1],
+		      router->relay_pidfd, router->relay_lifeline};
 
 	prctl(PR_SET_DUMPABLE, 0);
-	ns_close_all_but(keep, 4);
+	ns_close_all_but(keep, 5);
 }
 
 _Noreturn void build_router_main(struct build *build)
@@ -280,6 +302,9 @@ _Noreturn void build_router_main(struct build *build)
 	prctl(PR_SET_NAME, "vnic-router");
 	close_fd(&build->router_step.parent);
 	close_fd(&build->opener[0]);
+	close_fd(&build->gate.opener[0]);
+	close_fd(&build->gate.hello[0]);
+	ns_step_close(&build->gate.step);
 	if (build_router(&router, &message.err) < 0)
 		message.type = NS_FAILED;
 	if (ns_message_send(build->router_step.child, &message, -1, NULL) < 0 || message.type == NS_FAILED)

@@ -21,22 +21,29 @@
 #include "loop.h"
 
 #define NOBODY 65534
-#define WARNINGS 4
+#define WARNINGS 64
 
-enum { REF_INIT_END, REF_INIT_CONTROL, REF_ROUTER_END };
+enum { REF_INIT_END, REF_INIT_CONTROL, REF_HELPER_END, REF_GATEWAY_CONTROL };
+
+/* A process of ours beside init: the sandbox ends with it. */
+struct helper {
+	const char *what;
+	pid_t pid; /* 0: none, or reaped */
+	int pidfd, control;
+};
+
+enum { ROUTER, GATEWAY, HELPERS };
 
 struct vnic_sandbox {
 	struct vnic_child init;
-	pid_t router; /* 0: none, or reaped */
-	int router_pidfd, router_control;
+	struct helper helpers[HELPERS];
 	int opener_socket;
 	struct vnic_opener opener;
 	struct vnic_name name;
 	int epfd;
-	bool router_lost;
 	int stops; /* of the command, told so far */
 	unsigned warning_count, warnings_told;
-	char warnings[WARNINGS][160];
+	char warnings[WARNINGS][256];
 };
 
 void vnic_sandbox_defaults(bool rootless, struct vnic_sandbox_config *ret_config)
@@ -46,6 +53,7 @@ void vnic_sandbox_defaults(bool rootless, struct vnic_sandbox_config *ret_config
 		.rootless = rootless,
 		.nic_count = 1,
 	};
+	vnic_policy_init(&ret_config->policy);
 }
 
 static void warn(struct vnic_sandbox *sandbox, const char *text)
@@ -88,8 +96,12 @@ static int plan_ids(struct build *build, struct vnic_error *err)
 	int r;
 
 	if (!build->rootless) {
-		*router = (struct ns_idmap){
-			.uids = {{0, NOBODY, 1}}, .gids = {{0, NOBODY, 1}}, .uid_count = 1, .gid_count = 1};
+		/* In a user namespace that lacks nobody: its root, who is somebody else outside already. */
+		uint32_t uid = ns_is_mapped("/proc/self/uid_map", NOBODY) ? NOBODY : getuid();
+		uint32_t gid = ns_is_mapped("/proc/self/gid_map", NOBODY) ? NOBODY : getgid();
+
+		*router =
+			(struct ns_idmap){.uids = {{0, uid, 1}}, .gids = {{0, gid, 1}}, .uid_count = 1, .gid_count = 1};
 		return build->user ? ns_idmap_plan(kind, getuid(), getgid(), sandbox, err) : 0;
 	}
 	if (!nested)
@@ -125,6 +137,8 @@ static int open_channels(struct build *build, struct vnic_error *err)
 		r = vnic_fail(err, VNIC_STEP_OPEN, errno, "an eventfd", NULL);
 	if (r == 0 && build->has_router)
 		r = ns_step_open(&build->router_step, err);
+	if (r == 0 && build->has_gateway)
+		r = gate_open(&build->gate, err);
 	if (r == 0 && build->has_router)
 		r = make_pair(SOCK_SEQPACKET, build->opener, err);
 	if (r == 0 && plan_is_relayed(&build->plan))
@@ -166,6 +180,26 @@ static int prepare_host(struct build *build, struct vnic_error *err)
 	return r < 0 ? r : open_host_devices(build, nl, err);
 }
 
+/* The first NIC on the gateway lends its router addresses to the host's loopback. */
+static void plan_gate(const struct vnic_sandbox_config *config, struct build *build)
+{
+	for (unsigned i = 0; i < build->plan.count; i++) {
+		const struct nic_plan *nic = &build->plan.nics[i];
+
+		if (!nic_is_routed(&nic->nic) || nic->nic.to != VNIC_TO_GATEWAY)
+			continue;
+		build->has_gateway = true;
+		for (unsigned a = 0; a < nic->outer_count; a++) {
+			struct vnic_addr *router = &build->gate.router[nic->outer[a].family == AF_INET6];
+
+			if (!router->family)
+				*router = nic->outer[a];
+		}
+	}
+	build->gate.policy = &config->policy;
+	build->gate.privileged = !config->rootless;
+}
+
 static int make_build(const struct vnic_sandbox_config *config, struct build *build, struct vnic_error *err)
 {
 	int r = check_config(config, err);
@@ -180,6 +214,7 @@ static int make_build(const struct vnic_sandbox_config *config, struct build *bu
 	build->rootless = config->rootless;
 	build->user = config->spawn.namespaces & CLONE_NEWUSER;
 	build->has_router = plan_has_router(&build->plan);
+	plan_gate(config, build);
 	r = plan_ids(build, err);
 	if (r == 0)
 		r = prepare_host(build, err);
@@ -190,6 +225,7 @@ static void close_build(struct build *build)
 {
 	ns_step_close(&build->router_step);
 	ns_step_close(&build->init_step);
+	gate_close(&build->gate);
 	close_fd(&build->linked);
 	for (unsigned i = 0; i < 2; i++) {
 		close_fd(&build->devices[i]);
@@ -201,29 +237,48 @@ static void close_build(struct build *build)
 
 /* --- starting ----------------------------------------------------------------------- */
 
+static int start_helper(struct helper *helper, unsigned namespaces, struct ns_step *step, struct vnic_error *err)
+{
+	pid_t pid = ns_clone(namespaces, false, &helper->pidfd, err);
+
+	if (pid > 0) {
+		helper->pid = pid;
+		close_fd(&step->child);
+	}
+	return pid;
+}
+
 static int start_router(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
 {
+	struct helper *router = &sandbox->helpers[ROUTER];
 	bool map_here = !build->rootless || build->router_map.by_helper;
 	unsigned namespaces = CLONE_NEWUSER | (build->rootless ? 0u : CLONE_NEWNET); /* see build_rootless */
-	int r = 0;
+	int r = start_helper(router, namespaces, &build->router_step, err);
 
-	sandbox->router = ns_clone(namespaces, false, &sandbox->router_pidfd, err);
-	if (sandbox->router == 0)
+	if (r == 0)
 		build_router_main(build);
-	if (sandbox->router < 0) {
-		r = sandbox->router;
-		sandbox->router = 0;
-		return r;
-	}
-	close_fd(&build->router_step.child);
-	sandbox->router_control = take_fd(&build->router_step.parent);
+	if (r < 0 || !map_here)
+		return r < 0 ? r : 0;
+	r = ns_idmap_write(router->pid, &build->router_map, err);
+	return r < 0 ? r : ns_step_signal(build->router_step.mapped, err);
+}
+
+/* After the router, whose own work is longer. */
+static int start_gateway(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
+{
+	int r = start_helper(&sandbox->helpers[GATEWAY], 0, &build->gate.step, err);
+
+	if (r == 0)
+		gate_main(&build->gate);
+	return r < 0 ? r : 0;
+}
+
+/* Until init is born these stay in the struct in which it finds and closes them. */
+static void take_helpers(struct vnic_sandbox *sandbox, struct build *build)
+{
+	sandbox->helpers[ROUTER].control = take_fd(&build->router_step.parent);
+	sandbox->helpers[GATEWAY].control = take_fd(&build->gate.step.parent);
 	sandbox->opener_socket = take_fd(&build->opener[0]);
-	if (map_here) {
-		r = ns_idmap_write(sandbox->router, &build->router_map, err);
-		if (r == 0)
-			r = ns_step_signal(build->router_step.mapped, err);
-	}
-	return r;
 }
 
 static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
@@ -231,28 +286,43 @@ static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct 
 	int r = ns_child_start(&build->spawn, build->user ? &build->sandbox_map : NULL, false, &build->init_step,
 			       &sandbox->init, err);
 
+	take_helpers(sandbox, build);
 	if (r == 0 && build->plan.count)
-		r = build_links(build, sandbox->router, sandbox->init.pid, err);
-	if (r == 0 && sandbox->router)
+		r = build_links(build, sandbox->helpers[ROUTER].pid, sandbox->init.pid, err);
+	if (r == 0 && sandbox->helpers[ROUTER].pid)
 		r = ns_step_signal(build->router_step.go, err);
 	return r;
 }
 
-/* A rootless router starts init for us, and says so; an error of its comes instead. */
+/* -EPIPE where it has ended: init may have a copy of its socket, so that is no end of file. */
+static int hear_helper(const struct helper *helper, struct ns_message *ret_message, int *ret_fd, struct vnic_error *err)
+{
+	int r = ns_message_recv(helper->control, false, ret_message, ret_fd, err);
+
+	if (r == -EAGAIN)
+		return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, helper->what, "it has ended");
+	if (r < 0 || ret_message->type != NS_FAILED)
+		return r;
+	if (err)
+		*err = ret_message->err;
+	return -ret_message->err.code;
+}
+
+/* A rootless router starts init for us, and says so. */
 static int adopt_init(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
 {
+	const struct helper *router = &sandbox->helpers[ROUTER];
 	struct ns_message message;
 	int pidfd = -1;
-	int r = ns_message_recv(sandbox->router_control, true, &message, &pidfd, err);
 
+	take_helpers(sandbox, build);
+	struct pollfd fds[] = {{.fd = router->control, .events = POLLIN}, {.fd = router->pidfd, .events = POLLIN}};
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR)
+			return vnic_fail(err, VNIC_STEP_WAIT, errno, NULL, NULL);
+	int r = hear_helper(router, &message, &pidfd, err);
 	if (r < 0)
 		return r;
-	if (message.type != NS_STARTED) {
-		close_fd(&pidfd);
-		if (err)
-			*err = message.err;
-		return -message.err.code;
-	}
 	close_fd(&build->init_step.child);
 	sandbox->init.pid = message.value;
 	sandbox->init.pidfd = pidfd;
@@ -261,42 +331,42 @@ static int adopt_init(struct vnic_sandbox *sandbox, struct build *build, struct 
 	return 0;
 }
 
-static int router_ready(int control, struct vnic_error *err)
-{
-	struct ns_message message;
-	int r = ns_message_recv(control, true, &message, NULL, err);
-
-	if (r == 0 && message.type == NS_FAILED) {
-		if (err)
-			*err = message.err;
-		r = -message.err.code;
-	}
-	return r;
-}
-
 /*
- * Both, in whichever order.  When one fails the other would wait for it, so the first failure is the
- * answer; init's before the router's where both speak, for the router's is then the consequence.
+ * All of them, in whichever order.  When one fails the others would wait for it, so the first failure is the
+ * answer; init's before a helper's where both speak, for the helper's is then the consequence.
  */
 static int wait_ready(struct vnic_sandbox *sandbox, struct vnic_error *err)
 {
-	struct pollfd fds[2] = {{.fd = sandbox->init.control, .events = POLLIN},
-				{.fd = sandbox->router_control, .events = POLLIN}};
+	struct pollfd init = {.fd = sandbox->init.control, .events = POLLIN};
+	struct pollfd fds[1 + 2 * HELPERS] = {init};
+	int left = 1;
 
-	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		int r = 0;
+	for (int i = 0; i < HELPERS; i++) {
+		const struct helper *helper = &sandbox->helpers[i];
 
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		fds[1 + 2 * i] = (struct pollfd){.fd = helper->control, .events = POLLIN};
+		fds[2 + 2 * i] = (struct pollfd){.fd = helper->pidfd, .events = POLLIN};
+		left += helper->pid != 0;
+	}
+	while (left) {
+		struct ns_message message;
+		int at = 0, r;
+
+		if (poll(fds, 1 + 2 * HELPERS, -1) < 0) {
+			if (errno == EINTR)
+				continue;
 			return vnic_fail(err, VNIC_STEP_WAIT, errno, NULL, NULL);
-		if (fds[0].fd >= 0 && fds[0].revents) {
-			r = ns_child_ready(&sandbox->init, err);
-			fds[0].fd = -1;
-		} else if (fds[1].fd >= 0 && fds[1].revents) {
-			r = router_ready(fds[1].fd, err);
-			fds[1].fd = -1;
 		}
+		while (fds[at].fd < 0 || !fds[at].revents)
+			at++;
+		r = at ? hear_helper(&sandbox->helpers[(at - 1) / 2], &message, NULL, err)
+		       : ns_child_ready(&sandbox->init, err);
 		if (r < 0)
 			return r;
+		fds[at].fd = -1;
+		if (at) /* its two stand side by side: 1 and 2, 3 and 4 */
+			fds[at % 2 ? at + 1 : at - 1].fd = -1;
+		left--;
 	}
 	return 0;
 }
@@ -306,6 +376,8 @@ static int start_all(struct vnic_sandbox *sandbox, struct build *build, struct v
 	bool nested = build->rootless && build->has_router;
 	int r = build->has_router ? start_router(sandbox, build, err) : 0;
 
+	if (r == 0 && build->has_gateway)
+		r = start_gateway(sandbox, build, err);
 	if (r == 0)
 		r = nested ? adopt_init(sandbox, build, err) : start_init(sandbox, build, err);
 	/* What was for the others goes now: only then is the end of one an end of file. */
@@ -313,7 +385,7 @@ static int start_all(struct vnic_sandbox *sandbox, struct build *build, struct v
 	if (r == 0)
 		r = wait_ready(sandbox, err);
 	if (r == 0)
-		r = plan_wait(&build->plan, PLAN_HOST, err);
+		r = plan_wait(&build->plan, PLAN_HOST, sandbox->init.control, err);
 	if (r == 0)
 		r = vnic_child_release(&sandbox->init, err);
 	return r;
@@ -328,9 +400,13 @@ static int watch(struct vnic_sandbox *sandbox, struct vnic_error *err)
 	if (r == 0)
 		r = loop_add(sandbox->epfd, sandbox->init.control, EPOLLIN, (struct loop_ref){.type = REF_INIT_CONTROL},
 			     err);
-	if (r == 0 && sandbox->router)
-		r = loop_add(sandbox->epfd, sandbox->router_pidfd, EPOLLIN, (struct loop_ref){.type = REF_ROUTER_END},
-			     err);
+	for (uint32_t i = 0; i < HELPERS && r == 0; i++)
+		if (sandbox->helpers[i].pid)
+			r = loop_add(sandbox->epfd, sandbox->helpers[i].pidfd, EPOLLIN,
+				     (struct loop_ref){.type = REF_HELPER_END, .index = i}, err);
+	if (r == 0 && sandbox->helpers[GATEWAY].pid)
+		r = loop_add(sandbox->epfd, sandbox->helpers[GATEWAY].control, EPOLLIN,
+			     (struct loop_ref){.type = REF_GATEWAY_CONTROL}, err);
 	return r;
 }
 
@@ -357,6 +433,7 @@ static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config
 		.linked = -1,
 		.devices = {-1, -1},
 		.opener = {-1, -1},
+		.gate = GATE_EMPTY,
 	};
 	char ping_groups[32];
 	sigset_t all, old;
@@ -400,8 +477,7 @@ int vnic_sandbox_start(const struct vnic_sandbox_config *config, struct vnic_san
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	*sandbox = (struct vnic_sandbox){
 		.init = VNIC_CHILD_EMPTY,
-		.router_pidfd = -1,
-		.router_control = -1,
+		.helpers = {{"vnic-router", 0, -1, -1}, {"vnic-gateway", 0, -1, -1}},
 		.opener_socket = -1,
 		.opener = {.ctx = sandbox, .open = ask_router},
 		.name = VNIC_NAME_EMPTY,
@@ -422,13 +498,27 @@ int vnic_sandbox_get_fd(const struct vnic_sandbox *sandbox)
 	return sandbox->epfd;
 }
 
-/* Without the helper there is no router to come back: the sandbox ends, and says why. */
-static void lose_router(struct vnic_sandbox *sandbox)
+/* Without them the sandbox's NIC is dead: the sandbox ends, and says why. */
+static void lose_helper(struct vnic_sandbox *sandbox, const struct helper *helper)
 {
-	sandbox->router_lost = true;
-	loop_remove(sandbox->epfd, sandbox->router_pidfd);
+	char text[128];
+
+	loop_remove(sandbox->epfd, helper->pidfd);
 	pidfd_send_signal(sandbox->init.pidfd, SIGKILL, NULL, 0);
-	warn(sandbox, "the router's helper process has ended; the sandbox ends with it");
+	snprintf(text, sizeof(text), "%s has ended; the sandbox ends with it", helper->what);
+	warn(sandbox, text);
+}
+
+static void take_note(struct vnic_sandbox *sandbox)
+{
+	const struct helper *gateway = &sandbox->helpers[GATEWAY];
+	struct ns_message message;
+	int r = ns_message_recv(gateway->control, false, &message, NULL, NULL);
+
+	if (r == 0 && message.type == NS_NOTE)
+		warn(sandbox, message.err.detail);
+	else if (r == -EPIPE)
+		loop_remove(sandbox->epfd, gateway->control);
 }
 
 int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret_event, int *ret_value,
@@ -462,8 +552,11 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 		sandbox->stops++;
 		*ret_event = VNIC_SANDBOX_STOPPED;
 		return 0;
+	case REF_GATEWAY_CONTROL:
+		take_note(sandbox);
+		return -EAGAIN;
 	default:
-		lose_router(sandbox);
+		lose_helper(sandbox, &sandbox->helpers[loop_ref_of(&event).index]);
 		return -EAGAIN;
 	}
 }
@@ -500,16 +593,16 @@ const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sandbox)
 	return sandbox->opener_socket >= 0 ? &sandbox->opener : NULL;
 }
 
-static void end_router(struct vnic_sandbox *sandbox)
+static void end_helper(struct helper *helper)
 {
 	siginfo_t info;
 
-	if (sandbox->router > 0) {
-		pidfd_send_signal(sandbox->router_pidfd, SIGKILL, NULL, 0);
-		TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)sandbox->router_pidfd, &info, WEXITED));
+	if (helper->pid) {
+		pidfd_send_signal(helper->pidfd, SIGKILL, NULL, 0);
+		TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)helper->pidfd, &info, WEXITED));
 	}
-	close_fd(&sandbox->router_pidfd);
-	close_fd(&sandbox->router_control);
+	close_fd(&helper->pidfd);
+	close_fd(&helper->control);
 }
 
 void vnic_sandbox_free(struct vnic_sandbox *sandbox)
@@ -517,7 +610,8 @@ void vnic_sandbox_free(struct vnic_sandbox *sandbox)
 	if (!sandbox)
 		return;
 	vnic_child_close(&sandbox->init);
-	end_router(sandbox);
+	for (int i = 0; i < HELPERS; i++)
+		end_helper(&sandbox->helpers[i]);
 	close_fd(&sandbox->opener_socket);
 	close_fd(&sandbox->epfd);
 	if (sandbox->name.fd >= 0)

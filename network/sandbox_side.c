@@ -20,6 +20,7 @@ static void write_sysctl(const char *path, const char *text)
 static void leave_to_others(struct build *build)
 {
 	ns_step_close(&build->router_step);
+	gate_close(&build->gate);
 	close_fd(&build->devices[0]);
 	close_fd(&build->opener[0]);
 	close_fd(&build->opener[1]);

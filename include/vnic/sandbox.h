@@ -17,6 +17,7 @@
 #include <vnic/link.h>
 #include <vnic/netns.h>
 #include <vnic/opener.h>
+#include <vnic/policy.h>
 #include <vnic/relay.h>
 #include <vnic/tap.h>
 
@@ -57,6 +58,7 @@ struct vnic_sandbox_config {
 	unsigned nic_count;
 	const char *name;      /* NULL: unnamed */
 	const char *state_dir; /* with a name */
+	struct vnic_policy policy; /* vnic_sandbox_defaults: the default policy; zeroed: nothing may start */
 };
 
 struct vnic_sandbox;

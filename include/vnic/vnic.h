@@ -21,9 +21,11 @@
 #include <vnic/addr.h>
 #include <vnic/api.h>
 #include <vnic/error.h>
+#include <vnic/gateway.h>
 #include <vnic/link.h>
 #include <vnic/netns.h>
 #include <vnic/opener.h>
+#include <vnic/policy.h>
 #include <vnic/relay.h>
 #include <vnic/sandbox.h>
 #include <vnic/tap.h>

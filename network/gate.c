@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The gateway's process.
+ *
+ *   close what is others' -> session of its own -> the router's descriptors -> nobody, no capability,
+ *   no new privileges -> READY -> flows, until the front ends
+ *
+ * It parses what the sandbox sends, so it is the one that is attacked: it has nothing to give.  Its side of the
+ * host is what any process of the user's has, and the policy stands before it.
+ */
+#include "gate.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "build.h"
+#include "fd.h"
+
+#define NOBODY 65534
+#define STATUS_OURS 125
+
+int gate_open(struct gate *gate, struct vnic_error *err)
+{
+	int r = ns_step_open(&gate->step, err);
+
+	if (r == 0 && (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, gate->hello) < 0 ||
+		       socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, gate->opener) < 0))
+		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, "a socket pair", NULL);
+	return r;
+}
+
+void gate_close(struct gate *gate)
+{
+	ns_step_close(&gate->step);
+	for (int i = 0; i < 2; i++) {
+		close_fd(&gate->hello[i]);
+		close_fd(&gate->opener[i]);
+	}
+}
+
+int gate_send(const struct gate *gate, const struct gate_hello *hello, const int *fds, struct vnic_error *err)
+{
+	return vnic_fd_send(gate->hello[1], fds, hello->ipv6 ? GATE_FDS : GATE_TCP6, hello, sizeof(*hello), err);
+}
+
+/* --- before flows may come ---------------------------------------------------------- */
+
+static int drop_privilege(const struct gate *gate, struct vnic_error *err)
+{
+	if (gate->privileged &&
+	    (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
+		return vnic_fail(err, VNIC_STEP_CAPS, errno, "the gateway's user", NULL);
+	prctl(PR_SET_DUMPABLE, 0);
+	return ns_drop_all_caps(err);
+}
+
+/* Here only: the command keeps the caller's limit. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int receive(struct gate *gate, struct vnic_gateway_config *config, struct vnic_error *err)
+{
+	int fds[GATE_FDS] = {-1, -1, -1, -1, -1};
+	struct gate_hello hello;
+	unsigned count = 0;
+	size_t size = 0;
+	int r = vnic_fd_recv(gate->hello[0], fds, GATE_FDS, &count, &hello, sizeof(hello), &size, err);
+
+	if (r < 0)
+		return r;
+	if (size != sizeof(hello) || count != (hello.ipv6 ? GATE_FDS : GATE_TCP6)) {
+		for (unsigned i = 0; i < count; i++)
+			close_fd(&fds[i]);
+		return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the router's helper has ended");
+	}
+	config->slow_fd = fds[GATE_SLOW];
+	config->tcp[VNIC_V4] = fds[GATE_TCP4];
+	config->udp[VNIC_V4] = fds[GATE_UDP4];
+	config->tcp[VNIC_V6] = fds[GATE_TCP6];
+	config->udp[VNIC_V6] = fds[GATE_UDP6];
+	config->slow_mac = hello.slow_mac;
+	config->own_mac = hello.own_mac;
+	return 0;
+}
+
+/* --- what it says ------------------------------------------------------------------- */
+
+static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const char *option)
+{
+	static const char *const protos[] = {"any", "TCP", "UDP", "ICMP"};
+	const struct gate *gate = ctx;
+	struct ns_message note = {.type = NS_NOTE};
+	char text[VNIC_ADDR_TEXT];
+
+	vnic_addr_text(&flow->dst, false, text);
+	if (flow->proto == VNIC_PROTO_ICMP)
+		vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "denied: ICMP echo to %s; '%s' would allow it", text,
+			  option);
+	else
+		vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "denied: %s to %s port %u; '%s' would allow it",
+			  protos[flow->proto], text, flow->port, option);
+	ns_message_send(gate->step.child, &note, -1, NULL);
+}
+
+/* --- the process -------------------------------------------------------------------- */
+
+static int ask_router(void *ctx, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
+{
+	const struct gate *gate = ctx;
+
+	return opener_ask(gate->opener[0], request, ret_fd, err);
+}
+
+static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vnic_gateway **ret_gateway,
+		  struct vnic_error *err)
+{
+	struct vnic_gateway_config config = {
+		.opener = opener,
+		.router = {gate->router[0], gate->router[1]},
+		.policy = *gate->policy,
+		.denied = tell_denied,
+		.ctx = gate,
+	};
+	int r = drop_privilege(gate, err);
+
+	raise_descriptor_limit();
+	if (r == 0)
+		r = receive(gate, &config, err);
+	if (r == 0)
+		r = vnic_gateway_new(&config, ret_gateway, err);
+	return r < 0 ? r : vnic_gateway_stop_on(*ret_gateway, gate->step.child, err);
+}
+
+_Noreturn void gate_main(struct gate *gate)
+{
+	const struct vnic_opener opener = {.ctx = gate, .open = ask_router};
+	int keep[] = {gate->step.child, gate->hello[0], gate->opener[0]};
+	struct ns_message message = {.type = NS_READY};
+	struct vnic_gateway *gateway = NULL;
+
+	prctl(PR_SET_NAME, "vnic-gateway");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ns_close_all_but(keep, 3);
+	setsid();
+	if (set_up(gate, &opener, &gateway, &message.err) < 0)
+		message.type = NS_FAILED;
+	if (ns_message_send(gate->step.child, &message, -1, NULL) < 0 || message.type == NS_FAILED)
+		_exit(STATUS_OURS);
+	while (vnic_gateway_dispatch(gateway, -1, NULL) == 0)
+		;
+	_exit(0);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The gateway's process: born by the front, in the host's namespaces; given the router's descriptors by the
+ * router's helper; left with no privilege.
+ */
+#ifndef NETWORK_GATE_H
+#define NETWORK_GATE_H
+
+#include <vnic/gateway.h>
+
+#include "ns.h"
+
+/* What the router's helper opens for the gateway; sent with `fds` descriptors in this order. */
+enum { GATE_SLOW, GATE_TCP4, GATE_UDP4, GATE_TCP6, GATE_UDP6, GATE_FDS };
+
+struct gate_hello {
+	struct vnic_mac slow_mac, own_mac;
+	bool ipv6; /* otherwise the last two are missing */
+};
+
+struct gate {
+	struct ns_step step;        /* front <-> gateway */
+	int hello[2];               /* socket pair: [1] the router's helper sends to [0] the gateway */
+	int opener[2];              /* socket pair: [0] the gateway asks [1] the router's helper */
+	struct vnic_addr router[2]; /* as in vnic_gateway_config */
+	const struct vnic_policy *policy;
+	bool privileged; /* become nobody */
+};
+#define GATE_EMPTY ((struct gate){.step = NS_STEP_EMPTY, .hello = {-1, -1}, .opener = {-1, -1}})
+
+int gate_open(struct gate *gate, struct vnic_error *err);
+void gate_close(struct gate *gate);
+
+/* The gateway's life; says NS_READY on its step when flows may come, and NS_NOTE for each line to tell the user. */
+_Noreturn void gate_main(struct gate *gate);
+
+/* In the router's helper. */
+int gate_send(const struct gate *gate, const struct gate_hello *hello, const int *fds, struct vnic_error *err);
+
+#endif
