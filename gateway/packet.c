@@ -9,6 +9,7 @@
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define EXTENSIONS_MAX 8
@@ -96,7 +97,7 @@ static bool parse_v4(const uint8_t *ip, size_t size, struct packet *packet)
 /* Walks extension headers; false where the chain does not end in the packet. */
 static bool skip_extensions(struct packet *packet)
 {
-	for (int i = 0; i < EXTENSIONS_MAX; i++) {
+	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
 		const uint8_t *h = packet->l4;
 		size_t len;
 
@@ -216,6 +217,9 @@ static uint16_t l4_checksum(const struct flow_key *key, uint8_t proto, const uin
 
 /* --- writing ------------------------------------------------------------------------ */
 
+/* The router may cut what is longer than the NIC's MTU: the parts of two packets must not be mixed up (RFC 6864). */
+static _Atomic uint16_t identification;
+
 /* Link and IP headers of a packet from the key's dst to its src; returns where layer 4 begins. */
 static uint8_t *begin(const struct flow_key *key, uint8_t proto, size_t l4_len, const struct link_ends *ends,
 		      uint8_t *buf)
@@ -230,6 +234,7 @@ static uint8_t *begin(const struct flow_key *key, uint8_t proto, size_t l4_len, 
 		memset(ip, 0, sizeof(struct iphdr));
 		ip[0] = 0x45;
 		put16(ip + 2, (unsigned)(sizeof(struct iphdr) + l4_len));
+		put16(ip + 4, atomic_fetch_add_explicit(&identification, 1, memory_order_relaxed));
 		ip[8] = HOPS;
 		ip[9] = proto;
 		memcpy(ip + 12, key->dst.addr, 4);
