@@ -71,6 +71,24 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/*
+ * Closing a packet socket blocks the closer for an RCU grace period, 10 ms (packet_release, net/packet/af_packet.c),
+ * and the front waits for our end.  So a copy lies in a message that only itself can reach: when
+ * we are gone, the kernel's garbage collector of sockets in flight finds it and closes it, since Linux 6.10
+ * in a worker of its own (net/unix/garbage.c).  Older kernels collect in our context: then it takes what it takes.
+ */
+static int close_behind_us(int fd, struct vnic_error *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "a socket pair", NULL);
+	int r = vnic_fd_send(pair[0], (int[]){fd, pair[1]}, 2, "", 1, err);
+	close_fd(&pair[0]);
+	/* pair[1] stays open as long as we live, and with it the message. */
+	return r;
+}
+
 static int receive(struct gate *gate, struct vnic_gateway_config *config, struct vnic_error *err)
 {
 	int fds[GATE_FDS] = {-1, -1, -1, -1, -1};
@@ -93,7 +111,7 @@ static int receive(struct gate *gate, struct vnic_gateway_config *config, struct
 	config->udp[VNIC_V6] = fds[GATE_UDP6];
 	config->slow_mac = hello.slow_mac;
 	config->own_mac = hello.own_mac;
-	return 0;
+	return close_behind_us(config->slow_fd, err);
 }
 
 /* --- what it says ------------------------------------------------------------------- */
