@@ -149,6 +149,22 @@ size_t datagrams_size(const struct datagrams *batch, unsigned index)
 	return batch->datagrams[index].iov.iov_len;
 }
 
+static uint16_t part_of(const struct msghdr *message)
+{
+	uint16_t part;
+
+	memcpy(&part, CMSG_DATA(CMSG_FIRSTHDR(message)), sizeof(part));
+	return part;
+}
+
+const uint8_t *datagrams_data(const struct datagrams *batch, unsigned index, size_t *ret_part)
+{
+	const struct msghdr *message = &batch->messages[index].msg_hdr;
+
+	*ret_part = message->msg_controllen ? part_of(message) : message->msg_iov->iov_len;
+	return message->msg_iov->iov_base;
+}
+
 /* --- sending ------------------------------------------------------------------------ */
 
 /* A way with a smaller MTU than the datagrams came by: one by one they are cut into fragments, as on any way. */
@@ -156,9 +172,8 @@ static int send_parts(const struct msghdr *message, int fd)
 {
 	const uint8_t *data = message->msg_iov->iov_base;
 	size_t left = message->msg_iov->iov_len;
-	uint16_t part;
+	uint16_t part = part_of(message);
 
-	memcpy(&part, CMSG_DATA(CMSG_FIRSTHDR(message)), sizeof(part));
 	while (left) {
 		size_t size = left < part ? left : part;
 

@@ -24,6 +24,8 @@ int datagrams_receive(struct datagrams *batch, int fd);
 /* From where to where the sandbox sent it; false: the socket did not tell. */
 bool datagrams_key(const struct datagrams *batch, unsigned index, struct flow_key *ret_key);
 size_t datagrams_size(const struct datagrams *batch, unsigned index);
+/* Its bytes; *ret_part is the size of each but the last of the datagrams that they are. */
+const uint8_t *datagrams_data(const struct datagrams *batch, unsigned index, size_t *ret_part);
 /* Sends from `index` on, before `end`, over a connected socket; how many were sent, or a negative errno. */
 int datagrams_send(struct datagrams *batch, unsigned index, unsigned end, int fd);
 

@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "dns.h"
 #include "fd.h"
 #include "internal.h"
 
@@ -130,6 +131,8 @@ bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enu
 	struct destination destination;
 	struct endpoint to = key->dst;
 
+	if (dns_owns(gateway->dns, key))
+		return dns_resolver(gateway->dns, ret_destination);
 	memcpy(flow.dst.bytes, key->dst.addr, len);
 	if (router->family == key->family && !memcmp(router->bytes, key->dst.addr, len)) {
 		flow.host = true;
@@ -273,6 +276,8 @@ static void expire(struct vnic_gateway *gateway)
 	tcp_expire(gateway->tcp);
 	udp_expire(gateway->udp);
 	icmp_expire(gateway->icmp);
+	if (gateway->dns)
+		dns_expire(gateway->dns);
 }
 
 static int64_t monotonic_now(void)
@@ -309,6 +314,9 @@ static void take_event(struct vnic_gateway *gateway, const struct epoll_event *e
 	case REF_ICMP_FLOW:
 		icmp_event(gateway->icmp, ref.index);
 		break;
+	case REF_DNS:
+		dns_event(gateway->dns, ref.index, ref.sub, event->events);
+		break;
 	case REF_TIMER:
 		expire(gateway);
 		break;
@@ -335,6 +343,8 @@ int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct v
 	tcp_settle(gateway->tcp);
 	udp_settle(gateway->udp);
 	icmp_settle(gateway->icmp);
+	if (gateway->dns)
+		dns_settle(gateway->dns);
 	if (gateway->busy) /* for a caller who waits on our descriptor */
 		gateway_wake_at(gateway, gateway->now);
 	return gateway->stopped ? -ECANCELED : 0;
@@ -371,6 +381,11 @@ static int open_probes(struct vnic_gateway *gateway, struct vnic_error *err)
 	return 0;
 }
 
+static bool has_forwarder(const struct vnic_dns_config *config)
+{
+	return config->listen[VNIC_V4].family || config->listen[VNIC_V6].family;
+}
+
 static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 {
 	int r = loop_open(&gateway->epfd, err);
@@ -389,6 +404,8 @@ static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 		r = udp_new(gateway, &gateway->udp, err);
 	if (r == 0)
 		r = icmp_new(gateway, &gateway->icmp, err);
+	if (r == 0 && has_forwarder(&gateway->config.dns))
+		r = dns_new(gateway, &gateway->config.dns, &gateway->dns, err);
 	return r < 0 ? r : watch(gateway, err);
 }
 
@@ -423,6 +440,7 @@ void vnic_gateway_free(struct vnic_gateway *gateway)
 	tcp_free(gateway->tcp);
 	udp_free(gateway->udp);
 	icmp_free(gateway->icmp);
+	dns_free(gateway->dns);
 	for (int i = 0; i < 2; i++) {
 		close_fd(&gateway->probe[i]);
 		close_fd(&gateway->config.tcp[i]);
@@ -447,4 +465,11 @@ int vnic_gateway_get_fd(const struct vnic_gateway *gateway)
 void vnic_gateway_get_stats(const struct vnic_gateway *gateway, struct vnic_gateway_stats *ret_stats)
 {
 	*ret_stats = gateway->stats;
+}
+
+void vnic_gateway_get_dns_stats(const struct vnic_gateway *gateway, struct vnic_dns_stats *ret_stats)
+{
+	*ret_stats = (struct vnic_dns_stats){0};
+	if (gateway->dns)
+		dns_get_stats(gateway->dns, ret_stats);
 }

@@ -23,6 +23,7 @@ enum gateway_ref {
 	REF_UDP_NEW,    /* sub: VNIC_V4, VNIC_V6 */
 	REF_UDP_FLOW,   /* sub: enum side */
 	REF_ICMP_FLOW,
+	REF_DNS, /* see dns.h */
 	REF_TIMER,
 	REF_STOP,
 };
@@ -33,6 +34,7 @@ enum side { SIDE_HOST, SIDE_INNER };
 struct tcp;
 struct udp;
 struct icmp;
+struct dns;
 
 struct vnic_gateway {
 	struct vnic_gateway_config config;
@@ -49,6 +51,7 @@ struct vnic_gateway {
 	struct tcp *tcp;
 	struct udp *udp;
 	struct icmp *icmp;
+	struct dns *dns; /* NULL: none */
 };
 
 #define NS_PER_S 1000000000LL

@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 
 #include "datagrams.h"
+#include "dns.h"
 #include "fd.h"
 #include "host.h"
 #include "internal.h"
@@ -298,6 +299,18 @@ static uint32_t start(struct udp *udp, const struct flow_key *key)
 	return 0;
 }
 
+/* They never become a flow, so all that come for the forwarder come here. */
+static void ask_forwarder(struct udp *udp, const struct flow_key *key, unsigned index)
+{
+	size_t left = datagrams_size(udp->batch, index), part, size;
+	const uint8_t *data = datagrams_data(udp->batch, index, &part);
+
+	for (; left; data += size, left -= size) {
+		size = left < part ? left : part;
+		dns_query(udp->gateway->dns, key, data, size);
+	}
+}
+
 static void take_new(struct udp *udp, unsigned index)
 {
 	struct flow_key key;
@@ -305,6 +318,10 @@ static void take_new(struct udp *udp, unsigned index)
 
 	if (!datagrams_key(udp->batch, index, &key) || key.src.port == 0 || key.dst.port == 0) {
 		udp->gateway->stats.ignored++;
+		return;
+	}
+	if (dns_owns(udp->gateway->dns, &key)) {
+		ask_forwarder(udp, &key, index);
 		return;
 	}
 	slot = table_find(&udp->flows, &key);

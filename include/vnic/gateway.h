@@ -14,6 +14,7 @@
 
 #include <vnic/addr.h>
 #include <vnic/api.h>
+#include <vnic/dns.h>
 #include <vnic/error.h>
 #include <vnic/opener.h>
 #include <vnic/policy.h>
@@ -32,6 +33,7 @@ struct vnic_gateway_config {
 	const struct vnic_opener *opener; /* must live as long as the gateway */
 	struct vnic_addr router[2];       /* stand for the host's loopback */
 	struct vnic_policy policy;
+	struct vnic_dns_config dns;
 	unsigned tcp_max, udp_max; /* flows; 0: 32768 and 8192 */
 	/* Called for the first denied flow of a kind, with the option that would allow it; may be NULL. */
 	void (*denied)(void *ctx, const struct vnic_policy_flow *flow, const char *option);
@@ -54,6 +56,7 @@ VNIC_API int vnic_gateway_get_fd(const struct vnic_gateway *gateway);
 VNIC_API int vnic_gateway_stop_on(struct vnic_gateway *gateway, int fd, struct vnic_error *err);
 /* Handles what is there; waits up to timeout_ms for something (-1: for ever).  0, or a negative errno. */
 VNIC_API int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct vnic_error *err);
+VNIC_API void vnic_gateway_get_dns_stats(const struct vnic_gateway *gateway, struct vnic_dns_stats *ret_stats);
 VNIC_API void vnic_gateway_get_stats(const struct vnic_gateway *gateway, struct vnic_gateway_stats *ret_stats);
 
 #endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "dnsmsg.h"
+
+#include <string.h>
+
+#define HEADER 12
+#define LABEL_MAX 63
+#define NAME_MAX_BYTES 255 /* RFC 1035 2.3.4 */
+#define POINTER 0xc0
+#define QUESTION_REST 4 /* type, class */
+#define RECORD_REST 10  /* type, class, TTL, length */
+#define TYPE_OPT 41
+#define OPT_SIZE 11
+#define OPT_ROOM 1232 /* what we take from the asker ourselves */
+
+/* Byte 2 and 3 of the header. */
+#define QR 0x80
+#define OPCODE 0x78
+#define TC 0x02
+#define RD 0x01
+#define RA 0x80
+#define CD 0x10
+#define RCODE 0x0f
+
+static uint16_t get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static void put16(uint8_t *p, unsigned value)
+{
+	p[0] = (uint8_t)(value >> 8);
+	p[1] = (uint8_t)value;
+}
+
+/* Where the name ends; 0: it is not whole.  In a question it is never compressed: there is nothing before it. */
+static size_t skip_name(const uint8_t *message, size_t size, size_t at, bool compressed)
+{
+	size_t begin = at;
+
+	while (at < size && at - begin < NAME_MAX_BYTES) {
+		uint8_t len = message[at];
+
+		if (len == 0)
+			return at + 1;
+		if ((len & POINTER) == POINTER)
+			return compressed && at + 2 <= size ? at + 2 : 0;
+		if (len > LABEL_MAX)
+			return 0;
+		at += len + 1u;
+	}
+	return 0;
+}
+
+/* One record; *ret_opt is where its fixed part begins if it is an OPT record, else untouched.  0: it is not whole. */
+static size_t skip_record(const uint8_t *message, size_t size, size_t at, size_t *ret_opt)
+{
+	size_t fixed = skip_name(message, size, at, true);
+
+	if (!fixed || size - fixed < RECORD_REST || size - fixed - RECORD_REST < get16(message + fixed + 8))
+		return 0;
+	if (get16(message + fixed) == TYPE_OPT)
+		*ret_opt = fixed;
+	return fixed + RECORD_REST + get16(message + fixed + 8);
+}
+
+/* The records after the question; false: they are not well-formed. */
+static bool read_records(const uint8_t *message, size_t size, struct dnsmsg_query *query)
+{
+	unsigned additional = get16(message + 10);
+	unsigned count = get16(message + 6) + get16(message + 8) + additional;
+	size_t at = query->question;
+
+	for (unsigned i = 0; i < count; i++) {
+		size_t opt = 0;
+
+		at = skip_record(message, size, at, &opt);
+		if (!at)
+			return false;
+		if (!opt)
+			continue;
+		if (query->edns || count - i > additional) /* RFC 6891 6.1.1 */
+			return false;
+		query->edns = true;
+		if (get16(message + opt + 2) > DNSMSG_ROOM)
+			query->room = get16(message + opt + 2);
+	}
+	return true;
+}
+
+int dnsmsg_read_query(const void *message, size_t size, struct dnsmsg_query *ret_query)
+{
+	const uint8_t *header = message;
+	struct dnsmsg_query query = {.question = HEADER, .room = DNSMSG_ROOM};
+	int verdict = 0;
+
+	if (size < HEADER || header[2] & QR)
+		return -1;
+	query.id = get16(header);
+	if (header[2] & OPCODE) {
+		verdict = DNSMSG_NOTIMP;
+	} else {
+		size_t end = skip_name(message, size, HEADER, false);
+
+		if (get16(header + 4) != 1 || !end || size - end < QUESTION_REST) {
+			verdict = DNSMSG_FORMERR;
+		} else {
+			query.question = (uint16_t)(end + QUESTION_REST);
+			if (!read_records(message, size, &query))
+				verdict = DNSMSG_FORMERR;
+		}
+	}
+	*ret_query = query;
+	return verdict;
+}
+
+/* Lengths are below 'A', so that a name can be folded with them. */
+static uint8_t fold(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+}
+
+static bool same_question(const uint8_t *a, const uint8_t *b, size_t size)
+{
+	for (size_t i = HEADER; i < size - QUESTION_REST; i++)
+		if (fold(a[i]) != fold(b[i]))
+			return false;
+	return !memcmp(a + size - QUESTION_REST, b + size - QUESTION_REST, QUESTION_REST);
+}
+
+bool dnsmsg_answers(const void *query, const struct dnsmsg_query *info, uint16_t id, const void *answer, size_t size)
+{
+	const uint8_t *header = answer;
+
+	if (size < HEADER || !(header[2] & QR) || header[2] & OPCODE || get16(header) != id)
+		return false;
+	/* A server that does not understand a question need not repeat it. */
+	if (size == HEADER && get16(header + 4) == 0)
+		return dnsmsg_rcode(answer) != 0;
+	return get16(header + 4) == 1 && size >= info->question && same_question(query, answer, info->question);
+}
+
+unsigned dnsmsg_rcode(const void *answer)
+{
+	return ((const uint8_t *)answer)[3] & RCODE;
+}
+
+bool dnsmsg_is_truncated(const void *answer)
+{
+	return ((const uint8_t *)answer)[2] & TC;
+}
+
+void dnsmsg_set_id(void *message, uint16_t id)
+{
+	put16(message, id);
+}
+
+size_t dnsmsg_make_answer(const void *query, const struct dnsmsg_query *info, unsigned rcode, bool truncated,
+			  uint8_t *buf)
+{
+	const uint8_t *asked = query;
+	size_t size = info->question;
+
+	memcpy(buf, query, size);
+	put16(buf, info->id);
+	buf[2] = (uint8_t)(QR | (asked[2] & (OPCODE | RD)) | (truncated ? TC : 0));
+	buf[3] = (uint8_t)(RA | (asked[3] & CD) | rcode); /* CD: RFC 4035 3.2.2 */
+	memset(buf + 4, 0, HEADER - 4);
+	put16(buf + 4, size > HEADER);
+	if (!info->edns)
+		return size;
+	/* Whoever speaks EDNS is answered so (RFC 6891 6.1.1): root, OPT, our room, and nothing else. */
+	put16(buf + 10, 1);
+	memset(buf + size, 0, OPT_SIZE);
+	put16(buf + size + 1, TYPE_OPT);
+	put16(buf + size + 3, OPT_ROOM);
+	return size + OPT_SIZE;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * DNS messages, as far as a forwarder must understand them: is this one question, how large may the answer be, is
+ * this its answer (RFC 1035, 6891, 9619).
+ */
+#ifndef GATEWAY_DNSMSG_H
+#define GATEWAY_DNSMSG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DNSMSG_ROOM 512 /* of an asker without EDNS, RFC 1035 4.2.1 */
+#define DNSMSG_MADE 288 /* an answer of our own is no longer */
+
+/* RCODEs, RFC 1035 4.1.1. */
+enum {
+	DNSMSG_FORMERR = 1,
+	DNSMSG_SERVFAIL = 2,
+	DNSMSG_NOTIMP = 4,
+	DNSMSG_REFUSED = 5,
+};
+
+struct dnsmsg_query {
+	uint16_t id;
+	uint16_t question; /* bytes of header and question */
+	uint16_t room;     /* bytes that the asker takes */
+	bool edns;
+};
+
+/*
+ * A message from the sandbox.  Returns 0: one question, to be passed on as it is; an RCODE: to be answered with that,
+ * by dnsmsg_make_answer; -1: nothing that anybody would answer.
+ */
+int dnsmsg_read_query(const void *message, size_t size, struct dnsmsg_query *ret_query);
+
+/* Is this the answer to that query, which was sent with `id`? */
+bool dnsmsg_answers(const void *query, const struct dnsmsg_query *info, uint16_t id, const void *answer, size_t size);
+/* Of an answer. */
+unsigned dnsmsg_rcode(const void *answer);
+bool dnsmsg_is_truncated(const void *answer);
+
+void dnsmsg_set_id(void *message, uint16_t id);
+
+/* An answer without data, at most DNSMSG_MADE bytes, with the asker's id.  Returns its size. */
+size_t dnsmsg_make_answer(const void *query, const struct dnsmsg_query *info, unsigned rcode, bool truncated,
+			  uint8_t *buf);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The gateway's DNS forwarder: where the sandbox asks it, and whom it asks. */
+#ifndef VNIC_DNS_H
+#define VNIC_DNS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <vnic/addr.h>
+
+#define VNIC_DNS_SERVERS 3 /* as many as the C library's resolver takes (MAXNS, resolv.h) */
+
+/* Resolvers in the order of preference, each with its port. */
+struct vnic_dns_servers {
+	unsigned count;
+	struct sockaddr_storage addrs[VNIC_DNS_SERVERS];
+};
+
+struct vnic_dns_config {
+	/* Where it answers, port 53 of UDP and TCP; by family, AF_UNSPEC: not there.  Neither: no forwarder. */
+	struct vnic_addr listen[2];
+	struct vnic_dns_servers servers;
+	/*
+	 * The user named the servers: the policy decides about them as about any other destination.  Otherwise they are
+	 * the host's own, which answer whatever the policy says: to ask them is what a forwarder is for.
+	 */
+	bool named;
+	/*
+	 * Answers at the addresses of the host's resolvers too, where the sandbox has the host's resolv.conf.
+	 * Not with `named`.
+	 */
+	bool in_their_name;
+	/*
+	 * Sees whether the host's resolvers are others by now, fills *servers and returns true; called before a query,
+	 * at most once a second.  NULL: they never change.  Must not block.
+	 */
+	bool (*refresh)(void *ctx, struct vnic_dns_servers *servers);
+	void *ctx;
+};
+
+struct vnic_dns_stats {
+	uint64_t queries; /* taken from the sandbox */
+	uint64_t answers; /* a resolver's, passed on */
+	uint64_t streams; /* asked again over TCP, for the answer did not fit */
+	uint64_t failed;  /* no resolver answered, or none may be asked */
+	uint64_t full;    /* refused, for too many were under way */
+	uint64_t strange; /* datagrams from a resolver's address that answer no question of ours */
+};
+
+#endif
