@@ -14,13 +14,8 @@
  *   OFFERED      the SYN was written back; a retransmitted one is written back again, never connected twice
  *   OPEN         both sockets are there
  *   DEAD         closed; the slot is free for use after the batch
- *
- * Bytes.  Events are edge-triggered and both directions are pumped until they would block.  Small amounts are
- * received and sent through one buffer, two system calls; when it fills, the direction goes over to splice(2)
- * through a lent pipe, which moves pages.  What the other side does not take is kept: in the pipe, or copied.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +24,7 @@
 
 #include "fd.h"
 #include "internal.h"
-#include "pipe.h"
+#include "stream.h"
 
 #define FLOWS_DEFAULT 32768
 #define BUCKETS 16384                 /* a power of two */
@@ -37,22 +32,9 @@
 #define OFFERED_MAX 1024              /* half of the SYN backlog of a new namespace */
 #define OFFER_TIMEOUT (10 * NS_PER_S) /* nobody claims it: the sandbox gave up */
 #define TRIM_INTERVAL NS_PER_S
-#define COPY_MAX 16384 /* up to here a copy is cheaper than two splices */
-#define ROUNDS 64      /* of one direction before others have their turn */
 #define NONE UINT32_MAX
 
 enum tcp_state { TCP_DEAD, TCP_CONNECTING, TCP_WAITING, TCP_OFFERED, TCP_OPEN };
-
-/* Bytes from one side to the other. */
-struct direction {
-	struct pipe *pipe; /* lent while it holds bytes, and while it is bulk and not drained */
-	uint8_t *rest;     /* copied bytes that the other side did not take; allocated */
-	uint32_t rest_at, rest_end;
-	bool bulk;  /* splice */
-	bool hup;   /* the source may have ended: a short read is not the last word */
-	bool eof;   /* the source has ended */
-	bool ended; /* and the other side knows */
-};
 
 struct flow {
 	struct flow_key key;
@@ -63,8 +45,8 @@ struct flow {
 	int64_t offered_at;
 	int fds[2]; /* by enum side */
 	union {
-		struct direction directions[2]; /* by the side that bytes come from; when OPEN */
-		struct {                        /* before */
+		struct stream streams[2]; /* by the side that bytes come from; when OPEN */
+		struct {                  /* before */
 			uint16_t size;
 			struct vnic_vnet_hdr hdr;
 			uint8_t frame[SYN_MAX];
@@ -169,13 +151,6 @@ static void unhash(struct tcp *tcp, struct flow *flow)
 	*at = flow->hash_next;
 }
 
-static void close_direction(struct tcp *tcp, struct direction *direction)
-{
-	pipe_return(&tcp->pipes, direction->pipe);
-	free(direction->rest);
-	*direction = (struct direction){0};
-}
-
 static void bury(struct tcp *tcp, struct flow *flow)
 {
 	uint32_t slot = slot_of(tcp, flow);
@@ -190,7 +165,7 @@ static void bury(struct tcp *tcp, struct flow *flow)
 		queue_remove(tcp, &tcp->again, slot);
 	if (flow->state == TCP_OPEN)
 		for (int i = 0; i < 2; i++)
-			close_direction(tcp, &flow->directions[i]);
+			stream_close(&flow->streams[i], &tcp->pipes);
 	unhash(tcp, flow);
 	close_fd(&flow->fds[SIDE_HOST]);
 	close_fd(&flow->fds[SIDE_INNER]);
@@ -212,115 +187,7 @@ void tcp_settle(struct tcp *tcp)
 	}
 }
 
-/* --- moving bytes ------------------------------------------------------------------- */
-
-/* One step: >0 moved something, 0 would block (an event will come), <0 the flow is broken. */
-
-static int flush_rest(struct direction *direction, int to)
-{
-	ssize_t n = send(to, direction->rest + direction->rest_at, direction->rest_end - direction->rest_at,
-			 MSG_DONTWAIT | MSG_NOSIGNAL);
-
-	if (n < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	direction->rest_at += (uint32_t)n;
-	if (direction->rest_at < direction->rest_end)
-		return 0;
-	free(direction->rest);
-	direction->rest = NULL;
-	return 1;
-}
-
-static int flush_pipe(struct direction *direction, int to)
-{
-	struct pipe *pipe = direction->pipe;
-	ssize_t n = splice(pipe->out, NULL, to, NULL, pipe->bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-
-	if (n < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	pipe->bytes -= (size_t)n;
-	return 1;
-}
-
-static int keep_rest(struct direction *direction, const uint8_t *data, size_t size)
-{
-	direction->rest = malloc(size);
-	if (!direction->rest)
-		return -ENOMEM;
-	memcpy(direction->rest, data, size);
-	direction->rest_at = 0;
-	direction->rest_end = (uint32_t)size;
-	return 0;
-}
-
-static int copy(struct direction *direction, int from, int to, uint64_t *count)
-{
-	uint8_t buf[COPY_MAX];
-	ssize_t n = recv(from, buf, sizeof(buf), MSG_DONTWAIT), sent;
-
-	if (n < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	if (n == 0) {
-		direction->eof = true;
-		return 1;
-	}
-	*count += (uint64_t)n;
-	sent = send(to, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (sent < 0) {
-		if (errno != EAGAIN)
-			return -errno;
-		sent = 0;
-	}
-	direction->bulk = n == (ssize_t)sizeof(buf);
-	if (sent < n) {
-		int r = keep_rest(direction, buf + sent, (size_t)(n - sent));
-
-		return r < 0 ? r : 1;
-	}
-	/* A short read has emptied the source; more is another event. */
-	return direction->bulk || direction->hup;
-}
-
-static int fill_pipe(struct tcp *tcp, struct direction *direction, int from, uint64_t *count)
-{
-	struct pipe *pipe = direction->pipe;
-	ssize_t n = splice(from, NULL, pipe->in, NULL, pipe->size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-
-	if (n < 0 && errno != EAGAIN)
-		return -errno;
-	if (n > 0) {
-		*count += (uint64_t)n;
-		pipe->bytes = (size_t)n;
-		return 1;
-	}
-	pipe_return(&tcp->pipes, pipe);
-	direction->pipe = NULL;
-	direction->bulk = false;
-	direction->eof = n == 0;
-	return n == 0;
-}
-
-static struct pipe *lend(struct tcp *tcp)
-{
-	gateway_wake_at(tcp->gateway, tcp->gateway->now + TRIM_INTERVAL);
-	return pipe_lend(&tcp->pipes);
-}
-
-static int step(struct tcp *tcp, struct direction *direction, int from, int to, uint64_t *count)
-{
-	if (direction->rest)
-		return flush_rest(direction, to);
-	if (direction->pipe && direction->pipe->bytes)
-		return flush_pipe(direction, to);
-	if (direction->eof) {
-		shutdown(to, SHUT_WR);
-		direction->ended = true;
-		return 0;
-	}
-	if (direction->bulk && !direction->pipe)
-		direction->pipe = lend(tcp);
-	return direction->pipe ? fill_pipe(tcp, direction, from, count) : copy(direction, from, to, count);
-}
+/* --- while it is open --------------------------------------------------------------- */
 
 /* A reset, or an error that means one, goes on to the other side as a reset. */
 static void abort_flow(struct tcp *tcp, struct flow *flow)
@@ -345,20 +212,20 @@ static void have_another_turn(struct tcp *tcp, struct flow *flow)
 /* False: the flow is no more. */
 static bool pump(struct tcp *tcp, struct flow *flow, enum side from)
 {
-	struct direction *direction = &flow->directions[from];
 	struct vnic_gateway_stats *stats = &tcp->gateway->stats;
 	uint64_t *count = from == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out;
-	int r = 1;
+	struct stream *stream = &flow->streams[from];
+	int r = stream_pump(stream, &tcp->pipes, flow->fds[from], flow->fds[!from], count);
 
-	for (int round = 0; round < ROUNDS && r > 0 && !direction->ended; round++)
-		r = step(tcp, direction, flow->fds[from], flow->fds[!from], count);
+	if (tcp->pipes.used)
+		gateway_wake_at(tcp->gateway, tcp->gateway->now + TRIM_INTERVAL);
 	if (r < 0) {
 		abort_flow(tcp, flow);
 		return false;
 	}
-	if (r > 0 && !direction->ended)
+	if (r == STREAM_MORE)
 		have_another_turn(tcp, flow);
-	if (direction->ended && flow->directions[!from].ended) {
+	if (stream->ended && flow->streams[!from].ended) {
 		bury(tcp, flow);
 		return false;
 	}
@@ -369,12 +236,6 @@ static void pump_both(struct tcp *tcp, struct flow *flow)
 {
 	if (pump(tcp, flow, SIDE_INNER))
 		pump(tcp, flow, SIDE_HOST);
-}
-
-/* Does something wait for the other side to take it? */
-static bool is_held_up(const struct direction *direction)
-{
-	return direction->rest || (direction->pipe && direction->pipe->bytes);
 }
 
 /* --- opening ------------------------------------------------------------------------ */
@@ -502,8 +363,8 @@ static void open_flow(struct tcp *tcp, struct flow *flow, int fd)
 	flow->state = TCP_OPEN;
 	flow->fds[SIDE_INNER] = fd;
 	/* The host side's events so far went by: its end may have been among them. */
-	flow->directions[SIDE_HOST] = (struct direction){.hup = true};
-	flow->directions[SIDE_INNER] = (struct direction){.hup = true};
+	flow->streams[SIDE_HOST] = (struct stream){.hup = true};
+	flow->streams[SIDE_INNER] = (struct stream){.hup = true};
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	if (loop_add(tcp->gateway->epfd, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL) < 0) {
 		abort_flow(tcp, flow);
@@ -558,10 +419,10 @@ void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events)
 	case TCP_OPEN:
 		/* Readable: from this side.  Writable: what waits for this side. */
 		if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-			flow->directions[side].hup = true;
+			flow->streams[side].hup = true;
 		if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) && !pump(tcp, flow, side))
 			break;
-		if (events & EPOLLOUT && is_held_up(&flow->directions[!side]))
+		if (events & EPOLLOUT && stream_is_held_up(&flow->streams[!side]))
 			pump(tcp, flow, !side);
 		break;
 	case TCP_WAITING: /* pumped when it opens */

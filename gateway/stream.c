@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define COPY_MAX 16384 /* up to here a copy is cheaper than two splices */
+#define ROUNDS 64      /* steps of one turn, before others have theirs */
+
+/* One step: >0 moved something, 0 would block (an event will come), <0 the flow is broken. */
+
+static int flush_rest(struct stream *stream, int to)
+{
+	ssize_t n = send(to, stream->rest + stream->rest_at, stream->rest_end - stream->rest_at,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	stream->rest_at += (uint32_t)n;
+	if (stream->rest_at < stream->rest_end)
+		return 0;
+	free(stream->rest);
+	stream->rest = NULL;
+	return 1;
+}
+
+static int flush_pipe(struct stream *stream, int to)
+{
+	struct pipe *pipe = stream->pipe;
+	ssize_t n = splice(pipe->out, NULL, to, NULL, pipe->bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	pipe->bytes -= (size_t)n;
+	return 1;
+}
+
+static int keep_rest(struct stream *stream, const uint8_t *data, size_t size)
+{
+	stream->rest = malloc(size);
+	if (!stream->rest)
+		return -ENOMEM;
+	memcpy(stream->rest, data, size);
+	stream->rest_at = 0;
+	stream->rest_end = (uint32_t)size;
+	return 0;
+}
+
+static int copy(struct stream *stream, int from, int to, uint64_t *count)
+{
+	uint8_t buf[COPY_MAX];
+	ssize_t n = recv(from, buf, sizeof(buf), MSG_DONTWAIT), sent;
+
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	if (n == 0) {
+		stream->eof = true;
+		return 1;
+	}
+	*count += (uint64_t)n;
+	sent = send(to, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent < 0) {
+		if (errno != EAGAIN)
+			return -errno;
+		sent = 0;
+	}
+	stream->bulk = n == (ssize_t)sizeof(buf);
+	if (sent < n) {
+		int r = keep_rest(stream, buf + sent, (size_t)(n - sent));
+
+		return r < 0 ? r : 1;
+	}
+	/* A short read has emptied the source; more is another event. */
+	return stream->bulk || stream->hup;
+}
+
+static int fill_pipe(struct pipe_pool *pool, struct stream *stream, int from, uint64_t *count)
+{
+	struct pipe *pipe = stream->pipe;
+	ssize_t n = splice(from, NULL, pipe->in, NULL, pipe->size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n < 0 && errno != EAGAIN)
+		return -errno;
+	if (n > 0) {
+		*count += (uint64_t)n;
+		pipe->bytes = (size_t)n;
+		return 1;
+	}
+	pipe_return(pool, pipe);
+	stream->pipe = NULL;
+	stream->bulk = false;
+	stream->eof = n == 0;
+	return n == 0;
+}
+
+static int step(struct pipe_pool *pool, struct stream *stream, int from, int to, uint64_t *count)
+{
+	if (stream->rest)
+		return flush_rest(stream, to);
+	if (stream->pipe && stream->pipe->bytes)
+		return flush_pipe(stream, to);
+	if (stream->eof) {
+		shutdown(to, SHUT_WR);
+		stream->ended = true;
+		return 0;
+	}
+	if (stream->bulk && !stream->pipe)
+		stream->pipe = pipe_lend(pool);
+	return stream->pipe ? fill_pipe(pool, stream, from, count) : copy(stream, from, to, count);
+}
+
+int stream_pump(struct stream *stream, struct pipe_pool *pool, int from, int to, uint64_t *count)
+{
+	int r = 1;
+
+	for (int round = 0; round < ROUNDS && r > 0 && !stream->ended; round++)
+		r = step(pool, stream, from, to, count);
+	if (r < 0)
+		return r;
+	return stream->ended ? STREAM_ENDED : r > 0 ? STREAM_MORE : STREAM_BLOCKED;
+}
+
+bool stream_is_held_up(const struct stream *stream)
+{
+	return stream->rest || (stream->pipe && stream->pipe->bytes);
+}
+
+void stream_close(struct stream *stream, struct pipe_pool *pool)
+{
+	pipe_return(pool, stream->pipe);
+	free(stream->rest);
+	*stream = (struct stream){0};
+}
