@@ -169,7 +169,7 @@ static int start_command(void *arg)
 		setpgid(0, 0);
 	sigprocmask(SIG_SETMASK, spawn->mask, NULL);
 	start->result = ns_execute(spawn->argv, spawn->envp, start->err);
-	_exit(STATUS_OURS);
+	return STATUS_OURS;
 }
 
 /* execvp(3) copies argv onto the stack for a script without an interpreter. */

@@ -26,8 +26,11 @@ static void default_signals(void)
 {
 	sigset_t none;
 
-	for (int sig = 1; sig < NSIG; sig++)
+	/* Ignoring takes away what is pending: a Ctrl-C of the session that we have left is not for us. */
+	for (int sig = 1; sig < NSIG; sig++) {
+		signal(sig, SIG_IGN);
 		signal(sig, SIG_DFL);
+	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

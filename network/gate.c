@@ -53,7 +53,10 @@ int gate_send(const struct gate *gate, const struct gate_hello *hello, const int
 
 static int drop_privilege(const struct gate *gate, struct vnic_error *err)
 {
-	if (gate->privileged &&
+	/* A user namespace may lack nobody; its root is somebody else outside already. */
+	bool has_nobody = ns_is_mapped("/proc/self/uid_map", NOBODY) && ns_is_mapped("/proc/self/gid_map", NOBODY);
+
+	if (gate->privileged && has_nobody &&
 	    (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
 		return vnic_fail(err, VNIC_STEP_CAPS, errno, "the gateway's user", NULL);
 	prctl(PR_SET_DUMPABLE, 0);
