@@ -22,6 +22,7 @@
 struct datagram {
 	struct iovec iov;
 	struct sockaddr_storage from, to; /* to: as the sandbox wrote it; ss_family 0: not told */
+	uint16_t part;                    /* of a super-datagram; 0: it is none */
 	union {
 		char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct sockaddr_in6))];
 		struct cmsghdr align;
@@ -82,8 +83,7 @@ static void make_ready(struct datagrams *batch)
 	batch->dirty = 0;
 }
 
-/* Reads the ancillary data: the original destination, and the size of the parts of a super-datagram (0: it is none). */
-static uint16_t read_control(struct msghdr *message, struct datagram *datagram)
+static void read_control(struct msghdr *message, struct datagram *datagram)
 {
 	int size = 0;
 
@@ -95,26 +95,28 @@ static uint16_t read_control(struct msghdr *message, struct datagram *datagram)
 		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_ORIGDSTADDR)
 			memcpy(&datagram->to, CMSG_DATA(c), sizeof(struct sockaddr_in6));
 	}
-	return (uint16_t)size;
+	datagram->part = (uint16_t)size;
 }
 
 static void make_sendable(struct mmsghdr *message, struct datagram *datagram)
 {
 	struct msghdr *header = &message->msg_hdr;
-	uint16_t part = read_control(header, datagram);
 	struct cmsghdr *c = &datagram->control.align;
 
+	read_control(header, datagram);
 	datagram->iov.iov_len = message->msg_len;
 	header->msg_name = NULL;
 	header->msg_namelen = 0;
 	header->msg_controllen = 0;
-	if (part == 0 || part >= message->msg_len)
+	if (datagram->part >= message->msg_len)
+		datagram->part = 0;
+	if (!datagram->part)
 		return;
 	c->cmsg_level = SOL_UDP;
 	c->cmsg_type = UDP_SEGMENT;
-	c->cmsg_len = CMSG_LEN(sizeof(part));
-	memcpy(CMSG_DATA(c), &part, sizeof(part));
-	header->msg_controllen = CMSG_SPACE(sizeof(part));
+	c->cmsg_len = CMSG_LEN(sizeof(datagram->part));
+	memcpy(CMSG_DATA(c), &datagram->part, sizeof(datagram->part));
+	header->msg_controllen = CMSG_SPACE(sizeof(datagram->part));
 }
 
 int datagrams_receive(struct datagrams *batch, int fd)
@@ -149,30 +151,21 @@ size_t datagrams_size(const struct datagrams *batch, unsigned index)
 	return batch->datagrams[index].iov.iov_len;
 }
 
-static uint16_t part_of(const struct msghdr *message)
-{
-	uint16_t part;
-
-	memcpy(&part, CMSG_DATA(CMSG_FIRSTHDR(message)), sizeof(part));
-	return part;
-}
-
 const uint8_t *datagrams_data(const struct datagrams *batch, unsigned index, size_t *ret_part)
 {
-	const struct msghdr *message = &batch->messages[index].msg_hdr;
+	const struct datagram *datagram = &batch->datagrams[index];
 
-	*ret_part = message->msg_controllen ? part_of(message) : message->msg_iov->iov_len;
-	return message->msg_iov->iov_base;
+	*ret_part = datagram->part ? datagram->part : datagram->iov.iov_len;
+	return datagram->iov.iov_base;
 }
 
 /* --- sending ------------------------------------------------------------------------ */
 
 /* A way with a smaller MTU than the datagrams came by: one by one they are cut into fragments, as on any way. */
-static int send_parts(const struct msghdr *message, int fd)
+static int send_parts(const struct datagram *datagram, int fd)
 {
-	const uint8_t *data = message->msg_iov->iov_base;
-	size_t left = message->msg_iov->iov_len;
-	uint16_t part = part_of(message);
+	const uint8_t *data = datagram->iov.iov_base;
+	size_t left = datagram->iov.iov_len, part = datagram->part;
 
 	while (left) {
 		size_t size = left < part ? left : part;
@@ -192,7 +185,7 @@ int datagrams_send(struct datagrams *batch, unsigned index, unsigned end, int fd
 
 	if (n > 0)
 		return n;
-	if (message->msg_hdr.msg_controllen && (errno == EINVAL || errno == EMSGSIZE || errno == EIO))
-		return send_parts(&message->msg_hdr, fd);
+	if (batch->datagrams[index].part && (errno == EINVAL || errno == EMSGSIZE || errno == EIO))
+		return send_parts(&batch->datagrams[index], fd);
 	return -errno;
 }

@@ -263,7 +263,7 @@ void icmp_free(struct icmp *icmp)
 
 	if (!icmp)
 		return;
-	while ((slot = table_first(&icmp->flows)))
+	while (icmp->echo && (slot = table_first(&icmp->flows)))
 		end(icmp, slot);
 	table_close(&icmp->flows);
 	free(icmp->echo);

@@ -44,7 +44,7 @@ static bool set_reuse(int fd, int on)
 /* The first flow: the port that it was given is for the others too; 0: not. */
 static uint32_t make(struct mappings *mappings, const struct flow_key *key, int fd)
 {
-	struct sockaddr_storage own;
+	struct sockaddr_storage own = {0};
 	uint32_t mapping;
 
 	if (!set_reuse(fd, 1) || getsockname(fd, (struct sockaddr *)&own, &(socklen_t){sizeof(own)}) < 0)

@@ -399,7 +399,7 @@ void udp_free(struct udp *udp)
 
 	if (!udp)
 		return;
-	while ((slot = table_first(&udp->flows)))
+	while (udp->flow && (slot = table_first(&udp->flows)))
 		end(udp, slot);
 	datagrams_close(udp->batch);
 	table_close(&udp->flows);
