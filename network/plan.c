@@ -309,46 +309,69 @@ static bool has_carrier_to_wait_for(const struct vnic_nic *nic, enum plan_side s
 	return nic->kind == VNIC_NIC_VETH && nic_is_routed(nic) == (side == PLAN_ROUTER);
 }
 
-/* Asks without waiting and waits here, where the end of the other process is seen too: its end may be the link's. */
-static int wait_carrier(struct vnic_monitor *monitor, const struct nic_plan *nic, int lifeline, struct vnic_error *err)
+/*
+ * Waits for a change.  The questions are asked without waiting and the waiting is done here, where the end of the other
+ * processes is seen too: what is waited for may have ended with them.
+ */
+static int wait_event(const struct vnic_monitor *monitor, const int lifelines[PLAN_LIFELINES], struct vnic_error *err)
 {
-	struct pollfd fds[] = {{.fd = vnic_monitor_get_fd(monitor), .events = POLLIN},
-			       {.fd = lifeline, .events = POLLRDHUP}};
+	struct pollfd fds[1 + PLAN_LIFELINES] = {{.fd = vnic_monitor_get_fd(monitor), .events = POLLIN}};
+
+	for (unsigned i = 0; i < PLAN_LIFELINES; i++)
+		fds[1 + i] = (struct pollfd){.fd = lifelines[i], .events = POLLIN | POLLRDHUP};
+	if (poll(fds, 1 + PLAN_LIFELINES, LINK_DEADLINE_MS) == 0)
+		return -ETIMEDOUT;
+	for (unsigned i = 0; i < PLAN_LIFELINES; i++)
+		if (fds[1 + i].revents)
+			return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the other process has ended");
+	return 0;
+}
+
+static int wait_carrier(struct vnic_monitor *monitor, const struct nic_plan *nic, const int lifelines[PLAN_LIFELINES],
+			struct vnic_error *err)
+{
 	int r;
 
-	while ((r = vnic_monitor_wait_link(monitor, nic->outer_index, nic->outer_name, VNIC_LINK_OPER_UP, 0, err)) ==
-	       -ETIMEDOUT) {
-		if (poll(fds, 2, LINK_DEADLINE_MS) == 0)
-			return r;
-		if (fds[1].revents)
-			return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the other process has ended");
-	}
+	do
+		r = vnic_monitor_wait_link(monitor, nic->outer_index, nic->outer_name, VNIC_LINK_OPER_UP, 0, err);
+	while (r == -ETIMEDOUT && (r = wait_event(monitor, lifelines, err)) == 0);
 	return r;
 }
 
-/* IPv4 addresses work at once. */
+static int wait_addr(struct vnic_monitor *monitor, int index, const struct vnic_addr *addr,
+		     const int lifelines[PLAN_LIFELINES], struct vnic_error *err)
+{
+	int r;
+
+	do
+		r = vnic_monitor_wait_addr(monitor, index, addr, 0, err);
+	while (r == -ETIMEDOUT && (r = wait_event(monitor, lifelines, err)) == 0);
+	return r;
+}
+
+/* Those of IPv4 work at once. */
 static int wait_addrs(struct vnic_monitor *monitor, int index, const struct vnic_addr *addrs, unsigned count,
-		      struct vnic_error *err)
+		      const int lifelines[PLAN_LIFELINES], struct vnic_error *err)
 {
 	int r = 0;
 
 	for (unsigned i = 0; i < count && r == 0; i++)
 		if (addrs[i].family == AF_INET6)
-			r = vnic_monitor_wait_addr(monitor, index, &addrs[i], LINK_DEADLINE_MS, err);
+			r = wait_addr(monitor, index, &addrs[i], lifelines, err);
 	return r;
 }
 
-static int wait_nic(struct vnic_monitor *monitor, const struct nic_plan *nic, enum plan_side side, int lifeline,
-		    struct vnic_error *err)
+static int wait_nic(struct vnic_monitor *monitor, const struct nic_plan *nic, enum plan_side side,
+		    const int lifelines[PLAN_LIFELINES], struct vnic_error *err)
 {
-	int r = has_carrier_to_wait_for(&nic->nic, side) ? wait_carrier(monitor, nic, lifeline, err) : 0;
+	int r = has_carrier_to_wait_for(&nic->nic, side) ? wait_carrier(monitor, nic, lifelines, err) : 0;
 
 	if (r == 0 && side == PLAN_ROUTER && nic_is_routed(&nic->nic))
-		r = wait_addrs(monitor, nic->outer_index, nic->outer, nic->outer_count, err);
+		r = wait_addrs(monitor, nic->outer_index, nic->outer, nic->outer_count, lifelines, err);
 	return r;
 }
 
-int plan_wait(const struct plan *plan, enum plan_side side, int lifeline, struct vnic_error *err)
+int plan_wait(const struct plan *plan, enum plan_side side, const int lifelines[PLAN_LIFELINES], struct vnic_error *err)
 {
 	struct vnic_monitor *monitor = NULL;
 	int r = 0;
@@ -361,7 +384,7 @@ int plan_wait(const struct plan *plan, enum plan_side side, int lifeline, struct
 		if (!monitor)
 			r = vnic_monitor_open(&monitor, err);
 		if (r == 0)
-			r = wait_nic(monitor, nic, side, lifeline, err);
+			r = wait_nic(monitor, nic, side, lifelines, err);
 	}
 	vnic_monitor_close(monitor);
 	return r;
@@ -389,8 +412,9 @@ static void fill_sandbox(const struct plan *plan, struct vnic_batch *batch)
 	}
 }
 
-int plan_sandbox_side(const struct plan *plan, struct vnic_error *err)
+int plan_sandbox_side(const struct plan *plan, int lifeline, struct vnic_error *err)
 {
+	const int lifelines[PLAN_LIFELINES] = {lifeline, -1};
 	struct vnic_monitor *monitor = NULL;
 	int r = apply(plan, fill_sandbox, err);
 
@@ -398,7 +422,7 @@ int plan_sandbox_side(const struct plan *plan, struct vnic_error *err)
 		r = vnic_monitor_open(&monitor, err);
 	for (unsigned i = 0; i < plan->count && r == 0; i++)
 		r = wait_addrs(monitor, plan->nics[i].inner_index, plan->nics[i].nic.addrs,
-			       plan->nics[i].nic.addr_count, err);
+			       plan->nics[i].nic.addr_count, lifelines, err);
 	vnic_monitor_close(monitor);
 	return r;
 }

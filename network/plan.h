@@ -68,13 +68,16 @@ int plan_router_side(const struct plan *plan, struct vnic_error *err);
 
 /*
  * Waits until the outer ends on this side, the caller's, carry frames: they do once the inner ends are up.
- * -EPIPE when `lifeline`, a socket, is at its end.
+ * -EPIPE when a lifeline is at its end: a socket or a pidfd of a process without which there is nothing to wait for,
+ * or -1.
  */
 enum plan_side { PLAN_ROUTER, PLAN_HOST };
-int plan_wait(const struct plan *plan, enum plan_side side, int lifeline, struct vnic_error *err);
+#define PLAN_LIFELINES 2
+int plan_wait(const struct plan *plan, enum plan_side side, const int lifelines[PLAN_LIFELINES],
+	      struct vnic_error *err);
 
 /* In the sandbox: lo, links up, addresses, routes. */
-int plan_sandbox_side(const struct plan *plan, struct vnic_error *err);
+int plan_sandbox_side(const struct plan *plan, int lifeline, struct vnic_error *err);
 
 /* The device of a TAP or TUN NIC, made in the caller's namespace.  The relay's super-frames need its offloads. */
 int plan_open_device(const struct nic_plan *plan, const char *name, const struct vnic_mac *mac,

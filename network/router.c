@@ -257,7 +257,7 @@ static int build_router(struct router *router, struct vnic_error *err)
 	if (r == 0 && plan_is_relayed(&build->plan))
 		r = start_relay(router, err);
 	if (r == 0)
-		r = plan_wait(&build->plan, PLAN_ROUTER, build->router_step.child, err);
+		r = plan_wait(&build->plan, PLAN_ROUTER, (int[]){build->router_step.child, router->relay_pidfd}, err);
 	return r;
 }
 
@@ -305,6 +305,8 @@ _Noreturn void build_router_main(struct build *build)
 	close_fd(&build->gate.opener[0]);
 	close_fd(&build->gate.hello[0]);
 	ns_step_close(&build->gate.step);
+	if (!build->rootless) /* the front starts init */
+		ns_step_close(&build->init_step);
 	if (build_router(&router, &message.err) < 0)
 		message.type = NS_FAILED;
 	if (ns_message_send(build->router_step.child, &message, -1, NULL) < 0 || message.type == NS_FAILED)

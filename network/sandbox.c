@@ -385,7 +385,7 @@ static int start_all(struct vnic_sandbox *sandbox, struct build *build, struct v
 	if (r == 0)
 		r = wait_ready(sandbox, err);
 	if (r == 0)
-		r = plan_wait(&build->plan, PLAN_HOST, sandbox->init.control, err);
+		r = plan_wait(&build->plan, PLAN_HOST, (int[]){sandbox->init.control, -1}, err);
 	if (r == 0)
 		r = vnic_child_release(&sandbox->init, err);
 	return r;

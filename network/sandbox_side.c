@@ -63,7 +63,7 @@ int build_sandbox_side(void *ctx, struct vnic_error *err)
 	r = open_devices(build, err);
 	if (r == 0 && build->plan.count)
 		r = ns_step_wait(build->linked, build->init_step.child, err);
-	return r < 0 ? r : plan_sandbox_side(&build->plan, err);
+	return r < 0 ? r : plan_sandbox_side(&build->plan, build->init_step.child, err);
 }
 
 static int open_netns(pid_t pid, int *ret_fd, struct vnic_error *err)

@@ -102,7 +102,7 @@ static inline struct world world_of_nics(const char *const *texts, unsigned coun
 	vt_ok(plan_make_links(&world.plan, router.nl, router.netns, sandbox.netns, &err), &err);
 	vt_ok(plan_router_side(&world.plan, &err), &err);
 	world_enter(sandbox.netns);
-	vt_ok(plan_sandbox_side(&world.plan, &err), &err);
+	vt_ok(plan_sandbox_side(&world.plan, -1, &err), &err);
 	world_enter(router.netns);
 	for (unsigned i = 0; i < count; i++) {
 		const struct nic_plan *nic = &world.plan.nics[i];
