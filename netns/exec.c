@@ -237,12 +237,19 @@ static int start_keeper(struct vnic_child *child, struct vnic_error *err)
 
 /* --- the caller --------------------------------------------------------------------- */
 
-static int expect(const struct exec *exec, enum ns_message_type type, int *ret_value, int *ret_fd,
+/* The joiner's end is not seen at the socket, of which the command has a copy. */
+static int expect(const struct exec *exec, int joiner_pidfd, enum ns_message_type type, int *ret_value, int *ret_fd,
 		  struct vnic_error *err)
 {
+	struct pollfd fds[] = {{.fd = exec->parent, .events = POLLIN}, {.fd = joiner_pidfd, .events = POLLIN}};
 	struct ns_message message;
-	int r = ns_message_recv(exec->parent, true, &message, ret_fd, err);
 
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR)
+			return vnic_fail(err, VNIC_STEP_WAIT, errno, NULL, NULL);
+	int r = ns_message_recv(exec->parent, false, &message, ret_fd, err);
+	if (r == -EAGAIN)
+		return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the process that joined was killed");
 	if (r < 0)
 		return r;
 	if (message.type != type) { /* NS_FAILED */
@@ -268,9 +275,9 @@ static int start_command(struct exec *exec, struct vnic_child *child, struct vni
 	close_fd(&exec->child);
 	if (joiner < 0)
 		return joiner;
-	int r = expect(exec, NS_READY, &kept, NULL, err);
+	int r = expect(exec, pidfd, NS_READY, &kept, NULL, err);
 	if (r == 0)
-		r = expect(exec, NS_STARTED, &child->pid, &child->pidfd, err);
+		r = expect(exec, pidfd, NS_STARTED, &child->pid, &child->pidfd, err);
 	child->kept = (unsigned)kept;
 	TEMP_FAILURE_RETRY(waitpid(joiner, NULL, 0));
 	return r;
