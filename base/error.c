@@ -60,6 +60,7 @@ static const char *const step_texts[] = {
 	[VNIC_STEP_SANDBOX] = "set up the sandbox",
 	[VNIC_STEP_TERMINAL] = "use the terminal",
 	[VNIC_STEP_OUTPUT] = "write output",
+	[VNIC_STEP_PUBLISH] = "publish",
 };
 static_assert(sizeof(step_texts) / sizeof(step_texts[0]) == VNIC_STEP_COUNT, "a step lacks its text");
 
@@ -101,7 +102,7 @@ static const struct {
 	{VNIC_STEP_LINK_ADD, EPERM,
 	 "needs CAP_NET_ADMIN in the namespaces of both ends; on Ubuntu 23.10 and later see 'vnic doctor' (AppArmor)"},
 	{VNIC_STEP_LINK_ADD, EOPNOTSUPP, "the kernel lacks this kind of link: see 'vnic doctor'"},
-	{VNIC_STEP_LINK_ADD, EEXIST, "a link of this name is already there; choose another with name="},
+	{VNIC_STEP_LINK_ADD, EEXIST, "a link of this name is already there; choose another name"},
 	{VNIC_STEP_ADDR, EEXIST, "the address is already on the link"},
 	{VNIC_STEP_NFT, ENOENT, "the kernel lacks nft_tproxy (CONFIG_NFT_TPROXY): see 'vnic doctor'"},
 	{VNIC_STEP_NFT, EOPNOTSUPP,
@@ -110,6 +111,9 @@ static const struct {
 	{VNIC_STEP_NS_JOIN, EPERM, "joining needs the right to trace the process: be its owner or root"},
 	{VNIC_STEP_NS_OPEN, EACCES, "looking at the namespaces of another user's process needs root"},
 	{VNIC_STEP_PACKET, EPERM, "needs CAP_NET_RAW in the network namespace of the link"},
+	{VNIC_STEP_PUBLISH, EADDRINUSE, "another process listens there: 'ss -ltnp' shows which"},
+	{VNIC_STEP_PUBLISH, EADDRNOTAVAIL, "the host does not have this address"},
+	{VNIC_STEP_PUBLISH, EACCES, "ports below net.ipv4.ip_unprivileged_port_start need root: choose a higher one"},
 	{VNIC_STEP_NONE, EMFILE, "out of file descriptors: raise 'ulimit -n'"},
 	{VNIC_STEP_NONE, ENFILE, "the system is out of file descriptors: see fs.file-max"},
 	{VNIC_STEP_NONE, ENOMEM, "out of memory: see the memory limit of the cgroup"},

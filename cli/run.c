@@ -10,9 +10,13 @@
 #include "fd.h"
 #include "front.h"
 
+#define PUBLISHES_MAX 256
+
 static const struct cli_option options[] = {
 	{"nic", 'n', "SPEC", true, NULL,
 	 "give the sandbox a NIC: KIND[,key=value]... or none; without this option one veth to the router"},
+	{"publish", 'p', "PORTS", true, NULL,
+	 "bring connections to a host port into the sandbox: [ADDRESS:]PORT:PORT, or FIRST-LAST for PORT"},
 	{"allow", 0, "RULE", true, NULL,
 	 "let flows start: internet, lan, host, any, or a network; then [:PORT[-PORT]][/tcp|udp|icmp]"},
 	{"deny", 0, "RULE", true, NULL, "forbid flows; among rules that match the most specific decides"},
@@ -115,6 +119,24 @@ static int read_policy(const struct cli_args *args, struct vnic_policy *policy, 
 	return 0;
 }
 
+static int read_publishes(const struct cli_args *args, struct vnic_sandbox_config *config, struct vnic_error *err)
+{
+	static struct vnic_publish publishes[PUBLISHES_MAX];
+	const char *text;
+
+	config->publishes = publishes;
+	for (int i = 0; (text = cli_value_at(args, "publish", i)); i++) {
+		if (i == PUBLISHES_MAX)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--publish", "given more than %d times",
+					 PUBLISHES_MAX);
+		int r = vnic_publish_parse(text, &publishes[i], err);
+		if (r < 0)
+			return r;
+		config->publish_count++;
+	}
+	return 0;
+}
+
 static int read_fd(const struct cli_args *args, const char *option, int *ret_fd, struct vnic_error *err)
 {
 	uint32_t number = UINT32_MAX;
@@ -134,6 +156,8 @@ static int read_config(const struct cli_args *args, struct vnic_sandbox_config *
 	r = config->name ? vnic_name_check(config->name, err) : 0;
 	if (r == 0)
 		r = read_nics(args, config, err);
+	if (r == 0)
+		r = read_publishes(args, config, err);
 	if (r == 0)
 		r = read_policy(args, &config->policy, err);
 	if (r == 0)

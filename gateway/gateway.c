@@ -305,6 +305,9 @@ static void take_event(struct vnic_gateway *gateway, const struct epoll_event *e
 	case REF_TCP_FLOW:
 		tcp_event(gateway->tcp, ref.index, ref.sub, event->events);
 		break;
+	case REF_PUBLISH:
+		publish_accept(gateway->publish, ref.index);
+		break;
 	case REF_UDP_NEW:
 		udp_new_datagrams(gateway->udp, gateway->config.udp[v6], v6 ? AF_INET6 : AF_INET);
 		break;
@@ -406,6 +409,8 @@ static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 		r = icmp_new(gateway, &gateway->icmp, err);
 	if (r == 0 && has_forwarder(&gateway->config.dns))
 		r = dns_new(gateway, &gateway->config.dns, &gateway->dns, err);
+	if (r == 0)
+		r = publish_new(gateway, &gateway->publish, err);
 	return r < 0 ? r : watch(gateway, err);
 }
 
@@ -437,6 +442,7 @@ void vnic_gateway_free(struct vnic_gateway *gateway)
 {
 	if (!gateway)
 		return;
+	publish_free(gateway->publish, gateway->config.slow_fd < 0);
 	tcp_free(gateway->tcp);
 	udp_free(gateway->udp);
 	icmp_free(gateway->icmp);

@@ -23,7 +23,8 @@ enum gateway_ref {
 	REF_UDP_NEW,    /* sub: VNIC_V4, VNIC_V6 */
 	REF_UDP_FLOW,   /* sub: enum side */
 	REF_ICMP_FLOW,
-	REF_DNS, /* see dns.h */
+	REF_PUBLISH, /* index: of the published port */
+	REF_DNS,     /* see dns.h */
 	REF_TIMER,
 	REF_STOP,
 };
@@ -34,6 +35,7 @@ enum side { SIDE_HOST, SIDE_INNER };
 struct tcp;
 struct udp;
 struct icmp;
+struct publish;
 struct dns;
 
 struct vnic_gateway {
@@ -51,6 +53,7 @@ struct vnic_gateway {
 	struct tcp *tcp;
 	struct udp *udp;
 	struct icmp *icmp;
+	struct publish *publish;
 	struct dns *dns; /* NULL: none */
 };
 
@@ -95,6 +98,11 @@ void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame
 	     const struct packet *packet);
 void tcp_accept(struct tcp *tcp, int listener);
 void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events);
+/*
+ * A connection from outside: host_fd is accepted, inner_fd is being connected to key->src.  Takes both over, also
+ * when it fails.
+ */
+void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int inner_fd);
 /* Those whose turn was cut short, when gateway->busy. */
 void tcp_again(struct tcp *tcp);
 void tcp_expire(struct tcp *tcp);
@@ -120,5 +128,12 @@ void icmp_echo(struct icmp *icmp, const struct packet *packet);
 void icmp_event(struct icmp *icmp, uint32_t slot);
 void icmp_expire(struct icmp *icmp);
 void icmp_settle(struct icmp *icmp);
+
+/* --- publish.c ---------------------------------------------------------------------- */
+
+int publish_new(struct vnic_gateway *gateway, struct publish **ret_publish, struct vnic_error *err);
+/* Closes the host's ports, unless `keep`: then they stay their maker's. */
+void publish_free(struct publish *publish, bool keep);
+void publish_accept(struct publish *publish, uint32_t index);
 
 #endif

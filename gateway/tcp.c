@@ -12,6 +12,7 @@
  *   CONNECTING   the host socket's connect(2) is under way; the SYN is kept
  *   WAITING      connected, but the listener's queue has no room for another SYN; in a FIFO
  *   OFFERED      the SYN was written back; a retransmitted one is written back again, never connected twice
+ *   ARRIVING     from outside: accepted on the host's side, and being connected to the sandbox
  *   OPEN         both sockets are there
  *   DEAD         closed; the slot is free for use after the batch
  */
@@ -34,7 +35,7 @@
 #define TRIM_INTERVAL NS_PER_S
 #define NONE UINT32_MAX
 
-enum tcp_state { TCP_DEAD, TCP_CONNECTING, TCP_WAITING, TCP_OFFERED, TCP_OPEN };
+enum tcp_state { TCP_DEAD, TCP_CONNECTING, TCP_WAITING, TCP_OFFERED, TCP_ARRIVING, TCP_OPEN };
 
 struct flow {
 	struct flow_key key;
@@ -345,12 +346,20 @@ void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame
 
 /* --- events ------------------------------------------------------------------------- */
 
-static int finish_connect(struct flow *flow)
+static int finish_connect(int fd)
 {
 	int code = 0;
 
-	getsockopt(flow->fds[SIDE_HOST], SOL_SOCKET, SO_ERROR, &code, &(socklen_t){sizeof(code)});
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &(socklen_t){sizeof(code)});
 	return code;
+}
+
+static void begin_streams(struct flow *flow)
+{
+	flow->state = TCP_OPEN;
+	/* Events so far went by: an end may have been among them. */
+	flow->streams[SIDE_HOST] = (struct stream){.hup = true};
+	flow->streams[SIDE_INNER] = (struct stream){.hup = true};
 }
 
 static void open_flow(struct tcp *tcp, struct flow *flow, int fd)
@@ -360,11 +369,8 @@ static void open_flow(struct tcp *tcp, struct flow *flow, int fd)
 	queue_remove(tcp, flow->state == TCP_OFFERED ? &tcp->offered : &tcp->waiting, slot_of(tcp, flow));
 	if (flow->state == TCP_OFFERED)
 		tcp->offered_count--;
-	flow->state = TCP_OPEN;
 	flow->fds[SIDE_INNER] = fd;
-	/* The host side's events so far went by: its end may have been among them. */
-	flow->streams[SIDE_HOST] = (struct stream){.hup = true};
-	flow->streams[SIDE_INNER] = (struct stream){.hup = true};
+	begin_streams(flow);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	if (loop_add(tcp->gateway->epfd, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL) < 0) {
 		abort_flow(tcp, flow);
@@ -401,6 +407,31 @@ void tcp_accept(struct tcp *tcp, int listener)
 	offer_waiting(tcp);
 }
 
+void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int inner_fd)
+{
+	struct flow *flow = find(tcp, key) ? NULL : new_flow(tcp, key);
+	int fds[2] = {host_fd, inner_fd};
+
+	if (!flow) {
+		tcp->gateway->stats.full++;
+		close_fd(&host_fd);
+		close_fd(&inner_fd);
+		return;
+	}
+	tcp->gateway->stats.tcp_flows++;
+	flow->state = TCP_ARRIVING;
+	memcpy(flow->fds, fds, sizeof(fds));
+	for (uint16_t side = SIDE_HOST; side <= SIDE_INNER; side++) {
+		struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = side, .index = slot_of(tcp, flow)};
+
+		setsockopt(fds[side], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+		if (loop_add(tcp->gateway->epfd, fds[side], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL) < 0) {
+			abort_flow(tcp, flow);
+			return;
+		}
+	}
+}
+
 void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events)
 {
 	struct flow *flow = &tcp->flows[slot];
@@ -408,13 +439,24 @@ void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events)
 	switch ((enum tcp_state)flow->state) {
 	case TCP_CONNECTING:
 		if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
-			int code = finish_connect(flow);
+			int code = finish_connect(flow->fds[SIDE_HOST]);
 
 			if (code)
 				refuse_kept(tcp, flow, code);
 			else
 				connected(tcp, flow);
 		}
+		break;
+	case TCP_ARRIVING:
+		if (side != SIDE_INNER || !(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+			break;
+		if (finish_connect(flow->fds[SIDE_INNER])) {
+			tcp->gateway->stats.failed++;
+			abort_flow(tcp, flow);
+			break;
+		}
+		begin_streams(flow);
+		pump_both(tcp, flow);
 		break;
 	case TCP_OPEN:
 		/* Readable: from this side.  Writable: what waits for this side. */

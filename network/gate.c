@@ -38,6 +38,7 @@ int gate_open(struct gate *gate, struct vnic_error *err)
 void gate_close(struct gate *gate)
 {
 	ns_step_close(&gate->step);
+	publish_close(&gate->published);
 	for (int i = 0; i < 2; i++) {
 		close_fd(&gate->hello[i]);
 		close_fd(&gate->opener[i]);
@@ -151,6 +152,9 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 	struct vnic_gateway_config config = {
 		.opener = opener,
 		.router = {gate->router[0], gate->router[1]},
+		.sandbox = {gate->sandbox[0], gate->sandbox[1]},
+		.publishes = gate->published.ports,
+		.publish_count = gate->published.count,
 		.policy = *gate->policy,
 		.denied = tell_denied,
 		.ctx = gate,
@@ -165,16 +169,24 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 	return r < 0 ? r : vnic_gateway_stop_on(*ret_gateway, gate->step.child, err);
 }
 
+static void close_others(const struct gate *gate)
+{
+	int keep[3 + VNIC_PUBLISHES] = {gate->step.child, gate->hello[0], gate->opener[0]};
+
+	for (unsigned i = 0; i < gate->published.count; i++)
+		keep[3 + i] = gate->published.ports[i].fd;
+	ns_close_all_but(keep, 3 + gate->published.count);
+}
+
 _Noreturn void gate_main(struct gate *gate)
 {
 	const struct vnic_opener opener = {.ctx = gate, .open = ask_router};
-	int keep[] = {gate->step.child, gate->hello[0], gate->opener[0]};
 	struct ns_message message = {.type = NS_READY};
 	struct vnic_gateway *gateway = NULL;
 
 	prctl(PR_SET_NAME, "vnic-gateway");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	ns_close_all_but(keep, 3);
+	close_others(gate);
 	setsid();
 	if (set_up(gate, &opener, &gateway, &message.err) < 0)
 		message.type = NS_FAILED;

@@ -9,6 +9,7 @@
 #include <vnic/gateway.h>
 
 #include "ns.h"
+#include "publish.h"
 
 /* What the router's helper opens for the gateway; sent with `fds` descriptors in this order. */
 enum { GATE_SLOW, GATE_TCP4, GATE_UDP4, GATE_TCP6, GATE_UDP6, GATE_FDS };
@@ -19,10 +20,12 @@ struct gate_hello {
 };
 
 struct gate {
-	struct ns_step step;        /* front <-> gateway */
-	int hello[2];               /* socket pair: [1] the router's helper sends to [0] the gateway */
-	int opener[2];              /* socket pair: [0] the gateway asks [1] the router's helper */
-	struct vnic_addr router[2]; /* as in vnic_gateway_config */
+	struct ns_step step;         /* front <-> gateway */
+	int hello[2];                /* socket pair: [1] the router's helper sends to [0] the gateway */
+	int opener[2];               /* socket pair: [0] the gateway asks [1] the router's helper */
+	struct vnic_addr router[2];  /* as in vnic_gateway_config */
+	struct vnic_addr sandbox[2]; /* where published ports lead */
+	struct publish_list published;
 	const struct vnic_policy *policy;
 	bool privileged; /* become nobody */
 };

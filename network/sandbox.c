@@ -64,6 +64,15 @@ static void warn(struct vnic_sandbox *sandbox, const char *text)
 
 /* --- planning ----------------------------------------------------------------------- */
 
+static unsigned gateway_nics(const struct vnic_sandbox_config *config)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < config->nic_count; i++)
+		count += nic_is_routed(&config->nics[i]) && config->nics[i].to == VNIC_TO_GATEWAY;
+	return count;
+}
+
 static int check_config(const struct vnic_sandbox_config *config, struct vnic_error *err)
 {
 	unsigned namespaces = config->spawn.namespaces;
@@ -77,6 +86,9 @@ static int check_config(const struct vnic_sandbox_config *config, struct vnic_er
 	if (config->spawn.hostname && !(namespaces & CLONE_NEWUTS))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--hostname",
 				 "it needs a UTS namespace: add --unshare uts");
+	if (config->publish_count && !gateway_nics(config))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--publish",
+				 "it needs a NIC on the gateway (veth, tap or tun without to=)");
 	for (unsigned i = 0; i < config->nic_count; i++)
 		if (config->rootless && nic_needs_host(&config->nics[i]))
 			return vnic_fail(err, VNIC_STEP_SANDBOX, EPERM, vnic_nic_kind_text(config->nics[i].kind),
@@ -129,7 +141,7 @@ static int make_pair(int type, int fds[2], struct vnic_error *err)
 	return 0;
 }
 
-static int open_channels(struct build *build, struct vnic_error *err)
+static int open_channels(const struct vnic_sandbox_config *config, struct build *build, struct vnic_error *err)
 {
 	int r = ns_step_open(&build->init_step, err);
 
@@ -139,6 +151,9 @@ static int open_channels(struct build *build, struct vnic_error *err)
 		r = ns_step_open(&build->router_step, err);
 	if (r == 0 && build->has_gateway)
 		r = gate_open(&build->gate, err);
+	if (r == 0)
+		r = publish_open(config->publishes, config->publish_count, build->gate.sandbox, &build->gate.published,
+				 err);
 	if (r == 0 && build->has_router)
 		r = make_pair(SOCK_SEQPACKET, build->opener, err);
 	if (r == 0 && plan_is_relayed(&build->plan))
@@ -180,6 +195,15 @@ static int prepare_host(struct build *build, struct vnic_error *err)
 	return r < 0 ? r : open_host_devices(build, nl, err);
 }
 
+/* The first address of its family. */
+static void keep_first(struct vnic_addr addrs[2], const struct vnic_addr *addr)
+{
+	struct vnic_addr *place = &addrs[addr->family == AF_INET6];
+
+	if (!place->family)
+		*place = *addr;
+}
+
 /* The first NIC on the gateway lends its router addresses to the host's loopback. */
 static void plan_gate(const struct vnic_sandbox_config *config, struct build *build)
 {
@@ -189,12 +213,10 @@ static void plan_gate(const struct vnic_sandbox_config *config, struct build *bu
 		if (!nic_is_routed(&nic->nic) || nic->nic.to != VNIC_TO_GATEWAY)
 			continue;
 		build->has_gateway = true;
-		for (unsigned a = 0; a < nic->outer_count; a++) {
-			struct vnic_addr *router = &build->gate.router[nic->outer[a].family == AF_INET6];
-
-			if (!router->family)
-				*router = nic->outer[a];
-		}
+		for (unsigned a = 0; a < nic->nic.addr_count; a++)
+			keep_first(build->gate.sandbox, &nic->nic.addrs[a]);
+		for (unsigned a = 0; a < nic->outer_count; a++)
+			keep_first(build->gate.router, &nic->outer[a]);
 	}
 	build->gate.policy = &config->policy;
 	build->gate.privileged = !config->rootless;
@@ -218,7 +240,7 @@ static int make_build(const struct vnic_sandbox_config *config, struct build *bu
 	r = plan_ids(build, err);
 	if (r == 0)
 		r = prepare_host(build, err);
-	return r < 0 ? r : open_channels(build, err);
+	return r < 0 ? r : open_channels(config, build, err);
 }
 
 static void close_build(struct build *build)

@@ -24,14 +24,25 @@ enum { VNIC_V4, VNIC_V6 };
 
 struct vnic_gateway;
 
+#define VNIC_PUBLISHES 1024
+
+/* A host port whose connections go into the sandbox. */
+struct vnic_gateway_publish {
+	int fd;           /* listening, non-blocking TCP socket on the host's side; owned by the gateway afterwards */
+	uint16_t to_port; /* in the sandbox */
+};
+
 struct vnic_gateway_config {
 	int slow_fd;              /* packet socket on the slow path, PACKET_VNET_HDR; owned by the gateway afterwards */
 	struct vnic_mac slow_mac; /* of the router's end of the slow path */
 	struct vnic_mac own_mac;  /* of the gateway's end */
 	int tcp[2];               /* transparent listeners in the router; -1: none; owned */
 	int udp[2];               /* transparent sockets in the router, original destination as ancillary data; owned */
-	const struct vnic_opener *opener; /* must live as long as the gateway */
-	struct vnic_addr router[2];       /* stand for the host's loopback */
+	const struct vnic_opener *opener;             /* must live as long as the gateway */
+	struct vnic_addr router[2];                   /* stand for the host's loopback */
+	struct vnic_addr sandbox[2];                  /* where published ports lead; AF_UNSPEC: none of this family */
+	const struct vnic_gateway_publish *publishes; /* needed only by vnic_gateway_new */
+	unsigned publish_count;
 	struct vnic_policy policy;
 	struct vnic_dns_config dns;
 	unsigned tcp_max, udp_max; /* flows; 0: 32768 and 8192 */
@@ -42,6 +53,7 @@ struct vnic_gateway_config {
 
 struct vnic_gateway_stats {
 	uint64_t tcp_flows, udp_flows, icmp_flows; /* ever started */
+	uint64_t published;                        /* of the TCP flows: that came from the host's side */
 	uint32_t tcp_open, udp_open, icmp_open;
 	uint64_t bytes_out, bytes_in;  /* payload, from and to the sandbox */
 	uint64_t denied, failed, full; /* not started: policy; the host's answer; a cap */

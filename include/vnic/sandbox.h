@@ -51,6 +51,15 @@ VNIC_API int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct v
 /* "veth", ...; static. */
 VNIC_API const char *vnic_nic_kind_text(enum vnic_nic_kind kind);
 
+/* Ports of the host whose connections go into the sandbox: `count` of them, beginning with these two. */
+struct vnic_publish {
+	struct vnic_addr addr; /* of the host; AF_UNSPEC: all, IPv4 and IPv6 */
+	uint16_t port, to_port, count;
+};
+
+/* "8080:80", "127.0.0.1:8080:80", "[::1]:8080:80", "8000-8010:9000-9010", each with "/tcp" if you like.  -EINVAL. */
+VNIC_API int vnic_publish_parse(const char *text, struct vnic_publish *ret_publish, struct vnic_error *err);
+
 struct vnic_sandbox_config {
 	struct vnic_spawn spawn; /* .namespaces must have CLONE_NEWNET when there are NICs; .setup is not used */
 	bool rootless;           /* no privilege over the host: everything below user namespaces of ours */
@@ -58,6 +67,8 @@ struct vnic_sandbox_config {
 	unsigned nic_count;
 	const char *name;      /* NULL: unnamed */
 	const char *state_dir; /* with a name */
+	const struct vnic_publish *publishes;
+	unsigned publish_count;
 	struct vnic_policy policy; /* vnic_sandbox_defaults: the default policy; zeroed: nothing may start */
 };
 
@@ -99,8 +110,8 @@ VNIC_API const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sand
 VNIC_API void vnic_sandbox_free(struct vnic_sandbox *sandbox);
 
 /*
- * Builds a router as a sandbox has it, with nf_tables rules and transparent sockets, in user and network namespaces that
- * end before this returns; the error says what the kernel lacks or forbids.
+ * Builds a router as a sandbox has it, with nf_tables rules and transparent sockets, in user and network namespaces
+ * that end before this returns; the error says what the kernel lacks or forbids.
  */
 VNIC_API int vnic_probe_router(struct vnic_error *err);
 

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Published ports: connections from outside into the sandbox.
+ *
+ * A listener on the host's side is accepted from, and the router connects to the sandbox in the client's own
+ * name (IP_TRANSPARENT), so that logs and access lists inside stay true.  Some addresses cannot be a source in the
+ * sandbox's network: loopback, link-local, v4-mapped, and the sandbox's own; for these the router's stands.  Where the
+ * 4-tuple is taken the client keeps its address and gets another port.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "fd.h"
+#include "internal.h"
+
+#define ACCEPT_BATCH 64
+
+struct publish {
+	struct vnic_gateway *gateway;
+	unsigned count;
+	struct vnic_gateway_publish ports[];
+};
+
+/* May it be a source address in the sandbox's network? */
+static bool can_be_source(const struct vnic_gateway *gateway, const struct endpoint *client, uint16_t family)
+{
+	const struct vnic_addr *sandbox = &gateway->config.sandbox[family == AF_INET6];
+	const uint8_t *a = client->addr;
+
+	if (!memcmp(a, sandbox->bytes, family == AF_INET ? 4 : 16))
+		return false;
+	if (family == AF_INET)
+		return a[0] != 127 && a[0] != 0 && !(a[0] == 169 && a[1] == 254) && a[0] < 224;
+	const struct in6_addr *v6 = (const struct in6_addr *)a;
+	return !IN6_IS_ADDR_LOOPBACK(v6) && !IN6_IS_ADDR_LINKLOCAL(v6) && !IN6_IS_ADDR_V4MAPPED(v6) &&
+	       !IN6_IS_ADDR_UNSPECIFIED(v6) && !IN6_IS_ADDR_MULTICAST(v6);
+}
+
+/* key->src is the sandbox's end, key->dst the client's as the sandbox sees it. */
+static int connect_inside(struct vnic_gateway *gateway, struct flow_key *key, int *ret_fd)
+{
+	const struct vnic_opener *opener = gateway->config.opener;
+	struct vnic_open_request request = {
+		.side = VNIC_SIDE_ROUTER,
+		.domain = key->family,
+		.type = SOCK_STREAM,
+		.transparent = true,
+		.reuse_addr = true,
+	};
+
+	endpoint_to_sockaddr(key->family, &key->src, &request.connect);
+	for (int attempt = 0;; attempt++) {
+		struct vnic_error why = {0};
+
+		endpoint_to_sockaddr(key->family, &key->dst, &request.bind);
+		int r = opener->open(opener->ctx, &request, ret_fd, &why);
+		if ((r != -EADDRINUSE && r != -EADDRNOTAVAIL) || attempt)
+			return r;
+		key->dst.port = 0;
+	}
+}
+
+static void bring_in(struct publish *publish, const struct vnic_gateway_publish *port, int client_fd,
+		     const struct sockaddr_storage *from)
+{
+	struct vnic_gateway *gateway = publish->gateway;
+	struct flow_key key = {0};
+	int inner_fd = -1;
+
+	if (!sockaddr_to_endpoint(from, &key.dst, &key.family)) {
+		close_fd(&client_fd);
+		return;
+	}
+	const struct vnic_addr *to = &gateway->config.sandbox[key.family == AF_INET6];
+	const struct vnic_addr *router = &gateway->config.router[key.family == AF_INET6];
+	memcpy(key.src.addr, to->bytes, sizeof(key.src.addr));
+	key.src.port = port->to_port;
+	if (!can_be_source(gateway, &key.dst, key.family))
+		memcpy(key.dst.addr, router->bytes, sizeof(key.dst.addr));
+	if (connect_inside(gateway, &key, &inner_fd) < 0) {
+		const struct linger reset = {.l_onoff = 1};
+
+		gateway->stats.failed++;
+		setsockopt(client_fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		close_fd(&client_fd);
+		return;
+	}
+	gateway->stats.published++;
+	tcp_arrive(gateway->tcp, &key, client_fd, inner_fd);
+}
+
+void publish_accept(struct publish *publish, uint32_t index)
+{
+	const struct vnic_gateway_publish *port = &publish->ports[index];
+
+	/* Level-triggered: what is left is the next event. */
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		struct sockaddr_storage from;
+		int fd = accept4(port->fd, (struct sockaddr *)&from, &(socklen_t){sizeof(from)},
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0)
+			return;
+		bring_in(publish, port, fd, &from);
+	}
+}
+
+int publish_new(struct vnic_gateway *gateway, struct publish **ret_publish, struct vnic_error *err)
+{
+	unsigned count = gateway->config.publish_count;
+	struct publish *publish = malloc(sizeof(*publish) + count * sizeof(publish->ports[0]));
+	int r = 0;
+
+	if (!publish)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	*publish = (struct publish){.gateway = gateway, .count = count};
+	for (uint32_t i = 0; i < count && r == 0; i++) {
+		publish->ports[i] = gateway->config.publishes[i];
+		r = loop_add(gateway->epfd, publish->ports[i].fd, EPOLLIN,
+			     (struct loop_ref){.type = REF_PUBLISH, .index = i}, err);
+	}
+	if (r < 0) {
+		free(publish);
+		return r;
+	}
+	*ret_publish = publish;
+	return 0;
+}
+
+void publish_free(struct publish *publish, bool keep)
+{
+	for (unsigned i = 0; publish && i < publish->count && !keep; i++)
+		close_fd(&publish->ports[i].fd);
+	free(publish);
+}
