@@ -128,7 +128,7 @@ bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enu
 		.dst = {.family = (uint8_t)key->family, .prefix = v6 ? 128 : 32},
 		.port = key->dst.port,
 	};
-	struct destination destination;
+	struct destination destination = {0};
 	struct endpoint to = key->dst;
 
 	if (dns_owns(gateway->dns, key))
@@ -149,6 +149,7 @@ bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enu
 		deny(gateway, &flow);
 		return false;
 	}
+	destination.host = flow.host;
 	*ret_destination = destination;
 	return true;
 }

@@ -68,6 +68,7 @@ void gateway_inject_unreachable(struct vnic_gateway *gateway, const struct packe
 
 /* Where the host side of a flow goes. */
 struct destination {
+	bool host; /* the host itself: its loopback, or an address of its own */
 	struct sockaddr_storage addr;
 	socklen_t len;
 };

@@ -297,6 +297,9 @@ static int connect_host(struct tcp *tcp, struct flow *flow, const struct destina
 		return -errno;
 	flow->fds[SIDE_HOST] = fd;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	/* Within the host a pacing congestion control (BBR) only costs; reno is the one that everyone may choose. */
+	if (to->host && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) < 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 	/* Or a mapped address would reach IPv4 behind the policy's back. */
 	if (to->addr.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));

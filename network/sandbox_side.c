@@ -9,12 +9,20 @@
 #include "fd.h"
 
 /* Best effort: where /proc/sys may not be written the sandbox works all the same, but for ping and low ports. */
-static void write_sysctl(const char *path, const char *text)
+static bool write_sysctl(const char *path, const char *text)
 {
 	CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
-		return;
+	return fd >= 0 && write(fd, text, strlen(text)) >= 0;
+}
+
+/* As for the router's sockets (choose_congestion_control); reno is the one that every namespace may choose. */
+static void choose_congestion_control(void)
+{
+	static const char path[] = "/proc/sys/net/ipv4/tcp_congestion_control";
+
+	if (!write_sysctl(path, "cubic"))
+		write_sysctl(path, "reno");
 }
 
 static void leave_to_others(struct build *build)
@@ -60,6 +68,8 @@ int build_sandbox_side(void *ctx, struct vnic_error *err)
 		return 0;
 	write_sysctl("/proc/sys/net/ipv4/ping_group_range", build->ping_groups);
 	write_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+	if (build->has_gateway)
+		choose_congestion_control();
 	r = open_devices(build, err);
 	if (r == 0 && build->plan.count)
 		r = ns_step_wait(build->linked, build->init_step.child, err);
