@@ -43,6 +43,8 @@ struct port {
 	int *fds;            /* one a queue; owned by the kind */
 	struct vnic_tap tap; /* taps and tuns */
 	int fd;              /* the others */
+	struct vnic_nl *nl;  /* a link to delete at the end is in its namespace; NULL: none */
+	int link;
 };
 
 /* Fill an empty port with descriptors, which are closed with the port and not before. */

@@ -75,6 +75,9 @@ void vnic_relay_free(struct vnic_relay *relay)
 	for (unsigned i = 0; i < relay->count; i++) {
 		struct port *port = relay->ports[i];
 
+		if (port->nl)
+			vnic_link_del(port->nl, port->link, NULL, NULL); /* it may be gone, with its namespace */
+		vnic_nl_close(port->nl);
 		if (port->open)
 			port->ops->close(port);
 		free((char *)(uintptr_t)port->name);
@@ -192,6 +195,16 @@ int vnic_relay_add_packet(struct vnic_relay *relay, const char *name, int fd, st
 		return r;
 	take_ptr(port);
 	return r;
+}
+
+int vnic_relay_own_link(struct vnic_relay *relay, unsigned port, struct vnic_nl *nl, int index)
+{
+	if (port >= relay->count)
+		return -ENOENT;
+	vnic_nl_close(relay->ports[port]->nl);
+	relay->ports[port]->nl = nl;
+	relay->ports[port]->link = index;
+	return 0;
 }
 
 int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bool isolated)

@@ -7,6 +7,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "fd.h"
+#include "front.h"
+
 static const struct cli_option options[] = {
 	{"hub", 0, NULL, false, NULL, "send every frame to all ports, learn nothing"},
 	{"stats", 's', NULL, false, NULL, "print counters of the ports at the end"},
@@ -106,25 +109,29 @@ static int open_ports(const struct cli_args *args, struct vnic_relay *relay, str
 	return r;
 }
 
-static int say_ready(const struct cli_args *args, struct vnic_error *err)
+/* Before anything is open, or the number might turn out to be one of ours. */
+static int take_ready_fd(const struct cli_args *args, int *ret_fd, struct vnic_error *err)
 {
-	uint32_t fd = UINT32_MAX;
-	int r = cli_number(args, "ready-fd", 0, 1 << 20, &fd, err);
+	uint32_t number = UINT32_MAX;
+	int r = cli_number(args, "ready-fd", 0, 1 << 20, &number, err);
 
-	if (r < 0 || fd == UINT32_MAX)
-		return r;
-	if (write((int)fd, "\n", 1) != 1)
+	return r < 0 || number == UINT32_MAX ? r : front_take_fd("ready-fd", number, ret_fd, err);
+}
+
+static int say_ready(int *fd, struct vnic_error *err)
+{
+	if (*fd >= 0 && write(*fd, "\n", 1) != 1)
 		return vnic_fail(err, VNIC_STEP_WRITE, errno, "--ready-fd", NULL);
-	close((int)fd);
+	close_fd(fd);
 	return 0;
 }
 
-static int relay_frames(const struct cli_args *args, struct vnic_relay *relay, struct vnic_error *err)
+static int relay_frames(const struct cli_args *args, struct vnic_relay *relay, int *ready_fd, struct vnic_error *err)
 {
 	int r = open_ports(args, relay, err);
 
 	if (r >= 0)
-		r = say_ready(args, err);
+		r = say_ready(ready_fd, err);
 	if (r < 0)
 		return r;
 	r = vnic_relay_run(relay, err);
@@ -141,12 +148,15 @@ static int relay_frames(const struct cli_args *args, struct vnic_relay *relay, s
 static int run(const struct cli_args *args, struct vnic_error *err)
 {
 	const struct vnic_relay_config config = {.hub = cli_flag(args, "hub")};
-	int r = vnic_relay_new(&config, &running, err);
+	CLEANUP_FD int ready_fd = -1;
+	int r = take_ready_fd(args, &ready_fd, err);
 
+	if (r == 0)
+		r = vnic_relay_new(&config, &running, err);
 	if (r < 0)
 		return r;
 	catch_signals();
-	r = relay_frames(args, running, err);
+	r = relay_frames(args, running, &ready_fd, err);
 	vnic_relay_free(running);
 	return r;
 }

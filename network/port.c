@@ -4,8 +4,9 @@
  * then opened where the locator says.
  *
  * Opening happens in a short-lived child in the target's namespaces; what it makes hangs on descriptors
- * (a TAP device on its queues, a veth pair on a scratch namespace that only the packet socket holds), so
- * a failure, the relay's end, and a SIGKILL are undone alike: by closing.
+ * (a TAP device on its queues, a veth pair on a scratch namespace that only our sockets hold), so that it ends
+ * even by SIGKILL.  But the kernel takes its time for a namespace: where we end by ourselves the pair is deleted, and
+ * its name is free at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -86,7 +87,7 @@ static int set_kind(struct vnic_port *port, const char *kind, const char *argume
 		port->fd = (int)fd;
 		return r;
 	}
-	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind,
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text,
 			 "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME or fd:N");
 }
 
@@ -128,7 +129,16 @@ struct opening {
 	const struct vnic_port *port;
 	struct vnic_tap tap;
 	int packet_fd;
+	struct vnic_nl *there; /* of a pair: in the scratch namespace */
 };
+
+/* The user knows the port by its name, not by an index or the name of our end. */
+static int blame(const struct vnic_port *port, int r, struct vnic_error *err)
+{
+	if (r < 0 && err)
+		snprintf(err->object, sizeof(err->object), "%s", port->name);
+	return r;
+}
 
 static int set_up_link(struct vnic_nl *nl, const struct vnic_port *port, int index, struct vnic_error *err)
 {
@@ -180,7 +190,7 @@ static int open_link(void *ctx, struct vnic_error *err)
 
 	if (r == 0)
 		r = vnic_link_get(nl, 0, opening->port->name, &info, err);
-	return r < 0 ? r : vnic_packet_open(info.index, &opening->packet_fd, err);
+	return r < 0 ? r : blame(opening->port, vnic_packet_open(info.index, &opening->packet_fd, err), err);
 }
 
 /* The relay's end speaks for others, never for itself: without IPv6 it sends nothing of its own. */
@@ -213,7 +223,7 @@ static int make_pair(const struct vnic_port *port, struct vnic_nl *nl, int targe
 
 	if (r == 0 && !inner.mac.set)
 		r = vnic_mac_random(&inner.mac, err);
-	return r < 0 ? r : vnic_link_add(nl, &outer, err);
+	return r < 0 ? r : blame(port, vnic_link_add(nl, &outer, err), err);
 }
 
 static int index_of(struct vnic_nl *nl, const char *name, int *ret_index, struct vnic_error *err)
@@ -231,12 +241,12 @@ static void close_monitor(struct vnic_monitor **monitor)
 	vnic_monitor_close(*monitor);
 }
 
-/* Sockets stay in the namespace they were opened in: `here` speaks to the target, `there` to the scratch namespace. */
+/* Sockets stay in the namespace they were opened in: `here` speaks to the target. */
 static int open_pair(void *ctx, struct vnic_error *err)
 {
 	struct opening *opening = ctx;
 	const struct vnic_port *port = opening->port;
-	CLEANUP(close_nl) struct vnic_nl *here = NULL, *there = NULL;
+	CLEANUP(close_nl) struct vnic_nl *here = NULL;
 	CLEANUP(close_monitor) struct vnic_monitor *monitor = NULL;
 	CLEANUP_FD int target_fd = -1;
 	int index = 0;
@@ -247,11 +257,11 @@ static int open_pair(void *ctx, struct vnic_error *err)
 	if (r < 0)
 		return r;
 	silence_namespace();
-	r = vnic_nl_open(&there, err);
+	r = vnic_nl_open(&opening->there, err);
 	if (r == 0)
 		r = vnic_monitor_open(&monitor, err);
 	if (r == 0)
-		r = make_pair(port, there, target_fd, err);
+		r = make_pair(port, opening->there, target_fd, err);
 	if (r == 0)
 		r = index_of(here, port->name, &index, err);
 	if (r == 0)
@@ -264,16 +274,21 @@ static int open_pair(void *ctx, struct vnic_error *err)
 /* What the user handed over: a queue of a TAP or TUN, or a packet socket. */
 static int open_fd(struct opening *opening, struct vnic_error *err)
 {
+	const char *text = opening->port->text;
 	int fd = opening->port->fd, domain = 0;
 
+	if (fcntl(fd, F_GETFD) < 0)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "there is no such open descriptor");
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){sizeof(domain)}) == 0) {
-		if (domain != AF_PACKET)
-			return vnic_fail(err, VNIC_STEP_PORT, EINVAL, opening->port->text,
-					 "this socket is not a packet socket");
 		opening->packet_fd = fd;
-		return 0;
+		return domain == AF_PACKET
+			       ? 0
+			       : vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "this socket is not a packet socket");
 	}
-	return vnic_tap_adopt(&fd, 1, &opening->tap, err);
+	if (vnic_tap_adopt(&fd, 1, &opening->tap, NULL) < 0)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
+				 "this descriptor is neither a TAP or TUN device nor a packet socket");
+	return 0;
 }
 
 static int open_where(struct opening *opening, const char *state_dir, struct vnic_error *err)
@@ -296,21 +311,31 @@ static int open_where(struct opening *opening, const char *state_dir, struct vni
 	return r < 0 ? r : vnic_target_call(&target, openers[port->kind], opening, err);
 }
 
+static void undo(struct opening *opening)
+{
+	if (opening->there)
+		vnic_link_del(opening->there, RELAY_END, NULL, NULL);
+	vnic_nl_close(opening->there);
+	vnic_tap_close(&opening->tap);
+	if (opening->port->kind != VNIC_PORT_FD) /* that is still the user's */
+		close_fd(&opening->packet_fd);
+}
+
 int vnic_port_open(const struct vnic_port *port, const char *state_dir, struct vnic_relay *relay,
 		   struct vnic_error *err)
 {
 	struct opening opening = {.port = port, .packet_fd = -1};
 	int r = open_where(&opening, state_dir, err);
 
-	if (r < 0)
-		return r;
-	r = opening.packet_fd >= 0 ? vnic_relay_add_packet(relay, port->text, opening.packet_fd, err)
-				   : vnic_relay_add_tap(relay, port->text, &opening.tap, err);
+	if (r == 0)
+		r = opening.packet_fd >= 0 ? vnic_relay_add_packet(relay, port->text, opening.packet_fd, err)
+					   : vnic_relay_add_tap(relay, port->text, &opening.tap, err);
 	if (r < 0) {
-		close_fd(&opening.packet_fd);
-		vnic_tap_close(&opening.tap);
+		undo(&opening);
 		return r;
 	}
+	if (opening.there)
+		vnic_relay_own_link(relay, (unsigned)r, opening.there, RELAY_END);
 	if (port->isolated)
 		vnic_relay_set_isolated(relay, (unsigned)r, true);
 	return r;

@@ -15,6 +15,7 @@
 #include <vnic/addr.h>
 #include <vnic/api.h>
 #include <vnic/error.h>
+#include <vnic/link.h>
 #include <vnic/tap.h>
 
 #define VNIC_RELAY_PORTS 1024
@@ -77,6 +78,13 @@ VNIC_API int vnic_relay_add_packet(struct vnic_relay *relay, const char *name, i
 
 /* Opens such a socket on interface `index` of the caller's namespace; promiscuous. Needs CAP_NET_RAW. */
 VNIC_API int vnic_packet_open(int index, int *ret_fd, struct vnic_error *err);
+
+/*
+ * Makes a link part of a port: vnic_relay_free deletes it, and waits for that (16 ms), so that its name is free
+ * afterwards; the end of its namespace alone would come some time later.  `index` is a link of the namespace of `nl`,
+ * which the relay takes over.  -ENOENT: no such port; then nl stays the caller's.
+ */
+VNIC_API int vnic_relay_own_link(struct vnic_relay *relay, unsigned port, struct vnic_nl *nl, int index);
 
 VNIC_API int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bool isolated);
 
