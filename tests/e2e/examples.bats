@@ -40,6 +40,18 @@ needs_tun() {
 	done
 }
 
+@test "01-netns-run gives a command namespaces and an address" {
+	example 01-netns-run
+	# shellcheck disable=SC2016 # the inner shell's
+	run timeout 60 ./01-netns-run sh -c 'hostname; ip -brief address; echo /proc/[0-9]*; exit 7'
+	echo "$output"
+	[[ $status -eq 0 && ${lines[0]} =~ ^process\ [0-9]+\ waits\ in\ .*mnt,pid,net,uts$ ]]
+	[[ ${lines[1]} == guest && ${lines[2]} == lo*10.6.0.1/32* && ${lines[3]} == "/proc/1 /proc/2" ]]
+	[[ ${lines[4]} == "it ended with 7" ]]
+	run timeout 60 ./01-netns-run no-such-command-here
+	[[ $status -eq 1 && $output == *"cannot execute no-such-command-here: No such file or directory"* ]]
+}
+
 @test "02-tap-echo answers ping" {
 	example 02-tap-echo
 	needs_tun
