@@ -125,6 +125,7 @@ static bool find_server(struct dns *dns, unsigned server, enum vnic_proto proto,
 		return false;
 	if (dns->config.named)
 		return gateway_admit(dns->gateway, &key, proto, ret_destination);
+	ret_destination->host = false;
 	ret_destination->addr = servers->addrs[server]; /* not by way of the key, which has no scope */
 	ret_destination->len =
 		key.family == AF_INET ? sizeof(struct sockaddr_in) : (socklen_t)sizeof(struct sockaddr_in6);
