@@ -174,6 +174,21 @@ int ns_idmap_write(pid_t pid, const struct ns_idmap *map, struct vnic_error *err
 /* In a new mount namespace: propagation to slave, then fresh /proc and /sys where asked.  Returns VNIC_KEPT_*. */
 int ns_mounts(bool proc, bool sys, unsigned *ret_kept, struct vnic_error *err);
 
+/* --- cover.c ------------------------------------------------------------------------ */
+
+struct ns_cover {
+	const char *file; /* gets this text; must be there, if only as a symbolic link that leads nowhere */
+	const void *text;
+	size_t size;
+	const char *const *dirs; /* become empty; ends with NULL; those that are absent stay so */
+	bool attach;             /* in the way of kernels before 6.15, for tests */
+};
+/*
+ * In a mount namespace of the caller's own, and with CAP_SYS_ADMIN over it.  *ret_uncovered: a directory that the kernel
+ * refused to cover; static; NULL: none.  Leaves one descriptor open, until the process ends or closes all.
+ */
+int ns_cover(const struct ns_cover *cover, const char **ret_uncovered, struct vnic_error *err);
+
 /* --- init.c, spawn.c: parent and child in step -------------------------------------- */
 
 /* What parent and child share; made by the parent before ns_clone. */

@@ -63,8 +63,10 @@ struct vnic_spawn {
 };
 
 /* What was kept as it was because the kernel refused to change it; each is worth a line to the user. */
-#define VNIC_KEPT_PROC 0x1u /* /proc shows the parent's processes */
-#define VNIC_KEPT_SYS 0x2u  /* /sys shows the parent's network */
+#define VNIC_KEPT_PROC 0x1u      /* /proc shows the parent's processes */
+#define VNIC_KEPT_SYS 0x2u       /* /sys shows the parent's network */
+#define VNIC_KEPT_RESOLV 0x4u    /* /etc/resolv.conf is the parent's, or absent */
+#define VNIC_KEPT_RESOLVERS 0x8u /* a socket of the parent's name services can be reached */
 
 struct vnic_child {
 	pid_t pid;         /* of init, as the caller sees it; it cannot be traced or joined by a sandbox's root */
