@@ -38,6 +38,20 @@ struct build {
 	const char *ping_groups; /* net.ipv4.ping_group_range of the sandbox */
 };
 
+#define BUILD_EMPTY                           \
+	((struct build){                      \
+		.router_step = NS_STEP_EMPTY, \
+		.init_step = NS_STEP_EMPTY,   \
+		.linked = -1,                 \
+		.devices = {-1, -1},          \
+		.opener = {-1, -1},           \
+		.gate = GATE_EMPTY,           \
+	})
+
+/* build.c: *build is empty before; on failure it holds what was opened, for build_close. */
+int build_make(const struct vnic_sandbox_config *config, struct build *build, struct vnic_error *err);
+void build_close(struct build *build);
+
 /* router.c: the helper's life after its birth in U and the router. */
 _Noreturn void build_router_main(struct build *build);
 

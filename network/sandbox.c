@@ -11,16 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/pidfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "build.h"
 #include "fd.h"
 #include "loop.h"
 
-#define NOBODY 65534
 #define WARNINGS 64
 
 enum { REF_INIT_END, REF_INIT_CONTROL, REF_HELPER_END, REF_GATEWAY_CONTROL };
@@ -60,201 +57,6 @@ static void warn(struct vnic_sandbox *sandbox, const char *text)
 {
 	if (sandbox->warning_count < WARNINGS)
 		snprintf(sandbox->warnings[sandbox->warning_count++], sizeof(sandbox->warnings[0]), "%s", text);
-}
-
-/* --- planning ----------------------------------------------------------------------- */
-
-static unsigned gateway_nics(const struct vnic_sandbox_config *config)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < config->nic_count; i++)
-		count += nic_is_routed(&config->nics[i]) && config->nics[i].to == VNIC_TO_GATEWAY;
-	return count;
-}
-
-static int check_config(const struct vnic_sandbox_config *config, struct vnic_error *err)
-{
-	unsigned namespaces = config->spawn.namespaces;
-
-	if (config->nic_count && !(namespaces & CLONE_NEWNET))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--nic",
-				 "NICs need a network namespace of their own: leave out --share net");
-	if (config->rootless && config->nic_count && !(namespaces & CLONE_NEWUSER))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--share user",
-				 "without root a sandbox with NICs needs a user namespace of its own");
-	if (config->spawn.hostname && !(namespaces & CLONE_NEWUTS))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--hostname",
-				 "it needs a UTS namespace: add --unshare uts");
-	if (config->publish_count && !gateway_nics(config))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--publish",
-				 "it needs a NIC on the gateway (veth, tap or tun without to=)");
-	for (unsigned i = 0; i < config->nic_count; i++)
-		if (config->rootless && nic_needs_host(&config->nics[i]))
-			return vnic_fail(err, VNIC_STEP_SANDBOX, EPERM, vnic_nic_kind_text(config->nics[i].kind),
-					 "a NIC on a bridge or link of the host needs root");
-	return vnic_ns_check(namespaces, err);
-}
-
-/*
- * Rootless, U maps root to the caller (with `auto`: and its subordinate ids), and S maps from
- * what U has.  With privilege, U's root is nobody outside, and S, if asked for, is a child of the host's.
- */
-static int plan_ids(struct build *build, struct vnic_error *err)
-{
-	struct ns_idmap *router = &build->router_map, *sandbox = &build->sandbox_map;
-	enum vnic_idmap kind = build->spawn.idmap;
-	bool nested = build->rootless && build->has_router;
-	int r;
-
-	if (!build->rootless) {
-		/* In a user namespace that lacks nobody: its root, who is somebody else outside already. */
-		uint32_t uid = ns_is_mapped("/proc/self/uid_map", NOBODY) ? NOBODY : getuid();
-		uint32_t gid = ns_is_mapped("/proc/self/gid_map", NOBODY) ? NOBODY : getgid();
-
-		*router =
-			(struct ns_idmap){.uids = {{0, uid, 1}}, .gids = {{0, gid, 1}}, .uid_count = 1, .gid_count = 1};
-		return build->user ? ns_idmap_plan(kind, getuid(), getgid(), sandbox, err) : 0;
-	}
-	if (!nested)
-		return build->user ? ns_idmap_plan(kind, getuid(), getgid(), sandbox, err) : 0;
-	r = ns_idmap_plan(kind == VNIC_IDMAP_AUTO ? VNIC_IDMAP_AUTO : VNIC_IDMAP_ROOT, getuid(), getgid(), router, err);
-	if (r < 0)
-		return r;
-	*sandbox = *router;
-	sandbox->by_helper = false;
-	for (unsigned i = 0; i < NS_RANGES; i++) {
-		sandbox->uids[i].outside = sandbox->uids[i].inside;
-		sandbox->gids[i].outside = sandbox->gids[i].inside;
-	}
-	if (kind == VNIC_IDMAP_SELF) {
-		sandbox->uids[0].inside = getuid();
-		sandbox->gids[0].inside = getgid();
-	}
-	return 0;
-}
-
-static int make_pair(int type, int fds[2], struct vnic_error *err)
-{
-	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "a socket pair", NULL);
-	return 0;
-}
-
-static int open_channels(const struct vnic_sandbox_config *config, struct build *build, struct vnic_error *err)
-{
-	int r = ns_step_open(&build->init_step, err);
-
-	if (r == 0 && (build->linked = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
-		r = vnic_fail(err, VNIC_STEP_OPEN, errno, "an eventfd", NULL);
-	if (r == 0 && build->has_router)
-		r = ns_step_open(&build->router_step, err);
-	if (r == 0 && build->has_gateway)
-		r = gate_open(&build->gate, err);
-	if (r == 0)
-		r = publish_open(config->publishes, config->publish_count, build->gate.sandbox, &build->gate.published,
-				 err);
-	if (r == 0 && build->has_router)
-		r = make_pair(SOCK_SEQPACKET, build->opener, err);
-	if (r == 0 && plan_is_relayed(&build->plan))
-		r = make_pair(SOCK_SEQPACKET, build->devices, err);
-	return r;
-}
-
-/* The outer sides that a bridge of the host gets: made here, joined to the bridge, relayed by the router's child. */
-static int open_host_devices(struct build *build, struct vnic_nl *nl, struct vnic_error *err)
-{
-	int r = 0;
-
-	for (unsigned i = 0; i < build->plan.count && r == 0; i++) {
-		const struct nic_plan *nic = &build->plan.nics[i];
-		struct vnic_tap *tap = &build->host_taps[i];
-
-		if (!nic_is_relayed(&nic->nic) || nic->nic.to != VNIC_TO_BRIDGE)
-			continue;
-		r = plan_open_device(nic, nic->outer_name, &nic->outer_mac, tap, err);
-		if (r == 0)
-			r = vnic_link_set(nl, tap->index, &(struct vnic_link){.master = nic->lower_index, .up = true},
-					  err);
-	}
-	return r;
-}
-
-static int prepare_host(struct build *build, struct vnic_error *err)
-{
-	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
-	bool needed = false;
-
-	for (unsigned i = 0; i < build->plan.count; i++)
-		needed |= nic_needs_host(&build->plan.nics[i].nic);
-	if (!needed)
-		return 0;
-	int r = vnic_nl_open(&nl, err);
-	if (r == 0)
-		r = plan_resolve(&build->plan, nl, err);
-	return r < 0 ? r : open_host_devices(build, nl, err);
-}
-
-/* The first address of its family. */
-static void keep_first(struct vnic_addr addrs[2], const struct vnic_addr *addr)
-{
-	struct vnic_addr *place = &addrs[addr->family == AF_INET6];
-
-	if (!place->family)
-		*place = *addr;
-}
-
-/* The first NIC on the gateway lends its router addresses to the host's loopback. */
-static void plan_gate(const struct vnic_sandbox_config *config, struct build *build)
-{
-	for (unsigned i = 0; i < build->plan.count; i++) {
-		const struct nic_plan *nic = &build->plan.nics[i];
-
-		if (!nic_is_routed(&nic->nic) || nic->nic.to != VNIC_TO_GATEWAY)
-			continue;
-		build->has_gateway = true;
-		for (unsigned a = 0; a < nic->nic.addr_count; a++)
-			keep_first(build->gate.sandbox, &nic->nic.addrs[a]);
-		for (unsigned a = 0; a < nic->outer_count; a++)
-			keep_first(build->gate.router, &nic->outer[a]);
-	}
-	build->gate.policy = &config->policy;
-	build->gate.privileged = !config->rootless;
-}
-
-static int make_build(const struct vnic_sandbox_config *config, struct build *build, struct vnic_error *err)
-{
-	int r = check_config(config, err);
-
-	if (r == 0)
-		r = plan_make(config->nics, config->nic_count, &build->plan, err);
-	if (r < 0)
-		return r;
-	build->spawn = config->spawn;
-	build->spawn.setup = build_sandbox_side;
-	build->spawn.ctx = build;
-	build->rootless = config->rootless;
-	build->user = config->spawn.namespaces & CLONE_NEWUSER;
-	build->has_router = plan_has_router(&build->plan);
-	plan_gate(config, build);
-	r = plan_ids(build, err);
-	if (r == 0)
-		r = prepare_host(build, err);
-	return r < 0 ? r : open_channels(config, build, err);
-}
-
-static void close_build(struct build *build)
-{
-	ns_step_close(&build->router_step);
-	ns_step_close(&build->init_step);
-	gate_close(&build->gate);
-	close_fd(&build->linked);
-	for (unsigned i = 0; i < 2; i++) {
-		close_fd(&build->devices[i]);
-		close_fd(&build->opener[i]);
-	}
-	for (unsigned i = 0; i < VNIC_NICS; i++)
-		vnic_tap_close(&build->host_taps[i]);
 }
 
 /* --- starting ----------------------------------------------------------------------- */
@@ -403,7 +205,7 @@ static int start_all(struct vnic_sandbox *sandbox, struct build *build, struct v
 	if (r == 0)
 		r = nested ? adopt_init(sandbox, build, err) : start_init(sandbox, build, err);
 	/* What was for the others goes now: only then is the end of one an end of file. */
-	close_build(build);
+	build_close(build);
 	if (r == 0)
 		r = wait_ready(sandbox, err);
 	if (r == 0)
@@ -449,22 +251,15 @@ static void note_kept(struct vnic_sandbox *sandbox)
 
 static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config *config, struct vnic_error *err)
 {
-	struct build build = {
-		.router_step = NS_STEP_EMPTY,
-		.init_step = NS_STEP_EMPTY,
-		.linked = -1,
-		.devices = {-1, -1},
-		.opener = {-1, -1},
-		.gate = GATE_EMPTY,
-	};
+	struct build build = BUILD_EMPTY;
 	char ping_groups[32];
 	sigset_t all, old;
-	int r = make_build(config, &build, err);
+	int r = build_make(config, &build, err);
 
 	if (r == 0 && config->name)
 		r = vnic_name_take(config->name, config->state_dir, &sandbox->name, err);
 	if (r < 0) {
-		close_build(&build);
+		build_close(&build);
 		return r;
 	}
 	/* gids of the sandbox's own user namespace; without one, all of them (GID_T_MAX, net/ipv4/ping.c). */
@@ -479,7 +274,7 @@ static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config
 	if (!build.spawn.mask)
 		build.spawn.mask = &old;
 	r = start_all(sandbox, &build, err);
-	close_build(&build);
+	build_close(&build);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (r == 0 && config->name)
 		r = vnic_name_publish(&sandbox->name, sandbox->init.command, true, err);
