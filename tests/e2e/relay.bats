@@ -9,11 +9,13 @@ setup() {
 }
 
 teardown() {
-	local pid
-	for pid in ${relay-} ${sandbox-}; do
-		kill -KILL "$pid" 2>/dev/null || true
+	local it
+	for it in ${relay-} ${sandbox-}; do
+		kill -KILL "$it" 2>/dev/null || true
 	done
-	"$VNIC" ns del "$red" "$blue" "$green" &>/dev/null || true
+	for it in "$red" "$blue" "$green"; do
+		"$VNIC" ns del "$it" &>/dev/null || true # one of them may be a sandbox
+	done
 }
 
 needs_tun() {
@@ -153,7 +155,6 @@ os.execv(os.environ[\"VNIC\"], [\"vnic\", \"relay\", f\"fd:{pair[0].fileno()}\",
 }
 
 @test "a sandbox is a place for a port" {
-	sandbox=
 	exec 6< <(exec "$VNIC" run --nic none --name "$red" --ready-fd 3 -- sleep 60 3>&1 >/dev/null)
 	sandbox=$!
 	read -r -t 20 -u 6 _
