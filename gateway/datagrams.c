@@ -10,7 +10,8 @@
 
 #include "internal.h"
 
-#define ROOM 65536 /* of one datagram, or super-datagram */
+#define ROOM 65536      /* of one datagram, or super-datagram */
+#define SUPER_MAX 65000 /* of those that we make: an IP packet is not longer than 65535 */
 
 #ifndef UDP_GRO
 #define UDP_GRO 104
@@ -178,14 +179,70 @@ static int send_parts(const struct datagram *datagram, int fd)
 	return 1;
 }
 
+/* Can they be sent as one?  All have one size, which the last may fall short of. */
+static unsigned count_alike(const struct datagrams *batch, unsigned index, unsigned end)
+{
+	const struct datagram *first = &batch->datagrams[index];
+	size_t size = first->iov.iov_len, total = size;
+	unsigned i = index + 1;
+
+	if (first->part || size == 0)
+		return 1;
+	for (; i < end && batch->datagrams[i - 1].iov.iov_len == size; i++) {
+		const struct datagram *next = &batch->datagrams[i];
+
+		total += next->iov.iov_len;
+		if (next->part || next->iov.iov_len == 0 || next->iov.iov_len > size || total > SUPER_MAX)
+			break;
+	}
+	return i - index;
+}
+
+/* Several small ones as one super-datagram: the way through the kernel's stack is paid once. */
+static int send_alike(const struct datagrams *batch, unsigned index, unsigned count, int fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(uint16_t))];
+		struct cmsghdr header;
+	} control = {
+		.header = {.cmsg_len = CMSG_LEN(sizeof(uint16_t)), .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT}};
+	struct iovec iov[DATAGRAMS];
+	struct msghdr message = {
+		.msg_iov = iov, .msg_iovlen = count, .msg_control = &control, .msg_controllen = sizeof(control)};
+
+	for (unsigned i = 0; i < count; i++)
+		iov[i] = batch->datagrams[index + i].iov;
+	memcpy(CMSG_DATA(&control.header), &(uint16_t){(uint16_t)iov[0].iov_len}, sizeof(uint16_t));
+	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : (int)count;
+}
+
+/* The way out does not take super-datagrams, or not of this size. */
+static bool is_refusal(int code)
+{
+	return code == EINVAL || code == EMSGSIZE || code == EIO;
+}
+
 int datagrams_send(struct datagrams *batch, unsigned index, unsigned end, int fd)
 {
-	struct mmsghdr *message = &batch->messages[index];
-	int n = sendmmsg(fd, message, end - index, MSG_DONTWAIT | MSG_NOSIGNAL);
+	unsigned alike = count_alike(batch, index, end);
+	int n;
 
+	if (alike > 1) {
+		n = send_alike(batch, index, alike, fd);
+		if (n > 0 || !is_refusal(-n))
+			return n;
+		end = index + alike;
+	} else {
+		unsigned stop = index + 1;
+
+		while (stop < end && count_alike(batch, stop, end) == 1)
+			stop++;
+		end = stop;
+	}
+	n = sendmmsg(fd, &batch->messages[index], end - index, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n > 0)
 		return n;
-	if (batch->datagrams[index].part && (errno == EINVAL || errno == EMSGSIZE || errno == EIO))
+	if (batch->datagrams[index].part && is_refusal(errno))
 		return send_parts(&batch->datagrams[index], fd);
 	return -errno;
 }

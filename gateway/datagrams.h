@@ -3,7 +3,7 @@
  * A batch of datagrams from one socket to another: recvmmsg(2), sendmmsg(2), and nothing touched in between.
  *
  * A socket with UDP_GRO gives many datagrams of one flow as one super-datagram and their size; it is sent as it
- * came, with that size as UDP_SEGMENT.
+ * came, with that size as UDP_SEGMENT.  Single ones of one size that wait together are sent so too.
  */
 #ifndef GATEWAY_DATAGRAMS_H
 #define GATEWAY_DATAGRAMS_H

@@ -43,6 +43,17 @@ static void wire_stop(struct wire *wire)
 	close(wire->to);
 }
 
+static void send_all(struct wire *wire, unsigned index, unsigned end)
+{
+	while (index < end) {
+		int n = datagrams_send(wire->batch, index, end, wire->out);
+
+		assert_true(n > 0);
+		index += (unsigned)n;
+	}
+	assert_int_equal(index, end);
+}
+
 static void a_batch_keeps_order_and_sizes(void **state)
 {
 	struct wire wire = wire_start();
@@ -55,11 +66,68 @@ static void a_batch_keeps_order_and_sizes(void **state)
 	}
 	assert_int_equal(datagrams_receive(wire.batch, wire.in), 20);
 	assert_int_equal(datagrams_size(wire.batch, 7), 7);
-	assert_int_equal(datagrams_send(wire.batch, 0, 20, wire.out), 20);
+	send_all(&wire, 0, 20);
 	for (ssize_t i = 0; i < 20; i++) {
 		assert_int_equal(recv(wire.to, got, sizeof(got), 0), i);
 		assert_true(i == 0 || got[0] == 'a' + i);
 	}
+	wire_stop(&wire);
+}
+
+/* Sizes of datagrams that wait together. */
+static void pass_sizes(const size_t *sizes, unsigned count, bool refused)
+{
+	struct wire wire = wire_start();
+	uint8_t data[2000], got[4000];
+
+	if (refused)
+		assert_int_equal(setsockopt(wire.out, SOL_SOCKET, SO_NO_CHECK, &(int){1}, sizeof(int)), 0);
+	for (unsigned i = 0; i < count; i++) {
+		memset(data, (int)i, sizeof(data));
+		assert_int_equal(send(wire.from, data, sizes[i], 0), sizes[i]);
+	}
+	assert_int_equal(datagrams_receive(wire.batch, wire.in), count);
+	send_all(&wire, 0, count);
+	for (unsigned i = 0; i < count; i++) {
+		memset(data, (int)i, sizeof(data));
+		assert_int_equal(recv(wire.to, got, sizeof(got), 0), sizes[i]);
+		assert_memory_equal(got, data, sizes[i]);
+	}
+	assert_int_equal(recv(wire.to, got, sizeof(got), 0), -1);
+	wire_stop(&wire);
+}
+
+static void datagrams_of_any_mixture_of_sizes_arrive_as_they_were_sent(void **state)
+{
+	static const size_t mixtures[][12] = {
+		{100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100},
+		{100, 100, 100, 50, 100, 100, 50, 50, 50, 100, 100, 1},
+		{1, 2, 3, 4, 5, 6, 6, 6, 7, 6, 5, 5},
+		{0, 0, 10, 10, 0, 10, 10, 10, 0, 0, 20, 20},
+		{20, 10, 10, 20, 10, 20, 20, 0, 1, 1, 1, 0},
+		{1400, 1400, 1400, 1400, 1400, 1400, 1400, 1400, 1400, 1400, 1400, 700},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(mixtures) / sizeof(mixtures[0]); i++)
+		for (int refused = 0; refused < 2; refused++)
+			pass_sizes(mixtures[i], 12, refused);
+}
+
+static void datagrams_of_one_size_are_sent_as_one(void **state)
+{
+	struct wire wire = wire_start();
+	uint8_t data[1000] = {0}, got[20000];
+	ssize_t size;
+
+	(void)state;
+	assert_int_equal(setsockopt(wire.to, SOL_UDP, UDP_GRO, &(int){1}, sizeof(int)), 0);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(send(wire.from, data, i < 7 ? sizeof(data) : 10, 0), i < 7 ? sizeof(data) : 10);
+	assert_int_equal(datagrams_receive(wire.batch, wire.in), 8);
+	send_all(&wire, 0, 8);
+	assert_int_equal(world_take_super(wire.to, got, sizeof(got), &size), 1000);
+	assert_int_equal(size, 7010);
 	wire_stop(&wire);
 }
 
@@ -155,6 +223,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_netns_test(a_batch_keeps_order_and_sizes),
+		vt_netns_test(datagrams_of_any_mixture_of_sizes_arrive_as_they_were_sent),
+		vt_netns_test(datagrams_of_one_size_are_sent_as_one),
 		vt_netns_test(a_batch_can_be_used_again),
 		vt_netns_test(a_way_that_takes_no_super_datagram_gets_the_parts),
 		vt_netns_test(nothing_there_is_eagain),
