@@ -77,20 +77,20 @@ uint64_t flow_key_hash(const struct flow_key *key)
 
 /* --- admission ---------------------------------------------------------------------- */
 
-/* The kernel picks its own address as source exactly where the destination is one of them. */
-static bool is_own(struct vnic_gateway *gateway, const struct destination *destination)
+/*
+ * A socket can be bound to the host's own addresses and to no others.  (Rejected: connecting one and looking at the
+ * source. A secondary address has the primary one for its source, and a second connect keeps the source of the first.)
+ */
+static bool is_own(const struct destination *destination)
 {
-	bool v6 = destination->addr.ss_family == AF_INET6;
-	struct sockaddr_storage source;
-	socklen_t len = sizeof(source);
-	struct endpoint a, b;
-	uint16_t family;
+	struct sockaddr_storage addr = destination->addr;
+	CLEANUP_FD int fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (connect(gateway->probe[v6], (const struct sockaddr *)&destination->addr, destination->len) < 0 ||
-	    getsockname(gateway->probe[v6], (struct sockaddr *)&source, &len) < 0 ||
-	    !sockaddr_to_endpoint(&source, &a, &family) || !sockaddr_to_endpoint(&destination->addr, &b, &family))
-		return false;
-	return !memcmp(a.addr, b.addr, sizeof(a.addr));
+	if (fd < 0) /* out of descriptors: rather refuse than let through */
+		return errno != EAFNOSUPPORT;
+	((struct sockaddr_in *)&addr)->sin_port = 0; /* the same place in both families */
+	return bind(fd, (const struct sockaddr *)&addr, destination->len) == 0 ||
+	       (errno != EADDRNOTAVAIL && errno != EINVAL);
 }
 
 static const char *option_for(const struct vnic_policy_flow *flow, char *buf, size_t size)
@@ -144,7 +144,7 @@ bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enu
 	}
 	destination.len = endpoint_to_sockaddr(key->family, &to, &destination.addr);
 	if (!flow.host)
-		flow.host = is_own(gateway, &destination);
+		flow.host = is_own(&destination);
 	if (!vnic_policy_allows(&gateway->config.policy, &flow)) {
 		deny(gateway, &flow);
 		return false;
@@ -374,17 +374,6 @@ static int watch(struct vnic_gateway *gateway, struct vnic_error *err)
 	return r;
 }
 
-static int open_probes(struct vnic_gateway *gateway, struct vnic_error *err)
-{
-	gateway->probe[VNIC_V4] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	gateway->probe[VNIC_V6] = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* a host without IPv6: -1 */
-	if (gateway->probe[VNIC_V4] < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "UDP", NULL);
-	if (gateway->probe[VNIC_V6] >= 0)
-		setsockopt(gateway->probe[VNIC_V6], IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
-	return 0;
-}
-
 static bool has_forwarder(const struct vnic_dns_config *config)
 {
 	return config->listen[VNIC_V4].family || config->listen[VNIC_V6].family;
@@ -401,9 +390,7 @@ static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 		return vnic_fail(err, VNIC_STEP_OPEN, errno, "a timer", NULL);
 	memcpy(gateway->ends.to, gateway->config.slow_mac.bytes, VNIC_MAC_LEN);
 	memcpy(gateway->ends.from, gateway->config.own_mac.bytes, VNIC_MAC_LEN);
-	r = open_probes(gateway, err);
-	if (r == 0)
-		r = tcp_new(gateway, &gateway->tcp, err);
+	r = tcp_new(gateway, &gateway->tcp, err);
 	if (r == 0)
 		r = udp_new(gateway, &gateway->udp, err);
 	if (r == 0)
@@ -428,7 +415,7 @@ int vnic_gateway_new(const struct vnic_gateway_config *config, struct vnic_gatew
 
 	if (!gateway)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	*gateway = (struct vnic_gateway){.config = *config, .epfd = -1, .timer_fd = -1, .probe = {-1, -1}};
+	*gateway = (struct vnic_gateway){.config = *config, .epfd = -1, .timer_fd = -1};
 	int r = set_up(gateway, err);
 	if (r < 0) {
 		disown(&gateway->config);
@@ -449,7 +436,6 @@ void vnic_gateway_free(struct vnic_gateway *gateway)
 	icmp_free(gateway->icmp);
 	dns_free(gateway->dns);
 	for (int i = 0; i < 2; i++) {
-		close_fd(&gateway->probe[i]);
 		close_fd(&gateway->config.tcp[i]);
 		close_fd(&gateway->config.udp[i]);
 	}

@@ -48,7 +48,6 @@ struct vnic_gateway {
 	int timer_fd;
 	int64_t timer_at;     /* when it fires, ns; 0: not armed */
 	int64_t now;          /* CLOCK_MONOTONIC at the begin of this batch, ns */
-	int probe[2];         /* UDP sockets that find out whether an address is the host's own */
 	uint32_t denied_told; /* bits of the kinds of denial that were told */
 	struct tcp *tcp;
 	struct udp *udp;

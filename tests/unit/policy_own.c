@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Every address of the host is the host, whatever was asked before. */
+#include "gateway_world.h"
+
+static void add_alias(const char *name, const char *ip)
+{
+	struct ifreq request = {0};
+	struct sockaddr_in addr = {.sin_family = AF_INET};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	strcpy(request.ifr_name, name);
+	assert_int_equal(inet_pton(AF_INET, ip, &addr.sin_addr), 1);
+	memcpy(&request.ifr_addr, &addr, sizeof(addr));
+	assert_int_equal(ioctl(fd, SIOCSIFADDR, &request), 0);
+	close(fd);
+}
+
+static bool admits(struct world *world, uint8_t a, uint8_t b, uint8_t c, uint8_t d)
+{
+	struct flow_key key = {.src = {.addr = {127, 0, 0, 5}, .port = 9},
+			       .dst = {.addr = {a, b, c, d}, .port = 80},
+			       .family = AF_INET};
+	struct destination destination;
+
+	return gateway_admit(world->gateway, &key, VNIC_PROTO_TCP, &destination);
+}
+
+static void each_address_of_the_host_is_the_host_in_any_order(void **state)
+{
+	struct world world;
+
+	(void)state;
+	add_alias("lo:1", "10.50.0.1");
+	add_alias("lo:2", "10.60.0.1");
+	add_alias("lo:3", "11.0.0.1"); /* a public one */
+	world_start(&world, AF_INET, (struct world_options){.allow = "lan"});
+	for (int round = 0; round < 2; round++) {
+		assert_false(admits(&world, 10, 50, 0, 1));
+		assert_false(admits(&world, 10, 60, 0, 1));
+		assert_false(admits(&world, 11, 0, 0, 1));
+		assert_false(admits(&world, 127, 0, 0, 1));
+	}
+	world_stop(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		vt_netns_test(each_address_of_the_host_is_the_host_in_any_order),
+	};
+
+	vt_own_namespaces(CLONE_NEWNET);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
