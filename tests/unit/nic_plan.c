@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is not said of a NIC is decided before anything is made: names, addresses, gateways, MACs, indexes. */
+#include <errno.h>
+#include <string.h>
+
+#include "plan.h"
+#include "vt.h"
+
+/* The plan of NICs written as the user writes them; NULL ends the list. */
+static int plan_of(const char *const *texts, struct plan *ret_plan, struct vnic_error *err)
+{
+	struct vnic_nic nics[VNIC_NICS];
+	unsigned count = 0;
+
+	for (; texts[count]; count++)
+		vt_ok(vnic_nic_parse(texts[count], &nics[count], err), err);
+	return plan_make(nics, count, ret_plan, err);
+}
+
+#define TEXTS(...)                \
+	(const char *const[])     \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
+
+static struct plan plan(const char *const *texts)
+{
+	struct vnic_error err;
+	struct plan plan;
+
+	vt_ok(plan_of(texts, &plan, &err), &err);
+	return plan;
+}
+
+static void assert_complains(const char *const *texts, const char *object, const char *detail)
+{
+	struct vnic_error err;
+	struct plan plan;
+
+	vt_fails(plan_of(texts, &plan, &err), &err, VNIC_STEP_USAGE, EINVAL);
+	assert_string_equal(err.object, object);
+	assert_string_equal(err.detail, detail);
+}
+
+static void assert_addr(const struct vnic_addr *addr, const char *text)
+{
+	char buf[VNIC_ADDR_TEXT];
+
+	assert_string_equal(vnic_addr_text(addr, true, buf), text);
+}
+
+static void one_nic_gets_the_addresses_that_users_know(void **state)
+{
+	struct plan p = plan(TEXTS("veth"));
+	const struct nic_plan *nic = &p.nics[0];
+
+	(void)state;
+	assert_string_equal(nic->nic.name, "eth0");
+	assert_int_equal(nic->nic.mtu, 1500);
+	assert_int_equal(nic->nic.addr_count, 2);
+	assert_addr(&nic->nic.addrs[0], "10.0.2.100/24");
+	assert_addr(&nic->nic.addrs[1], "fd00::100/64");
+	assert_int_equal(nic->outer_count, 2);
+	assert_addr(&nic->outer[0], "10.0.2.2/24");
+	assert_addr(&nic->outer[1], "fd00::2/64");
+	assert_int_equal(nic->priority, 0);
+}
+
+static void several_nics_differ_in_all_that_must_differ(void **state)
+{
+	struct plan p = plan(TEXTS("veth", "veth", "tap,name=lan0"));
+
+	(void)state;
+	assert_string_equal(p.nics[1].nic.name, "eth1");
+	assert_string_equal(p.nics[2].nic.name, "lan0");
+	for (unsigned i = 0; i < p.count; i++)
+		for (unsigned j = 0; j < i; j++) {
+			const struct nic_plan *a = &p.nics[i], *b = &p.nics[j];
+
+			assert_int_not_equal(a->inner_index, b->inner_index);
+			assert_int_not_equal(a->outer_index, b->outer_index);
+			assert_string_not_equal(a->outer_name, b->outer_name);
+			assert_memory_not_equal(a->inner_mac.bytes, b->inner_mac.bytes, VNIC_MAC_LEN);
+			assert_false(vnic_addr_contains(&a->nic.addrs[0], &b->nic.addrs[0]));
+			assert_false(vnic_addr_contains(&a->nic.addrs[1], &b->nic.addrs[1]));
+			assert_true(a->priority > b->priority); /* the first one's default route wins */
+		}
+}
+
+static void a_gateway_is_found_in_the_nics_own_network(void **state)
+{
+	struct plan p = plan(TEXTS("veth,ip=10.9.0.1/24", "veth,ip=10.8.0.2/16,gw=10.8.9.9"));
+
+	(void)state;
+	assert_addr(&p.nics[0].outer[0], "10.9.0.2/24");
+	assert_addr(&p.nics[1].outer[0], "10.8.9.9/16");
+	p = plan(TEXTS("veth,ip=10.9.0.2/24")); /* its usual place is taken */
+	assert_addr(&p.nics[0].outer[0], "10.9.0.1/24");
+	p = plan(TEXTS("veth,ip=10.9.0.1/24,gw=none"));
+	assert_int_equal(p.nics[0].outer_count + p.nics[0].nic.gw_count, 0);
+}
+
+static void what_goes_elsewhere_gets_no_addresses_of_ours(void **state)
+{
+	struct plan p = plan(TEXTS("veth,to=none", "veth,to=bridge:br0", "macvlan,parent=eth0"));
+
+	(void)state;
+	for (unsigned i = 0; i < p.count; i++)
+		assert_int_equal(p.nics[i].nic.addr_count + p.nics[i].nic.gw_count + p.nics[i].outer_count, 0);
+	assert_memory_equal(p.nics[1].outer_name, "vnic", 4); /* on the host: a name that nobody else has */
+	assert_int_equal(p.nics[1].nic.mtu, 0);               /* the bridge's */
+}
+
+static void a_mac_that_was_given_is_the_sandboxes(void **state)
+{
+	struct plan p = plan(TEXTS("veth,mac=02:00:00:00:00:07"));
+	char text[VNIC_ADDR_TEXT];
+
+	(void)state;
+	assert_string_equal(vnic_mac_text(&p.nics[0].inner_mac, text), "02:00:00:00:00:07");
+	assert_memory_not_equal(p.nics[0].outer_mac.bytes, p.nics[0].inner_mac.bytes, VNIC_MAC_LEN);
+}
+
+static void what_cannot_be_together_is_refused(void **state)
+{
+	(void)state;
+	assert_complains(TEXTS("veth,name=x0", "tap,name=x0"), "x0", "two NICs have this name");
+	assert_complains(TEXTS("veth,name=eth1", "tap"), "eth1", "two NICs have this name");
+	assert_complains(TEXTS("veth,ip=10.9.0.1/24,gw=10.8.0.1"), "10.8.0.1",
+			 "gw= lies in none of the NIC's networks (ip=)");
+	assert_complains(TEXTS("veth,ip=10.9.0.1/24,gw=10.9.0.1"), "10.9.0.1",
+			 "it is both ip= and gw= of the same NIC");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		vt_test(one_nic_gets_the_addresses_that_users_know),
+		vt_test(several_nics_differ_in_all_that_must_differ),
+		vt_test(a_gateway_is_found_in_the_nics_own_network),
+		vt_test(what_goes_elsewhere_gets_no_addresses_of_ours),
+		vt_test(a_mac_that_was_given_is_the_sandboxes),
+		vt_test(what_cannot_be_together_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

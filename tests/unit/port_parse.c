@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A port's locator says what and where it is, and each mistake in it has its own sentence. */
+#include <errno.h>
+#include <string.h>
+
+#include <vnic/sandbox.h>
+
+#include "vt.h"
+
+static struct vnic_port port_of(const char *text)
+{
+	struct vnic_error err;
+	struct vnic_port port;
+
+	vt_ok(vnic_port_parse(text, &port, &err), &err);
+	return port;
+}
+
+static void assert_complains(const char *text, const char *object, const char *detail)
+{
+	struct vnic_port port;
+	struct vnic_error err;
+
+	vt_fails(vnic_port_parse(text, &port, &err), &err, VNIC_STEP_USAGE, EINVAL);
+	assert_string_equal(err.object, object);
+	assert_string_equal(err.detail, detail);
+}
+
+static void each_kind_has_its_argument(void **state)
+{
+	static const struct {
+		const char *text;
+		enum vnic_port_kind kind;
+	} ports[] = {
+		{"tap:x0", VNIC_PORT_TAP},
+		{"tun:x0", VNIC_PORT_TUN},
+		{"link:x0", VNIC_PORT_LINK},
+		{"veth:x0", VNIC_PORT_VETH},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		struct vnic_port port = port_of(ports[i].text);
+
+		assert_int_equal(port.kind, ports[i].kind);
+		assert_string_equal(port.name, "x0");
+		assert_string_equal(port.netns, "");
+		assert_int_equal(port.fd, -1);
+	}
+	assert_int_equal(port_of("fd:5").kind, VNIC_PORT_FD);
+	assert_int_equal(port_of("fd:5").fd, 5);
+}
+
+static void every_key_is_kept(void **state)
+{
+	struct vnic_port port = port_of("tap:eth0,netns=red,ip=10.9.0.1/24,ip=fd09::1/64,mac=02:00:00:00:00:01,"
+					"mtu=9000,queues=4,isolated");
+	char text[VNIC_ADDR_TEXT];
+
+	(void)state;
+	assert_string_equal(port.name, "eth0");
+	assert_string_equal(port.netns, "red");
+	assert_int_equal(port.addr_count, 2);
+	assert_string_equal(vnic_addr_text(&port.addrs[1], true, text), "fd09::1/64");
+	assert_string_equal(vnic_mac_text(&port.mac, text), "02:00:00:00:00:01");
+	assert_int_equal(port.mtu, 9000);
+	assert_int_equal(port.queues, 4);
+	assert_true(port.isolated);
+}
+
+static void a_port_is_called_by_its_place_too(void **state)
+{
+	(void)state;
+	assert_string_equal(port_of("veth:eth0,mtu=1400").text, "veth:eth0");
+	assert_string_equal(port_of("veth:eth0,netns=red").text, "veth:eth0@red");
+	assert_string_equal(port_of("link:eth0,netns=/run/netns/blue").text, "link:eth0@/run/netns/blue");
+}
+
+static void a_place_may_be_long_but_not_too_long(void **state)
+{
+	char text[256] = "veth:eth0,netns=", *end = text + strlen(text);
+
+	(void)state;
+	memset(end, 'n', 127);
+	assert_int_equal(strlen(port_of(text).netns), 127);
+	memset(end, 'n', 128);
+	struct vnic_error err;
+	struct vnic_port port;
+	vt_fails(vnic_port_parse(text, &port, &err), &err, VNIC_STEP_USAGE, EINVAL);
+	assert_non_null(strstr(err.detail, "netns="));
+}
+
+static void each_mistake_has_its_own_sentence(void **state)
+{
+	static const char kinds[] = "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME or fd:N";
+
+	(void)state;
+	assert_complains("tap", "tap", "a port is written KIND:NAME[,key=value]...");
+	assert_complains("tap,ip=fd09::1/64", "tap,ip=fd09::1/64", "a port is written KIND:NAME[,key=value]...");
+	assert_complains(":eth0", ":eth0", kinds);
+	assert_complains("tpa:eth0,mtu=1400", "tpa:eth0", kinds);
+	assert_complains("tap:mtu=1500", "mtu", "a port's name comes before its keys");
+	assert_complains("tap:eth0,mtu", "mtu", "this key of a port needs a value: mtu=...");
+	assert_complains("tap:eth0,mtu=70000", "70000", "mtu= takes a number from 68 to 65535");
+	assert_complains("veth:eth0,ip=10.9.0.1", "10.9.0.1", "ip= needs a prefix length, as in 10.9.0.1/24");
+	assert_complains("fd:x", "x", "fd: takes a number from 0 to 1048576");
+}
+
+static void each_kind_has_its_own_keys(void **state)
+{
+	(void)state;
+	assert_complains("tap:t0,gw=1", "gw", "tap ports have the keys netns, ip, mac, mtu, queues, isolated");
+	assert_complains("tun:t0,mac=02:00:00:00:00:01", "mac",
+			 "tun ports have the keys netns, ip, mtu, queues, isolated");
+	assert_complains("veth:e0,queues=2", "queues", "veth ports have the keys netns, ip, mac, mtu, isolated");
+	assert_complains("link:e0,mtu=1400", "mtu", "link ports have the keys netns, isolated");
+	assert_complains("fd:3,netns=red", "netns", "fd ports have the keys isolated");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		vt_test(each_kind_has_its_argument),        vt_test(every_key_is_kept),
+		vt_test(a_port_is_called_by_its_place_too), vt_test(a_place_may_be_long_but_not_too_long),
+		vt_test(each_mistake_has_its_own_sentence), vt_test(each_kind_has_its_own_keys),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
