@@ -37,10 +37,11 @@ struct router {
 
 enum { REF_RELAY, REF_LIFELINE };
 
-static int relay_frames(struct vnic_relay *const *relays, unsigned count, int lifeline, struct vnic_error *err)
+/* An epoll instance with all of them in it. */
+static int watch_relays(struct vnic_relay *const *relays, unsigned count, int lifeline, int *ret_epfd,
+			struct vnic_error *err)
 {
 	CLEANUP_FD int epfd = -1;
-	struct epoll_event events[VNIC_NICS + 1];
 	int r = loop_open(&epfd, err);
 
 	if (r == 0)
@@ -48,20 +49,27 @@ static int relay_frames(struct vnic_relay *const *relays, unsigned count, int li
 	for (unsigned i = 0; i < count && r == 0; i++)
 		r = loop_add(epfd, vnic_relay_get_fd(relays[i]), EPOLLIN,
 			     (struct loop_ref){.type = REF_RELAY, .index = i}, err);
-	while (r >= 0) {
-		int n = loop_wait(epfd, events, VNIC_NICS + 1, -1, err);
+	if (r == 0)
+		*ret_epfd = take_fd(&epfd);
+	return r;
+}
 
-		if (n < 0)
-			return n;
-		for (int i = 0; i < n && r >= 0; i++) {
+static int relay_frames(struct vnic_relay *const *relays, int epfd)
+{
+	struct epoll_event events[VNIC_NICS + 1];
+	int n, r = 0;
+
+	while ((n = loop_wait(epfd, events, VNIC_NICS + 1, -1, NULL)) >= 0)
+		for (int i = 0; i < n; i++) {
 			struct loop_ref ref = loop_ref_of(&events[i]);
 
 			if (ref.type == REF_LIFELINE)
 				return 0;
-			r = vnic_relay_dispatch(relays[ref.index], 0, err);
+			r = vnic_relay_dispatch(relays[ref.index], 0, NULL);
+			if (r < 0)
+				return r;
 		}
-	}
-	return r;
+	return n;
 }
 
 static int receive_inner(struct build *build, unsigned *ret_nic, struct vnic_tap *ret_tap, struct vnic_error *err)
@@ -115,11 +123,29 @@ static int make_relays(struct router *router, struct vnic_relay **ret_relays, un
 
 static _Noreturn void relay_main(struct vnic_relay *const *relays, unsigned count, int lifeline)
 {
+	struct ns_message message = {.type = NS_READY};
+	int epfd = -1;
+
 	prctl(PR_SET_NAME, "vnic-relay");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (ns_drop_all_caps(NULL) < 0 || relay_frames(relays, count, lifeline, NULL) < 0)
+	if (ns_drop_all_caps(&message.err) < 0 || watch_relays(relays, count, lifeline, &epfd, &message.err) < 0)
+		message.type = NS_FAILED;
+	if (ns_message_send(lifeline, &message, -1, NULL) < 0 || message.type == NS_FAILED ||
+	    relay_frames(relays, epfd) < 0)
 		_exit(STATUS_OURS);
 	_exit(0);
+}
+
+static int relay_ready(int lifeline, struct vnic_error *err)
+{
+	struct ns_message message;
+	int r = ns_message_recv(lifeline, true, &message, NULL, err);
+
+	if (r < 0 || message.type == NS_READY)
+		return r;
+	if (err)
+		*err = message.err;
+	return -message.err.code;
 }
 
 static int start_relay(struct router *router, struct vnic_error *err)
@@ -142,10 +168,12 @@ static int start_relay(struct router *router, struct vnic_error *err)
 		}
 		close_fd(&lifeline[1]);
 		router->relay_lifeline = lifeline[0];
+		if (r > 0)
+			r = relay_ready(lifeline[0], err);
 	}
 	for (unsigned i = 0; i < count; i++)
 		vnic_relay_free(relays[i]);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 /* --- building ----------------------------------------------------------------------- */
