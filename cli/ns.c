@@ -251,7 +251,7 @@ static const struct command cmd_show = {
 	.summary = "put the namespaces of processes side by side",
 	.details =
 		"One column a process, one row a kind of namespace.  The same letter in a row is the same namespace;\n"
-		"the number is its inode, as in /proc/PID/ns.\n",
+		"the number is its inode, as in /proc/PID/ns.  A dash: this user may not look.\n",
 	.options = json_options,
 	.min_operands = 1,
 	.max_operands = -1,
