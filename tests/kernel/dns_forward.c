@@ -70,8 +70,6 @@ static void world_open(struct world *world)
 	vt_ok(loop_open(&world->gateway.epfd, &err), &err);
 	world->gateway.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	world->gateway.now = NS_PER_S;
-	world->gateway.probe[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	world->gateway.probe[1] = -1;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	world->gateway.config.slow_fd = pair[0];
 	world->wire = pair[1];
@@ -91,7 +89,6 @@ static void world_close(struct world *world)
 		close_fd(&world->servers[i]);
 	close_fd(&world->listener);
 	close_fd(&world->wire);
-	close_fd(&world->gateway.probe[0]);
 	close_fd(&world->gateway.config.slow_fd);
 	close_fd(&world->gateway.timer_fd);
 	close_fd(&world->gateway.epfd);
