@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""cycles.py: makes and removes sandboxes, one after the other and four at a time, and looks for what stays.
+
+After waiting by condition, processes, namespaces, links, mounts and descriptors are what they were.  Between a fifth
+of the way and its end the kernel's unreclaimable memory (SUnreclaim) and the memory of the processes of a sandbox that
+runs all the time (PSS) must not grow: the slope of a straight line through the samples must be within its own error,
+or below what one lost page a cycle would be.  Rate and trend are reported.  Results as TAP.
+"""
+import argparse
+import math
+import os
+import signal
+import time
+
+import world
+
+NIC_KINDS = ("veth", "tap")
+PAGE_KB = 4
+
+
+def meminfo(word):
+    with open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith(word + ":"):
+                return int(line.split()[1])
+    raise KeyError(word)
+
+
+def pss(pids):
+    """In KiB; None where we may not look (processes that are not dumpable belong to root)."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+        except (OSError, StopIteration):
+            return None
+    return total
+
+
+def namespaces(pids):
+    """Distinct namespaces of processes."""
+    found = set()
+    for pid in pids:
+        for kind in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"):
+            try:
+                found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
+            except OSError:
+                pass
+    return found
+
+
+def line_through(points):
+    """Slope of the line through (x, y), and its standard error."""
+    count = len(points)
+    mean_x, mean_y = (sum(values) / count for values in zip(*points))
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    rest = sum((y - mean_y - slope * (x - mean_x)) ** 2 for x, y in points)
+    return slope, math.sqrt(rest / (count - 2) / spread)
+
+
+class Resident:
+    """A sandbox that runs all the time."""
+
+    def __init__(self):
+        self.stdin, self.writer = os.pipe2(os.O_CLOEXEC)
+        ready, told = os.pipe2(0)
+        self.pid = world.spawn([world.VNIC, "run", "--ready-fd", str(told), "--", "/bin/cat"], self.stdin)
+        os.close(told)
+        with world.deadline():
+            assert os.read(ready, 2) == b"1\n", "the resident sandbox did not start"
+        os.close(ready)
+        self.pids = world.descendants()
+
+    def end(self):
+        os.close(self.writer)
+        with world.deadline():
+            assert os.waitpid(self.pid, 0)[1] == 0
+        os.close(self.stdin)
+
+
+def cycle(cycles, workers, argv):
+    """Runs `cycles` sandboxes, `workers` at a time."""
+    started = ended = 0
+    running = set()
+    while ended < cycles:
+        while started < cycles and len(running) < workers:
+            running.add(world.spawn(argv))
+            started += 1
+        with world.deadline(10 * workers):
+            pid, status = os.waitpid(-1, 0)
+        if pid not in running:
+            continue
+        running.remove(pid)
+        assert status == 0, f"cycle {ended}: exit status {world.exit_status(status)}"
+        ended += 1
+
+
+def judge(results, what, samples, cycles):
+    points = [(number, value) for number, value in samples if number >= cycles / 5 and value is not None]
+    if len(points) < 10:
+        results.note(f"{what}: may not be read here")
+        return
+    slope, error = line_through(points)
+    results.add(slope <= max(3 * error, PAGE_KB), f"{what} does not grow")
+    results.note(f"{what}: {slope:+.3f} KiB a cycle, standard error {error:.3f}, "
+                 f"{points[0][1]} -> {points[-1][1]} KiB")
+
+
+def series(results, kind, workers, cycles):
+    argv = [world.VNIC, "run", "--nic", kind, "--", "/bin/true"]
+    step = 10 * workers
+    cycle(step, workers, argv)  # slab caches and modules are there
+    world.reap_all()  # relays, which nobody waits for: a TAP takes 20 ms to close
+    resident = Resident()
+    keep = frozenset(resident.pids)
+    before, names = world.snapshot(), namespaces(resident.pids)
+    kernel, own, marks = [], [], [(0, time.monotonic())]
+    text = f"{cycles} sandboxes with a {kind}, {workers} at a time"
+    try:
+        for done in range(step, cycles + 1, step):
+            cycle(step, workers, argv)
+            world.kernel_settled()
+            kernel.append((done, meminfo("SUnreclaim")))
+            own.append((done, pss(resident.pids)))
+            marks.append((done, time.monotonic()))
+        why = world.settled(before, keep)
+        if os.getuid() == 0 and namespaces(world.descendants()) != names:
+            why += "; namespaces"
+    except (world.Hang, AssertionError) as error:
+        why = str(error)
+    results.add(not why, f"{text} leave nothing", why)
+    judge(results, f"SUnreclaim during {text}", kernel, cycles)
+    judge(results, f"PSS of a running sandbox during {text}", own, cycles)
+    marks = marks[::max(len(marks) // 10, 1)]
+    rates = [(b[0] - a[0]) / (b[1] - a[1]) for a, b in zip(marks, marks[1:])]
+    results.note(f"{text}: a second, with the kernel's own clean-up: " + " ".join(f"{rate:.0f}" for rate in rates))
+    resident.end()
+    world.reap_all()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cycles", type=int, default=1000)
+    parser.add_argument("--parallel", type=int, default=4)
+    args = parser.parse_args()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    world.enter()
+    results = world.Results()
+    for kind in NIC_KINDS:
+        if kind == "tap" and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+            results.note("no taps: /dev/net/tun cannot be opened")
+            continue
+        for workers in (1, args.parallel):
+            series(results, kind, workers, args.cycles)
+    results.end()
+
+
+if __name__ == "__main__":
+    main()
