@@ -107,10 +107,12 @@ static bool is_server(const struct dns *dns, const struct flow_key *key)
 	return false;
 }
 
-bool dns_owns(const struct dns *dns, const struct flow_key *key)
+bool dns_owns(struct dns *dns, const struct flow_key *key)
 {
 	if (!dns || key->dst.port != PORT)
 		return false;
+	if (dns->config.in_their_name)
+		refresh(dns);
 	return is_same_host(&dns->config.listen[key->family == AF_INET6], key) ||
 	       (dns->config.in_their_name && is_server(dns, key));
 }
@@ -513,7 +515,7 @@ void dns_get_stats(const struct dns *dns, struct vnic_dns_stats *ret_stats)
 	*ret_stats = dns->stats;
 }
 
-static int check(const struct dns *dns, struct vnic_error *err)
+static int check(struct dns *dns, struct vnic_error *err)
 {
 	struct flow_key key = {0};
 

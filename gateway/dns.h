@@ -15,7 +15,7 @@ int dns_new(struct vnic_gateway *gateway, const struct vnic_dns_config *config, 
 void dns_free(struct dns *dns);
 
 /* Is this for the forwarder?  `dns` may be NULL. */
-bool dns_owns(const struct dns *dns, const struct flow_key *key);
+bool dns_owns(struct dns *dns, const struct flow_key *key);
 /* A datagram that is. */
 void dns_query(struct dns *dns, const struct flow_key *key, const void *data, size_t size);
 /*

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 
 #include <vnic/dns.h>
@@ -72,9 +73,14 @@ int resolv_mount_again(const struct resolv_config *config, struct vnic_error *er
 /* Sees when the host put another file over the sandbox's, and covers it again. */
 struct resolv_guard {
 	const struct resolv_config *config;
-	int fd; /* EPOLLPRI: something was mounted or unmounted there; owned */
+	int fd; /* RESOLV_GUARD_EVENTS: something was mounted or unmounted there; owned */
 	struct resolv_file host;
 };
+/*
+ * Of epoll(7).  EPOLLPRI, which proc_pid_mountinfo(5) names, is told once only, and a poll(2) of the epoll descriptor
+ * takes it from epoll_wait(2); EPOLLIN is always there, and so is told once for each change.
+ */
+#define RESOLV_GUARD_EVENTS (EPOLLIN | EPOLLET)
 #define RESOLV_GUARD_EMPTY ((struct resolv_guard){.fd = -1})
 
 /* By the front.  `init` is in the sandbox's mount namespace, where the file is covered. */

@@ -796,6 +796,24 @@ static bool give_second(void *ctx, struct vnic_dns_servers *servers)
 	return true;
 }
 
+static void in_their_name_new_resolvers_are_known_before_the_first_question(void **state)
+{
+	struct flow_key key = client(AF_INET);
+	unsigned looks = 0;
+	struct world world;
+
+	(void)state;
+	memcpy(key.dst.addr, (uint8_t[]){127, 0, 0, 54}, 4);
+	world_open(&world);
+	world.config.in_their_name = true;
+	world.config.servers.count = 0;
+	world.config.refresh = give_second;
+	world.config.ctx = &looks;
+	world_start(&world);
+	assert_true(dns_owns(world.gateway.dns, &key));
+	world_close(&world);
+}
+
 static void new_resolvers_are_seen_within_a_second(void **state)
 {
 	struct dns_message question = dns_question(1, "name");
@@ -845,6 +863,7 @@ int main(void)
 		vt_netns_test(port_53_of_its_addresses_is_the_forwarders),
 		vt_netns_test(in_the_resolvers_name_it_answers_at_their_addresses),
 		vt_netns_test(tcp_goes_to_who_answered_last),
+		vt_netns_test(in_their_name_new_resolvers_are_known_before_the_first_question),
 		vt_netns_test(new_resolvers_are_seen_within_a_second),
 	};
 
