@@ -20,6 +20,7 @@
 #include "fd.h"
 #include "host.h"
 #include "internal.h"
+#include "reserve.h"
 #include "table.h"
 
 #define FLOWS 1024
@@ -243,12 +244,12 @@ void icmp_settle(struct icmp *icmp)
 
 int icmp_new(struct vnic_gateway *gateway, struct icmp **ret_icmp, struct vnic_error *err)
 {
-	struct icmp *icmp = calloc(1, sizeof(*icmp));
+	struct icmp *icmp = reserve(1, sizeof(*icmp));
 
 	if (!icmp)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	icmp->gateway = gateway;
-	icmp->echo = calloc(FLOWS + SPARE + 1, sizeof(*icmp->echo));
+	icmp->echo = reserve(FLOWS + SPARE + 1, sizeof(*icmp->echo));
 	if (!icmp->echo || table_open(&icmp->flows, FLOWS + SPARE, idle_times) < 0) {
 		icmp_free(icmp);
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
@@ -266,6 +267,6 @@ void icmp_free(struct icmp *icmp)
 	while (icmp->echo && (slot = table_first(&icmp->flows)))
 		end(icmp, slot);
 	table_close(&icmp->flows);
-	free(icmp->echo);
-	free(icmp);
+	release(icmp->echo);
+	release(icmp);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "mapping.h"
+#include "reserve.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,10 +14,10 @@ struct mapping {
 int mappings_open(struct mappings *ret_mappings, uint32_t max)
 {
 	static const int64_t not_by_time[TABLE_CLASSES] = {0};
-	struct mappings mappings = {.mapping = calloc(max + 1, sizeof(struct mapping))};
+	struct mappings mappings = {.mapping = reserve(max + 1, sizeof(struct mapping))};
 
 	if (!mappings.mapping || table_open(&mappings.table, max, not_by_time) < 0) {
-		free(mappings.mapping);
+		release(mappings.mapping);
 		return -ENOMEM;
 	}
 	*ret_mappings = mappings;
@@ -26,7 +27,7 @@ int mappings_open(struct mappings *ret_mappings, uint32_t max)
 void mappings_close(struct mappings *mappings)
 {
 	table_close(&mappings->table);
-	free(mappings->mapping);
+	release(mappings->mapping);
 	*mappings = (struct mappings){0};
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "reserve.h"
 
 int table_open(struct table *ret_table, uint32_t max, const int64_t idle[TABLE_CLASSES])
 {
@@ -13,8 +14,8 @@ int table_open(struct table *ret_table, uint32_t max, const int64_t idle[TABLE_C
 
 	while (table.mask < max)
 		table.mask <<= 1;
-	table.buckets = calloc(table.mask, sizeof(*table.buckets));
-	table.entries = calloc(max + 1, sizeof(*table.entries));
+	table.buckets = reserve(table.mask, sizeof(*table.buckets));
+	table.entries = reserve(max + 1, sizeof(*table.entries));
 	if (!table.buckets || !table.entries) {
 		table_close(&table);
 		return -ENOMEM;
@@ -27,8 +28,8 @@ int table_open(struct table *ret_table, uint32_t max, const int64_t idle[TABLE_C
 
 void table_close(struct table *table)
 {
-	free(table->buckets);
-	free(table->entries);
+	release(table->buckets);
+	release(table->entries);
 	*table = (struct table){0};
 }
 

@@ -20,11 +20,11 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "fd.h"
 #include "internal.h"
+#include "reserve.h"
 #include "stream.h"
 
 #define FLOWS_DEFAULT 32768
@@ -33,7 +33,7 @@
 #define OFFERED_MAX 1024              /* half of the SYN backlog of a new namespace */
 #define OFFER_TIMEOUT (10 * NS_PER_S) /* nobody claims it: the sandbox gave up */
 #define TRIM_INTERVAL NS_PER_S
-#define NONE UINT32_MAX
+#define NONE 0 /* slot 0 is not used, so an empty list is a zeroed one */
 
 enum tcp_state { TCP_DEAD, TCP_CONNECTING, TCP_WAITING, TCP_OFFERED, TCP_ARRIVING, TCP_OPEN };
 
@@ -133,7 +133,7 @@ static struct flow *new_flow(struct tcp *tcp, const struct flow_key *key)
 	if (slot != NONE)
 		tcp->free = tcp->flows[slot].next;
 	else if (tcp->touched < tcp->max)
-		slot = tcp->touched++;
+		slot = ++tcp->touched;
 	else
 		return NULL;
 	flow = &tcp->flows[slot];
@@ -512,26 +512,16 @@ void tcp_expire(struct tcp *tcp)
 int tcp_new(struct vnic_gateway *gateway, struct tcp **ret_tcp, struct vnic_error *err)
 {
 	uint32_t max = gateway->config.tcp_max ? gateway->config.tcp_max : FLOWS_DEFAULT;
-	struct tcp *tcp = malloc(sizeof(*tcp));
+	struct tcp *tcp = reserve(1, sizeof(*tcp));
 
 	if (!tcp)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	*tcp = (struct tcp){
-		.gateway = gateway,
-		.max = max,
-		.free = NONE,
-		.buried = NONE,
-		.waiting = {NONE, NONE},
-		.offered = {NONE, NONE},
-		.again = {NONE, NONE},
-	};
-	memset(tcp->buckets, 0xff, sizeof(tcp->buckets));
-	/* Reserved, not used: memory comes with the flows. */
-	tcp->flows = mmap(NULL, max * sizeof(*tcp->flows), PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (tcp->flows == MAP_FAILED) {
-		free(tcp);
-		return vnic_fail(err, VNIC_STEP_MEMORY, errno, NULL, NULL);
+	tcp->gateway = gateway;
+	tcp->max = max;
+	tcp->flows = reserve(max + 1u, sizeof(*tcp->flows));
+	if (!tcp->flows) {
+		release(tcp);
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	}
 	*ret_tcp = tcp;
 	return 0;
@@ -541,10 +531,10 @@ void tcp_free(struct tcp *tcp)
 {
 	if (!tcp)
 		return;
-	for (uint32_t slot = 0; slot < tcp->touched; slot++)
+	for (uint32_t slot = 1; slot <= tcp->touched; slot++)
 		if (tcp->flows[slot].state != TCP_DEAD)
 			bury(tcp, &tcp->flows[slot]);
 	pipe_pool_close(&tcp->pipes);
-	munmap(tcp->flows, tcp->max * sizeof(*tcp->flows));
-	free(tcp);
+	release(tcp->flows);
+	release(tcp);
 }

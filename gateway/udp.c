@@ -31,6 +31,7 @@
 #include "host.h"
 #include "internal.h"
 #include "mapping.h"
+#include "reserve.h"
 #include "table.h"
 
 #define FLOWS_DEFAULT 8192
@@ -382,7 +383,7 @@ int udp_new(struct vnic_gateway *gateway, struct udp **ret_udp, struct vnic_erro
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	udp->gateway = gateway;
 	udp->max = max;
-	udp->flow = calloc(max + SPARE + 1, sizeof(*udp->flow));
+	udp->flow = reserve(max + SPARE + 1, sizeof(*udp->flow));
 	if (!udp->flow || table_open(&udp->flows, max + SPARE, idle_times) < 0 ||
 	    mappings_open(&udp->mappings, max + SPARE) < 0 || datagrams_open(&udp->batch) < 0) {
 		udp_free(udp);
@@ -404,6 +405,6 @@ void udp_free(struct udp *udp)
 	datagrams_close(udp->batch);
 	table_close(&udp->flows);
 	mappings_close(&udp->mappings);
-	free(udp->flow);
+	release(udp->flow);
 	free(udp);
 }

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "fd.h"
@@ -140,11 +142,19 @@ static int drop_machine_caps(struct vnic_error *err)
 	return 0;
 }
 
+/*
+ * By system calls: libcap-ng reads three files first, and where the bounding set may not be changed, which is no
+ * loss to a process with no_new_privs, it writes to the system's log.
+ */
 int ns_drop_all_caps(struct vnic_error *err)
 {
-	capng_setpid(getpid());
-	capng_clear(CAPNG_SELECT_BOTH);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || capng_apply(CAPNG_SELECT_BOTH) < 0)
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap);
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_capset, &header, none) < 0)
 		return vnic_fail(err, VNIC_STEP_CAPS, errno, "capabilities", NULL);
 	return 0;
 }
