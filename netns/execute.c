@@ -28,13 +28,18 @@ static bool is_in(const char *path, const char *file)
 	}
 }
 
+/* PATH of the environment that the command gets; what execvp(3) takes where there is none. */
+static const char *search_path(void)
+{
+	for (char **entry = environ; entry && *entry; entry++)
+		if (!strncmp(*entry, "PATH=", 5))
+			return *entry + 5;
+	return "/bin:/usr/bin";
+}
+
 static bool exists(const char *file)
 {
-	const char *path = getenv("PATH");
-
-	if (strchr(file, '/'))
-		return access(file, F_OK) == 0;
-	return is_in(path ? path : "/bin:/usr/bin", file);
+	return strchr(file, '/') ? access(file, F_OK) == 0 : is_in(search_path(), file);
 }
 
 int ns_execute(char *const *argv, char *const *envp, struct vnic_error *err)
