@@ -90,13 +90,18 @@ static void detach(const struct cloth *cloth)
 		return;
 }
 
+/* Looks first whether it is there: a copy that is not put anywhere costs a grace period, too. */
 static int put(struct cloth *cloth, const char *name, const char *path)
 {
-	CLEANUP_FD int copy = (int)syscall(SYS_open_tree, cloth->fd, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	CLEANUP_FD int copy = -1;
+	struct stat covered;
+	int r;
 
+	if (lstat(path, &covered) < 0)
+		return -errno;
+	copy = (int)syscall(SYS_open_tree, cloth->fd, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (copy < 0 && errno == EINVAL && !cloth->attached) {
-		int r = attach(cloth);
-
+		r = attach(cloth);
 		return r < 0 ? r : put(cloth, name, path);
 	}
 	if (copy < 0 || syscall(SYS_move_mount, copy, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
