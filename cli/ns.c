@@ -23,16 +23,24 @@ static int add(const struct cli_args *args, struct vnic_error *err)
 
 static int del(const struct cli_args *args, struct vnic_error *err)
 {
+	int status = CLI_OK;
 	const char *state_dir;
 	bool absent;
-	int r = cli_state_dir(false, &state_dir, err);
+	int failed = 0, r = cli_state_dir(false, &state_dir, err);
 
-	for (int i = 0; r == 0 && i < args->operand_count; i++) {
+	if (r < 0)
+		return r;
+	/* One that stays keeps no other: its error is told here, unless it is the last. */
+	for (int i = 0; i < args->operand_count; i++) {
+		if (failed < 0)
+			cli_print_error(err);
 		r = vnic_netns_del(args->operands[i], state_dir, &absent, err);
+		failed = r < 0 ? r : 0;
+		status = r < 0 ? cli_status(args->command, r, err) : status;
 		if (r == 0 && absent)
 			printf("%s was not there\n", args->operands[i]);
 	}
-	return r;
+	return failed < 0 ? failed : status;
 }
 
 /* --- list --------------------------------------------------------------------------- */

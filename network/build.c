@@ -33,6 +33,8 @@ static int check_config(const struct vnic_sandbox_config *config, struct vnic_er
 	if (config->rootless && config->nic_count && !(namespaces & CLONE_NEWUSER))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--share user",
 				 "without root a sandbox with NICs needs a user namespace of its own");
+	if (config->spawn.hostname && !config->spawn.hostname[0])
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--hostname", "a host name cannot be empty");
 	if (config->spawn.hostname && !(namespaces & CLONE_NEWUTS))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--hostname",
 				 "it needs a UTS namespace: add --unshare uts");

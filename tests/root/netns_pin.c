@@ -52,7 +52,7 @@ static bool del(const char *name)
 
 static int note(const struct vnic_netns_info *info, void *ctx)
 {
-	snprintf((char *)ctx + strlen(ctx), 24, "%.20s%s ", info->name, info->pid ? "(held)" : "");
+	snprintf((char *)ctx + strlen(ctx), VNIC_NAME_MAX + 8, "%s%s ", info->name, info->pid ? "(held)" : "");
 	return 0;
 }
 
