@@ -9,6 +9,7 @@
 
 #include "fd.h"
 #include "front.h"
+#include "stats.h"
 
 #define PUBLISHES_MAX 256
 
@@ -28,6 +29,10 @@ static const struct cli_option options[] = {
 	 "who the caller is in the sandbox's user namespace; as root this makes one"},
 	{"hostname", 0, "NAME", false, NULL, "set the sandbox's host name (makes a UTS namespace)"},
 	{"privileged", 0, NULL, false, NULL, "as root: leave the command the machine's capabilities"},
+	{"stats", 0, NULL, false, NULL,
+	 "print flows, bytes, denials and drops at the end, and whenever vnic gets SIGUSR1, which then is not passed "
+	 "on"},
+	{"json", 0, NULL, false, NULL, "print what --stats prints as JSON, each time one line"},
 	{"ready-fd", 0, "N", false, NULL, "write a line to this descriptor when the NICs work and the command runs"},
 	{"exit-fd", 0, "N", false, NULL, "end the sandbox when the other end of this descriptor is closed"},
 	{0},
@@ -192,7 +197,32 @@ static int take_event(struct vnic_sandbox *sandbox, struct front *front, int *re
 	return r == -EAGAIN ? 0 : r;
 }
 
-static int serve(struct vnic_sandbox *sandbox, struct front *front, int exit_fd, int *ret_status,
+/* How to print the gateway's figures. */
+enum figures { FIGURES_NONE, FIGURES_TEXT, FIGURES_JSON };
+
+static int read_figures(const struct cli_args *args, enum figures *ret_figures, struct vnic_error *err)
+{
+	bool json = cli_flag(args, "json");
+
+	if (json && !cli_flag(args, "stats"))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--json", "only --stats has something to print");
+	if (cli_flag(args, "stats"))
+		*ret_figures = json ? FIGURES_JSON : FIGURES_TEXT;
+	return 0;
+}
+
+static void take_signals(struct vnic_sandbox *sandbox, struct front *front, enum figures figures)
+{
+	int signal;
+
+	while ((signal = front_next_signal(front)))
+		if (signal == SIGUSR1 && figures)
+			stats_print(sandbox, figures == FIGURES_JSON);
+		else if (signal != SIGCHLD)
+			vnic_sandbox_signal(sandbox, signal, NULL);
+}
+
+static int serve(struct vnic_sandbox *sandbox, struct front *front, int exit_fd, enum figures figures, int *ret_status,
 		 struct vnic_error *err)
 {
 	struct pollfd fds[] = {
@@ -200,14 +230,12 @@ static int serve(struct vnic_sandbox *sandbox, struct front *front, int exit_fd,
 		{.fd = front->signals, .events = POLLIN},
 		{.fd = exit_fd, .events = POLLRDHUP},
 	};
-	int r, signal;
+	int r;
 
 	while ((r = take_event(sandbox, front, ret_status, err)) == 0) {
 		if (poll(fds, 3, -1) < 0 && errno != EINTR)
 			return vnic_fail(err, VNIC_STEP_WAIT, errno, NULL, NULL);
-		while ((signal = front_next_signal(front)))
-			if (signal != SIGCHLD)
-				vnic_sandbox_signal(sandbox, signal, NULL);
+		take_signals(sandbox, front, figures);
 		if (fds[2].revents) {
 			fds[2].fd = -1;
 			vnic_sandbox_signal(sandbox, SIGKILL, NULL);
@@ -229,9 +257,12 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 	struct vnic_sandbox *sandbox = NULL;
 	CLEANUP(front_end) struct front front = FRONT_EMPTY;
 	CLEANUP_FD int ready_fd = -1, exit_fd = -1;
+	enum figures figures = FIGURES_NONE;
 	int status = 0;
 	int r = read_config(args, &config, err);
 
+	if (r == 0)
+		r = read_figures(args, &figures, err);
 	if (r == 0)
 		r = read_fd(args, "ready-fd", &ready_fd, err);
 	if (r == 0)
@@ -245,7 +276,9 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 		r = tell_ready(ready_fd, err);
 	close_fd(&ready_fd);
 	if (r == 0)
-		r = serve(sandbox, &front, exit_fd, &status, err);
+		r = serve(sandbox, &front, exit_fd, figures, &status, err);
+	if (r == 0 && figures)
+		stats_print(sandbox, figures == FIGURES_JSON);
 	vnic_sandbox_free(sandbox);
 	return r < 0 ? r : status;
 }

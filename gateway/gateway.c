@@ -351,7 +351,10 @@ int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct v
 		dns_settle(gateway->dns);
 	if (gateway->busy) /* for a caller who waits on our descriptor */
 		gateway_wake_at(gateway, gateway->now);
-	return gateway->stopped ? -ECANCELED : 0;
+	if (!gateway->stopped)
+		return 0;
+	gateway->stopped = false; /* a caller who reads what is there may go on */
+	return -ECANCELED;
 }
 
 /* --- life --------------------------------------------------------------------------- */

@@ -213,6 +213,7 @@ enum ns_message_type {
 	NS_STOPPED,  /* value: the signal */
 	NS_NOTE,     /* err.detail: a line for the user */
 	NS_STARTED,  /* another child was started: value: its pid, with its pidfd */
+	NS_STATS,    /* the other way: write your counters to this descriptor */
 };
 struct ns_message {
 	enum ns_message_type type;

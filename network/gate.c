@@ -2,8 +2,8 @@
 /*
  * The gateway's process.
  *
- *   close what is others' -> session of its own -> the router's descriptors -> nobody, no capability,
- *   no new privileges -> READY -> flows, until the front ends
+ *   close what is others' -> session of its own -> nobody, no capability, no new privileges -> the router's
+ *   descriptors -> confined (gateway/confine.c) -> READY -> flows, until the front ends
  *
  * It parses what the sandbox sends, so it is the one that is attacked: it has nothing to give.  Its side of the
  * host is what any process of the user's has, and the policy stands before it.
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "build.h"
+#include "confine.h"
 #include "fd.h"
 
 #define NOBODY 65534
@@ -55,9 +56,7 @@ int gate_send(const struct gate *gate, const struct gate_hello *hello, const int
 static int drop_privilege(const struct gate *gate, struct vnic_error *err)
 {
 	/* A user namespace may lack nobody; its root is somebody else outside already. */
-	bool has_nobody = ns_is_mapped("/proc/self/uid_map", NOBODY) && ns_is_mapped("/proc/self/gid_map", NOBODY);
-
-	if (gate->privileged && has_nobody &&
+	if (gate->privileged && ns_is_mapped("/proc/self/uid_map", NOBODY) && ns_is_mapped("/proc/self/gid_map", NOBODY) &&
 	    (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
 		return vnic_fail(err, VNIC_STEP_CAPS, errno, "the gateway's user", NULL);
 	prctl(PR_SET_DUMPABLE, 0);
@@ -85,7 +84,8 @@ static int close_behind_us(int fd, struct vnic_error *err)
 {
 	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0)
+	/* Not SOCK_DGRAM: whoever took us over could connect what is left of it to a socket of the host's. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "a socket pair", NULL);
 	int r = vnic_fd_send(pair[0], (int[]){fd, pair[1]}, 2, "", 1, err);
 	close_fd(&pair[0]);
@@ -137,6 +137,17 @@ static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const ch
 	ns_message_send(gate->step.child, &note, -1, NULL);
 }
 
+/* Without a filter it is still a process without privilege. */
+static void tell_unconfined(const struct gate *gate, const struct vnic_error *err)
+{
+	struct ns_message note = {.type = NS_NOTE};
+	char text[200];
+
+	vnic_error_text(err, text, sizeof(text));
+	vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "the gateway runs without a filter of system calls: %s", text);
+	ns_message_send(gate->step.child, &note, -1, NULL);
+}
+
 /* --- the process -------------------------------------------------------------------- */
 
 static int ask_router(void *ctx, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
@@ -169,6 +180,38 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 	return r < 0 ? r : vnic_gateway_stop_on(*ret_gateway, gate->step.child, err);
 }
 
+static void write_stats(const struct vnic_gateway *gateway, int fd)
+{
+	struct gate_stats stats;
+
+	vnic_gateway_get_stats(gateway, &stats.flows);
+	vnic_gateway_get_dns_stats(gateway, &stats.dns);
+	/* A pipe that nobody reads any more is the reader's affair: SIGPIPE is blocked. */
+	if (write(fd, &stats, sizeof(stats)) < 0)
+		return;
+}
+
+/* What the front wants; false: it has ended. */
+static bool hear_front(const struct gate *gate, const struct vnic_gateway *gateway)
+{
+	struct ns_message message;
+	CLEANUP_FD int fd = -1;
+	int r = ns_message_recv(gate->step.child, false, &message, &fd, NULL);
+
+	if (r == 0 && message.type == NS_STATS)
+		write_stats(gateway, fd);
+	return r == 0 || r == -EAGAIN;
+}
+
+static void carry(const struct gate *gate, struct vnic_gateway *gateway)
+{
+	int r;
+
+	do
+		r = vnic_gateway_dispatch(gateway, -1, NULL);
+	while (r == 0 || (r == -ECANCELED && hear_front(gate, gateway)));
+}
+
 static void close_others(const struct gate *gate)
 {
 	int keep[3 + VNIC_PUBLISHES] = {gate->step.child, gate->hello[0], gate->opener[0]};
@@ -183,6 +226,8 @@ _Noreturn void gate_main(struct gate *gate)
 	const struct vnic_opener opener = {.ctx = gate, .open = ask_router};
 	struct ns_message message = {.type = NS_READY};
 	struct vnic_gateway *gateway = NULL;
+	struct vnic_error unconfined;
+	int r;
 
 	prctl(PR_SET_NAME, "vnic-gateway");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -190,9 +235,11 @@ _Noreturn void gate_main(struct gate *gate)
 	setsid();
 	if (set_up(gate, &opener, &gateway, &message.err) < 0)
 		message.type = NS_FAILED;
+	r = confine(&unconfined);
 	if (ns_message_send(gate->step.child, &message, -1, NULL) < 0 || message.type == NS_FAILED)
 		_exit(STATUS_OURS);
-	while (vnic_gateway_dispatch(gateway, -1, NULL) == 0)
-		;
+	if (r < 0)
+		tell_unconfined(gate, &unconfined);
+	carry(gate, gateway);
 	_exit(0);
 }

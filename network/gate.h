@@ -19,6 +19,12 @@ struct gate_hello {
 	bool ipv6; /* otherwise the last two are missing */
 };
 
+/* What the gateway writes to the descriptor that comes with NS_STATS. */
+struct gate_stats {
+	struct vnic_gateway_stats flows;
+	struct vnic_dns_stats dns;
+};
+
 struct gate {
 	struct ns_step step;         /* front <-> gateway */
 	int hello[2];                /* socket pair: [1] the router's helper sends to [0] the gateway */

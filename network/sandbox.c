@@ -7,6 +7,7 @@
  * the same way as after a SIGKILL.  One path, always exercised.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "loop.h"
 
 #define WARNINGS 64
+#define STATS_MS 1000 /* the gateway answers between two batches of events */
 
 enum { REF_INIT_END, REF_INIT_CONTROL, REF_HELPER_END, REF_GATEWAY_CONTROL };
 
@@ -371,11 +373,14 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 		return 0;
 	case REF_GATEWAY_CONTROL:
 		take_note(sandbox);
-		return -EAGAIN;
+		break;
 	default:
 		lose_helper(sandbox, &sandbox->helpers[loop_ref_of(&event).index]);
-		return -EAGAIN;
+		break;
 	}
+	/* A warning may have come of it, for which no event will come. */
+	*ret_event = VNIC_SANDBOX_NOTHING;
+	return 0;
 }
 
 int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struct vnic_error *err)
@@ -408,6 +413,37 @@ pid_t vnic_sandbox_pid(const struct vnic_sandbox *sandbox)
 const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sandbox)
 {
 	return sandbox->opener_socket >= 0 ? &sandbox->opener : NULL;
+}
+
+/*
+ * The answer comes by a pipe of its own: the socket's notes stay in their order, and the gateway's end is an end of
+ * file. Whoever took the gateway over, or stopped it, cannot hold us up.
+ */
+int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *ret_stats,
+		       struct vnic_dns_stats *ret_dns, struct vnic_error *err)
+{
+	const struct helper *gateway = &sandbox->helpers[GATEWAY];
+	const struct ns_message message = {.type = NS_STATS};
+	struct gate_stats stats;
+	int pipe[2];
+
+	if (!gateway->pid)
+		return vnic_fail(err, VNIC_STEP_SANDBOX, ENODATA, NULL, "it has no gateway");
+	if (pipe2(pipe, O_CLOEXEC) < 0)
+		return vnic_fail(err, VNIC_STEP_OPEN, errno, "a pipe", NULL);
+	CLEANUP_FD int from = pipe[0], to = pipe[1];
+	int r = ns_message_send(gateway->control, &message, to, err);
+	close_fd(&to);
+	if (r < 0)
+		return r;
+	if (TEMP_FAILURE_RETRY(poll(&(struct pollfd){.fd = from, .events = POLLIN}, 1, STATS_MS)) == 0)
+		return vnic_fail(err, VNIC_STEP_WAIT, ETIMEDOUT, gateway->what, NULL);
+	ssize_t n = TEMP_FAILURE_RETRY(read(from, &stats, sizeof(stats)));
+	if (n != (ssize_t)sizeof(stats))
+		return vnic_fail(err, VNIC_STEP_WAIT, n < 0 ? errno : EPIPE, gateway->what, NULL);
+	*ret_stats = stats.flows;
+	*ret_dns = stats.dns;
+	return 0;
 }
 
 static void end_helper(struct helper *helper)

@@ -64,7 +64,7 @@ VNIC_API int vnic_gateway_new(const struct vnic_gateway_config *config, struct v
 			      struct vnic_error *err);
 VNIC_API void vnic_gateway_free(struct vnic_gateway *gateway);
 VNIC_API int vnic_gateway_get_fd(const struct vnic_gateway *gateway);
-/* When `fd`, which stays the caller's, becomes readable or is hung up, dispatch returns -ECANCELED. */
+/* When `fd`, which stays the caller's, is readable or hung up, dispatch returns -ECANCELED. */
 VNIC_API int vnic_gateway_stop_on(struct vnic_gateway *gateway, int fd, struct vnic_error *err);
 /* Handles what is there; waits up to timeout_ms for something (-1: for ever).  0, or a negative errno. */
 VNIC_API int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct vnic_error *err);

@@ -14,6 +14,7 @@
 #include <vnic/addr.h>
 #include <vnic/api.h>
 #include <vnic/error.h>
+#include <vnic/gateway.h>
 #include <vnic/link.h>
 #include <vnic/netns.h>
 #include <vnic/opener.h>
@@ -106,6 +107,11 @@ VNIC_API const char *vnic_sandbox_warning(const struct vnic_sandbox *sandbox, un
 VNIC_API pid_t vnic_sandbox_pid(const struct vnic_sandbox *sandbox);
 /* Opens sockets in the router; valid until the sandbox is freed.  NULL without a router. */
 VNIC_API const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sandbox);
+/*
+ * What the gateway has counted so far.  -ENODATA: there is none; -EPIPE, -ETIMEDOUT: it has ended, or does not answer.
+ */
+VNIC_API int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *ret_stats,
+				struct vnic_dns_stats *ret_dns, struct vnic_error *err);
 /* Ends it, if it still runs, with everything that belongs to it. */
 VNIC_API void vnic_sandbox_free(struct vnic_sandbox *sandbox);
 

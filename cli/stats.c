@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a sandbox's gateway has counted, on standard error: standard output is the command's. */
+#include "stats.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cli.h"
+
+static void print_text(const struct vnic_gateway_stats *flows, const struct vnic_dns_stats *dns)
+{
+	fprintf(stderr,
+		"vnic: flows   tcp %" PRIu64 " (%u open, %" PRIu64 " published), udp %" PRIu64
+		" (%u open), icmp %" PRIu64 " (%u open)\n",
+		flows->tcp_flows, flows->tcp_open, flows->published, flows->udp_flows, flows->udp_open,
+		flows->icmp_flows, flows->icmp_open);
+	fprintf(stderr, "vnic: bytes   %" PRIu64 " out, %" PRIu64 " in\n", flows->bytes_out, flows->bytes_in);
+	fprintf(stderr, "vnic: refused %" PRIu64 " denied, %" PRIu64 " failed, %" PRIu64 " beyond a limit\n",
+		flows->denied, flows->failed, flows->full);
+	fprintf(stderr, "vnic: dropped %" PRIu64 " malformed, %" PRIu64 " ignored\n", flows->malformed, flows->ignored);
+	fprintf(stderr,
+		"vnic: dns     %" PRIu64 " questions, %" PRIu64 " answers, %" PRIu64 " over TCP, %" PRIu64
+		" failed, %" PRIu64 " beyond a limit, %" PRIu64 " strange\n",
+		dns->queries, dns->answers, dns->streams, dns->failed, dns->full, dns->strange);
+}
+
+#define NUMBER(n) ((json_int_t)(n))
+
+static json_t *to_json(const struct vnic_gateway_stats *flows, const struct vnic_dns_stats *dns)
+{
+	json_t *open = json_pack("{s:I, s:I, s:I}", "tcp", NUMBER(flows->tcp_open), "udp", NUMBER(flows->udp_open),
+				 "icmp", NUMBER(flows->icmp_open));
+	json_t *started =
+		json_pack("{s:I, s:I, s:I, s:I}", "tcp", NUMBER(flows->tcp_flows), "udp", NUMBER(flows->udp_flows),
+			  "icmp", NUMBER(flows->icmp_flows), "published", NUMBER(flows->published));
+	json_t *names = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "queries", NUMBER(dns->queries), "answers",
+				  NUMBER(dns->answers), "streams", NUMBER(dns->streams), "failed", NUMBER(dns->failed),
+				  "full", NUMBER(dns->full), "strange", NUMBER(dns->strange));
+
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "flows", started, "open", open,
+			 "bytes_out", NUMBER(flows->bytes_out), "bytes_in", NUMBER(flows->bytes_in), "denied",
+			 NUMBER(flows->denied), "failed", NUMBER(flows->failed), "full", NUMBER(flows->full),
+			 "malformed", NUMBER(flows->malformed), "ignored", NUMBER(flows->ignored), "dns", names);
+}
+
+/* One line, so that whoever asks several times can tell the answers apart. */
+static void print_json(const struct vnic_gateway_stats *flows, const struct vnic_dns_stats *dns)
+{
+	json_t *json = to_json(flows, dns);
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+	if (text)
+		fprintf(stderr, "%s\n", text);
+	free(text);
+	json_decref(json);
+}
+
+void stats_print(struct vnic_sandbox *sandbox, bool json)
+{
+	struct vnic_gateway_stats flows;
+	struct vnic_dns_stats dns;
+	struct vnic_error err;
+	char text[512];
+
+	if (vnic_sandbox_stats(sandbox, &flows, &dns, &err) < 0) {
+		vnic_error_text(&err, text, sizeof(text));
+		cli_warn("no figures: %s", text);
+	} else if (json) {
+		print_json(&flows, &dns);
+	} else {
+		print_text(&flows, &dns);
+	}
+}
