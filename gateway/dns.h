@@ -17,7 +17,7 @@ void dns_free(struct dns *dns);
 /* Is this for the forwarder?  `dns` may be NULL. */
 bool dns_owns(struct dns *dns, const struct flow_key *key);
 /* A datagram that is. */
-void dns_query(struct dns *dns, const struct flow_key *key, const void *data, size_t size);
+void dns_query(struct dns *dns, const struct flow_key *client, const void *data, size_t size);
 /*
  * A TCP flow that is goes to this server, from socket to socket.  False: there is none, or it is denied, which has been
  * counted and told.
