@@ -1,0 +1,448 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Does with sockets what it is told, wherever it was started: in the sandbox, in the namespace that stands for the host,
+or in the one that stands for the world outside.
+
+A line of standard input is a verb with its arguments in JSON, a line of standard output is the answer.  When the input
+ends, so does the agent.
+"""
+import errno
+import hashlib
+import json
+import os
+import resource
+import select
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+PATIENCE = 30  # seconds until something that must happen is given up
+SILENCE = 0.3  # until something that must not happen is believed not to
+RESET = struct.pack("ii", 1, 0)
+
+sockets = {}
+servers = {}
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def code(error):
+    return errno.errorcode.get(error.errno, "timeout" if isinstance(error, TimeoutError) else str(error))
+
+
+def keep(sock):
+    sockets[sock.fileno()] = sock
+    return sock.fileno()
+
+
+def pattern(size, chunk=1 << 20):
+    """the same bytes everywhere, and no two blocks alike"""
+    block = bytearray(hashlib.shake_128(b"vnic").digest(chunk))
+    for at in range(0, size, chunk):
+        block[:8] = struct.pack("!Q", at)
+        yield bytes(block[: size - at])
+
+
+def pattern_digest(size):
+    digest = hashlib.sha256()
+    for block in pattern(size):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def digest_to_end(sock):
+    digest, size = hashlib.sha256(), 0
+    while data := sock.recv(1 << 18):
+        digest.update(data)
+        size += len(data)
+    return f"{size} {digest.hexdigest()}"
+
+
+def send_pattern(sock, size, write):
+    for block in pattern(size):
+        for at in range(0, len(block), write):
+            sock.sendall(block[at : at + write])
+
+
+# --- servers: a thread each, and one for each connection ---
+
+
+def echo(sock):
+    while data := sock.recv(65536):
+        sock.sendall(data)
+
+
+def sink(sock):
+    """tells what it got, after the client's end"""
+    sock.sendall(digest_to_end(sock).encode())
+
+
+def source(sock):
+    """ends first, and tells the client's goodbye by echoing it"""
+    size = int(sock.makefile("rb", buffering=0).readline())
+    send_pattern(sock, size, 1 << 20)
+    sock.shutdown(socket.SHUT_WR)
+    servers_said.append(sock.recv(100).decode())
+
+
+def reset(sock):
+    sock.recv(1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+
+def hold(sock):
+    """until the client ends, and remembers how it did"""
+    try:
+        ended = "end" if sock.recv(1) == b"" else "data"
+    except OSError as error:
+        ended = code(error)
+    servers_said.append(ended)
+
+
+def greet(sock):
+    sock.sendall(sock.getpeername()[0].encode() + b"\n")
+
+
+servers_said = []
+KINDS = {f.__name__: f for f in (echo, sink, source, reset, hold, greet)}
+
+
+def serve_one(sock, kind):
+    with sock:
+        try:
+            KINDS[kind](sock)
+        except OSError as error:
+            servers_said.append(code(error))
+
+
+def serve(kind, address, port=0):
+    """a TCP server; gives its port"""
+    listener = socket.create_server((address, port), family=family_of(address), backlog=4096)
+    port = listener.getsockname()[1]
+    counter = servers[f"{address} {port}"] = {"accepted": 0, "listener": listener}
+
+    def accept():
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            counter["accepted"] += 1
+            threading.Thread(target=serve_one, args=(sock, kind), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return port
+
+
+def serve_udp(address, port=0, groups=(), device=""):
+    """sends every datagram back; gives the port"""
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.bind((address, port))
+    for group in groups:
+        index = socket.if_nametoindex(device)
+        if family_of(group) == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                            socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", index))
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                            socket.inet_aton(group) + socket.inet_aton("0.0.0.0") + struct.pack("@I", index))
+
+    def answer():
+        while True:
+            data, peer = sock.recvfrom(65536)
+            servers_said.append(f"udp {peer[0]} {len(data)}")
+            try:
+                sock.sendto(data, peer)
+            except OSError:
+                pass
+
+    threading.Thread(target=answer, daemon=True).start()
+    return sock.getsockname()[1]
+
+
+def serve_abstract(name):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("\0" + name)
+    listener.listen()
+    keep(listener)
+
+
+def serve_raw(address, proto):
+    """remembers what comes in of an IP protocol"""
+    sock = socket.socket(family_of(address), socket.SOCK_RAW, proto)
+    sock.bind((address, 0))
+
+    def listen():
+        while True:
+            servers_said.append(f"raw {proto} {sock.recvfrom(65536)[1][0]}")
+
+    threading.Thread(target=listen, daemon=True).start()
+
+
+def accepted(address, port):
+    return servers[f"{address} {port}"]["accepted"]
+
+
+def said():
+    """what servers noticed since it was asked last"""
+    lines = servers_said[:]
+    del servers_said[: len(lines)]
+    return lines
+
+
+def wait_said(count=1):
+    """waits until servers noticed so much"""
+    deadline = time.monotonic() + PATIENCE
+    while len(servers_said) < count and time.monotonic() < deadline:
+        select.select([], [], [], 0.005)
+    return said()
+
+
+# --- clients ---
+
+
+def open_tcp(address, port, timeout=PATIENCE):
+    return keep(socket.create_connection((address, port), timeout=timeout))
+
+
+def try_tcp(address, port, timeout=PATIENCE):
+    """ "connected" or the name of the error, and how long it took"""
+    begin = time.monotonic()
+    try:
+        socket.create_connection((address, port), timeout=timeout).close()
+        result = "connected"
+    except OSError as error:
+        result = code(error)
+    return [result, time.monotonic() - begin]
+
+
+def kill_while_reading(address, port):
+    """a process of its own reads from a source, and is killed meanwhile"""
+    code = f"""
+import signal, socket
+client = socket.create_connection(("{address}", {port}))
+client.sendall(b"10000000000\\n")
+client.recv(1)
+print("going", flush=True)
+signal.pause()"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as reader:
+        reader.stdout.readline()
+        reader.kill()
+
+
+def bound_port(address, start, count):
+    """can they be bound at once?"""
+    for port in range(start, start + count):
+        with socket.socket(family_of(address)) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((address, port))
+            sock.listen()
+
+
+def send(handle, text):
+    sockets[handle].sendall(text.encode())
+
+
+def recv(handle, size=65536):
+    """text, "" at the end, or the name of the error"""
+    try:
+        return sockets[handle].recv(size).decode()
+    except OSError as error:
+        return code(error)
+
+
+def shut(handle):
+    sockets[handle].shutdown(socket.SHUT_WR)
+
+
+def close(handle):
+    sockets.pop(handle).close()
+
+
+def abort(handle):
+    sockets[handle].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    close(handle)
+
+
+def upload(address, port, size, write):
+    """to a sink: what it says it got"""
+    with socket.create_connection((address, port), timeout=PATIENCE) as sock:
+        send_pattern(sock, size, write)
+        sock.shutdown(socket.SHUT_WR)
+        return sock.makefile().read()
+
+
+def download(address, port, size):
+    """from a source: what came"""
+    with socket.create_connection((address, port), timeout=PATIENCE) as sock:
+        sock.sendall(f"{size}\n".encode())
+        got = digest_to_end(sock)
+        sock.sendall(b"goodbye")
+        return got
+
+
+def talk(address, port, text):
+    """sends, ends, reads to the end"""
+    with socket.create_connection((address, port), timeout=PATIENCE) as sock:
+        sock.sendall(text.encode())
+        sock.shutdown(socket.SHUT_WR)
+        return sock.makefile().read()
+
+
+def hello(address, port):
+    with socket.create_connection((address, port), timeout=PATIENCE) as sock:
+        return sock.makefile().readline().strip()
+
+
+def in_a_row(address, port, count):
+    """short connections: how many of them echoed"""
+    return sum(talk(address, port, f"number {i}") == f"number {i}" for i in range(count))
+
+
+def at_once(address, port, count):
+    """all connections begin before the first is waited for; then each has its say: how many of them echoed"""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    begun = [socket.socket(family_of(address)) for _ in range(count)]
+    for sock in begun:
+        sock.setblocking(False)
+        sock.connect_ex((address, port))
+    for i, sock in enumerate(begun):
+        sock.settimeout(PATIENCE)
+        wait = select.poll()
+        wait.register(sock, select.POLLOUT)
+        if not wait.poll(PATIENCE * 1000) or sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            return i
+        sock.sendall(b"%8d" % i)
+    good = sum(sock.recv(8) == b"%8d" % i for i, sock in enumerate(begun))
+    for sock in begun:
+        sock.close()
+    return good
+
+
+# --- one attempt of each kind to get out: True where it got an answer ---
+
+
+def by_tcp(address, port):
+    return try_tcp(address, port, timeout=2)[0] == "connected"
+
+
+def by_mapped_tcp(address, port):
+    """an IPv6 socket, and an IPv4 address in it"""
+    with socket.socket(socket.AF_INET6) as sock:
+        sock.settimeout(2)
+        return sock.connect_ex(("::ffff:" + address, port)) == 0
+
+
+def by_udp(address, port, size=10, source="", device="", options=()):
+    with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
+        sock.settimeout(SILENCE)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        try:
+            for level, name, value in options:
+                sock.setsockopt(level, name, bytes.fromhex(value))
+            if device:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+            if source:
+                sock.setsockopt(socket.IPPROTO_IP, 15, 1)  # IP_FREEBIND
+                sock.bind((source, 0))
+            sock.sendto(b"x" * size, (address, port))
+            return len(sock.recv(65536)) == size
+        except OSError:
+            return False
+
+
+def by_ping(address):
+    v6 = family_of(address) == socket.AF_INET6
+    return subprocess.run(["ping", "-q", "-c1", "-W1", "-6" if v6 else "-4", address],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
+def by_abstract(name):
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex("\0" + name) == 0
+
+
+def by_raw(address, proto):
+    """a packet of another protocol than TCP, UDP and ICMP; whether it came, the other end knows"""
+    with socket.socket(family_of(address), socket.SOCK_RAW, proto) as sock:
+        try:
+            sock.sendto(b"\0" * 32, (address, 0))
+        except OSError:
+            pass
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+
+
+def ipv4(source, address, proto, payload, fragment=0, number=7):
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), number, fragment, 64, proto, 0,
+                       socket.inet_aton(source), socket.inet_aton(address))
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
+
+
+def syn(source, address, port, source_port):
+    v6 = family_of(address) == socket.AF_INET6
+    pack = lambda a: socket.inet_pton(family_of(address), a)
+    tcp = struct.pack("!HHIIBBHHH", source_port, port, 1000, 0, 0x50, 2, 65535, 0, 0)
+    pseudo = pack(source) + pack(address) + (struct.pack("!II", 20, 6) if v6 else struct.pack("!HH", 6, 20))
+    return tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
+
+
+def send_packets(packets):
+    """whole IPv4 packets, straight onto eth0, to the router"""
+    subprocess.run(["ping", "-q", "-c1", "-W1", "10.0.2.2"], stdout=subprocess.DEVNULL)
+    router = [line.split()[3] for line in open("/proc/net/arp") if line.startswith("10.0.2.2 ")][0]
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as sock:
+        for packet in packets:
+            sock.sendto(packet, ("eth0", 0x0800, 0, 1, bytes.fromhex(router.replace(":", ""))))
+
+
+def send_syns(address, port, source_port, count=1, source="10.0.2.100"):
+    """the same SYN so many times, from no socket"""
+    send_packets([ipv4(source, address, 6, syn(source, address, port, source_port))] * count)
+
+
+def send_cut_syn(address, port, source_port):
+    """a SYN whose flags are in the second fragment"""
+    tcp = syn("10.0.2.100", address, port, source_port)
+    send_packets([ipv4("10.0.2.100", address, 6, tcp[:8], 0x2000), ipv4("10.0.2.100", address, 6, tcp[8:], 1)])
+
+
+def send_datagram(source, address, port, size=10):
+    """UDP that says it comes from there"""
+    send_packets([ipv4(source, address, 17, struct.pack("!HHHH", 4000, port, 8 + size, 0) + b"x" * size)])
+
+
+# --- about where it is ---
+
+
+def sh(command):
+    return subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def open_fds():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def main():
+    for line in sys.stdin:
+        verb, *args = json.loads(line)
+        try:
+            answer = {"value": globals()[verb](*args)}
+        except Exception as error:  # it is the caller who fails
+            answer = {"error": f"{verb}{tuple(args)}: {error!r}"}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""TCP from the sandbox to the outside; tests/e2e/gateway_tcp.bats says what each function shows."""
+import os
+import select
+import signal
+import time
+
+from gateway_agent import pattern_digest
+from gateway_world import ip, is_equal, run
+
+V4, V6 = "9.9.9.10", "2620:fe::fe"  # outside, and of class internet
+AT_ONCE = 0.5  # less than the second after which a SYN is sent again
+
+
+def failed_at_once(got, *wanted):
+    assert got[0] in wanted and got[1] < AT_ONCE, f"wanted one of {wanted} at once, got {got}"
+
+
+def status(pid, key):
+    with open(f"/proc/{pid}/status") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith(key + ":"))
+
+
+def until(condition, patience=30):
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, "it did not become so"
+        select.select([], [], [], 0.01)
+
+
+def connects(world):
+    with world.box() as box:
+        for address in V4, V6:
+            port = world.outside.serve("greet", address)
+            is_equal(box.hello(address, port), "10.77.0.1" if address == V4 else "fd88::1")
+        is_equal(box.messages(), "")
+
+
+def refused(world):
+    with world.box() as box:
+        for address in V4, V6:
+            failed_at_once(box.try_tcp(address, 9), "ECONNREFUSED")
+
+
+def unreachable(world):
+    for route in "-4 blackhole 9.9.9.11", "-4 unreachable 9.9.9.12", "-6 unreachable 2620:fe::ff":
+        version, kind, address = route.split()
+        ip(f"{version} route add {kind} {address}")
+    ip("-4 route delete default")
+    with world.box() as box:
+        failed_at_once(box.try_tcp("9.9.9.13", 80), "ENETUNREACH")
+        for address in "9.9.9.12", "2620:fe::ff":
+            failed_at_once(box.try_tcp(address, 80), "EHOSTUNREACH", "ENETUNREACH")
+
+
+def denied(world):
+    with world.box("--deny", V4 + ":7777") as box:
+        for address, option in ("192.168.77.1", "--allow lan"), ("fd77:1::1", "--allow lan"), \
+                ("10.0.2.2", "--allow host"), ("fd00::2", "--allow host"), ("198.51.100.7", "--allow host"), \
+                ("169.254.169.254", "--allow 169.254.169.254"):
+            got = box.try_tcp(address, 80)
+            failed_at_once(got, "EHOSTUNREACH", "ENETUNREACH", "EACCES", "ECONNREFUSED")
+            until(lambda: option in box.messages(), 5)
+        failed_at_once(box.try_tcp(V4, 7777), "EHOSTUNREACH", "EACCES")
+        assert len(box.messages().splitlines()) == 4, box.messages()  # one for a kind: lan, host, special, internet
+
+
+def client_ends_first(world):
+    for address in V4, V6:
+        port = world.outside.serve("sink", address)
+        with world.box() as box:
+            is_equal(box.talk(address, port, "all of it").split()[0], "9")
+
+
+def server_ends_first(world):
+    for address in V4, V6:
+        port = world.outside.serve("source", address)
+        with world.box() as box:
+            is_equal(box.download(address, port, 2048), f"2048 {pattern_digest(2048)}")
+        is_equal(world.outside.wait_said(), ["goodbye"])
+
+
+def server_resets(world):
+    port = world.outside.serve("reset", V4)
+    with world.box() as box:
+        client = box.open_tcp(V4, port)
+        box.send(client, "x")
+        is_equal(box.recv(client), "ECONNRESET")
+
+
+def client_resets(world):
+    port = world.outside.serve("hold", V4)
+    with world.box() as box:
+        box.abort(box.open_tcp(V4, port))
+        is_equal(world.outside.wait_said(), ["ECONNRESET"])
+
+
+def transfer(world, size, writes):
+    wanted = f"{size} {pattern_digest(size)}"
+    with world.box() as box:
+        for address in V4, V6:
+            sink, source = world.outside.serve("sink", address), world.outside.serve("source", address)
+            for write in writes:
+                is_equal(box.upload(address, sink, size, write), wanted)
+            is_equal(box.download(address, source, size), wanted)
+
+
+def small(world):
+    transfer(world, 2048, [1, 100, 2048])
+
+
+def large(world):
+    transfer(world, 100 << 20, [1 << 20])
+
+
+def odd_writes(world):
+    transfer(world, 10 << 20, [1400, 65537])
+
+
+def both_ways(world):
+    """100 MB in each direction of two connections at the same time"""
+    size = 100 << 20
+    sink, source = world.outside.serve("sink", V4), world.outside.serve("source", V6)
+    with world.box() as up:
+        up.begin("upload", V4, sink, size, 1 << 20)
+        with world.box() as down:
+            is_equal(down.download(V6, source, size), f"{size} {pattern_digest(size)}")
+        is_equal(up.finish(), f"{size} {pattern_digest(size)}")
+
+
+def in_a_row(world):
+    port = world.outside.serve("echo", V4)
+    with world.box() as box:
+        is_equal(box.in_a_row(V4, port, 2000), 2000)
+    is_equal(world.outside.accepted(V4, port), 2000)
+
+
+def at_once(world):
+    for address in V4, V6:
+        port = world.outside.serve("echo", address)
+        with world.box() as box:
+            is_equal(box.at_once(address, port, 500), 500)
+        is_equal(world.outside.accepted(address, port), 500)
+
+
+def retransmitted(world):
+    port = world.outside.serve("hold", V4)
+    with world.box() as box:
+        box.send_syns(V4, port, 4001, 5)
+        # What comes after them on the same way has arrived when this one has.
+        box.open_tcp(V4, port)
+        until(lambda: world.outside.accepted(V4, port) >= 2, 5)
+        is_equal(world.outside.accepted(V4, port), 2)
+
+
+def unclaimed(world):
+    port = world.outside.serve("hold", V4)
+    with world.box() as box:
+        box.send_syns(V4, port, 4002)
+        until(lambda: world.outside.accepted(V4, port) == 1, 5)
+        assert world.outside.wait_said()[0] in ("end", "ECONNRESET")
+
+
+def killed_client(world):
+    """a flow in the middle of a transfer"""
+    port = world.outside.serve("source", V4)
+    with world.box() as box:
+        box.kill_while_reading(V4, port)
+        assert world.outside.wait_said()[0] in ("ECONNRESET", "EPIPE")
+
+
+def sleeps(world, box):
+    """no voluntary context switch in five seconds"""
+    gateway = box.gateway()
+    # What was begun before is over: the pipes are given back in the second after their last use.
+    last = [-1, time.monotonic()]
+
+    def is_quiet():
+        now = status(gateway, "voluntary_ctxt_switches")
+        if now != last[0]:
+            last[:] = now, time.monotonic()
+        return time.monotonic() - last[1] > 1.5
+
+    until(is_quiet)
+    before = status(gateway, "voluntary_ctxt_switches")
+    select.select([], [], [], 5)
+    is_equal(status(gateway, "voluntary_ctxt_switches"), before)
+
+
+def idle(world):
+    port = world.outside.serve("hold", V4)
+    with world.box() as box:
+        sleeps(world, box)
+        box.open_tcp(V4, port)
+        sleeps(world, box)
+
+
+def descriptors(world):
+    echo, source = world.outside.serve("echo", V4), world.outside.serve("source", V4)
+    with world.box() as box:
+        gateway = box.gateway()
+        count = lambda: len(os.listdir(f"/proc/{gateway}/fd"))
+        before = count()
+        is_equal(box.at_once(V4, echo, 200), 200)
+        box.download(V4, source, 10 << 20)
+        box.try_tcp(V4, 9)
+        until(lambda: count() == before)
+
+
+if __name__ == "__main__":
+    run(globals())
