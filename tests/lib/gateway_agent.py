@@ -109,8 +109,12 @@ def greet(sock):
     sock.sendall(sock.getpeername()[0].encode() + b"\n")
 
 
+def port(sock):
+    sock.sendall(b"%d\n" % sock.getsockname()[1])
+
+
 servers_said = []
-KINDS = {f.__name__: f for f in (echo, sink, source, reset, hold, greet)}
+KINDS = {f.__name__: f for f in (echo, sink, source, reset, hold, greet, port)}
 
 
 def serve_one(sock, kind):
@@ -299,6 +303,29 @@ def talk(address, port, text):
 def hello(address, port):
     with socket.create_connection((address, port), timeout=PATIENCE) as sock:
         return sock.makefile().readline().strip()
+
+
+def try_hello(address, port):
+    """the greeting or the name of the error, wherever it comes"""
+    try:
+        return hello(address, port)
+    except OSError as error:
+        return code(error)
+
+
+def hello_from(source, address, port):
+    with socket.create_connection((address, port), timeout=PATIENCE, source_address=(source, 0)) as sock:
+        return sock.makefile().readline().strip()
+
+
+def open_from(source, source_port, address, port):
+    """also where another connection has this end already"""
+    sock = socket.socket(family_of(address))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.settimeout(PATIENCE)
+    sock.bind((source, source_port))
+    sock.connect((address, port))
+    return keep(sock)
 
 
 def in_a_row(address, port, count):

@@ -28,6 +28,10 @@ OUTSIDE = [
     "64:ff9b::c0a8:4d01", "2002:c0a8:4d01::1", "2001:0:1::3f57:b2fe",  # NAT64, 6to4, Teredo of 192.168.77.1
 ]  # fmt: skip
 
+# In an ordinary user's world the privilege over it is the test's, not vnic's.
+ORDINARY = ["setpriv", "--ambient-caps=-all", "--inh-caps=-all", "--bounding-set=-all"]
+VNIC_RUN = [*([] if os.geteuid() == 0 else ORDINARY), os.environ["VNIC"], "run"]
+
 
 def ip(command):
     subprocess.run(["ip", *command.split()], check=True)
@@ -78,9 +82,7 @@ class Box(Agent):
 
     def __init__(self, *options):
         self.stderr = tempfile.TemporaryFile("w+")
-        # In a world of an ordinary user's the privilege over it is the world's, not vnic's.
-        become = [] if os.geteuid() == 0 else ["setpriv", "--ambient-caps=-all", "--inh-caps=-all", "--bounding-set=-all"]
-        super().__init__([*become, os.environ["VNIC"], "run", "--map", "root", *options, "--"], self.stderr)
+        super().__init__([*VNIC_RUN, "--map", "root", *options, "--"], self.stderr)
         self.sh("true")  # it runs
 
     def gateway(self):

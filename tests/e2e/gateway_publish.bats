@@ -1,0 +1,29 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Published ports: TCP from a world outside that is a network namespace of the test's own (tests/lib/gateway_world.py).
+
+bats_require_minimum_version 1.5.0
+
+# shows NAME: the function of that name in tests/lib/gateway_publish.py, in a new world
+shows() {
+	local own=()
+	((EUID == 0)) || own=(--user --map-current-user --keep-caps)
+	# A sanitizer's search for leaks wants /proc, processes and memory: it is left to the tests that have them.
+	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 PYTHONDONTWRITEBYTECODE=1 \
+		unshare --net "${own[@]}" python3 "$BATS_TEST_DIRNAME/../lib/gateway_publish.py" "$1"
+}
+
+@test "a port leads inside from every address of the host, IPv4 and IPv6, and shows the client's own" { shows one_port; }
+@test "a port may lead to another port inside" { shows another_port; }
+@test "a range leads to a range, and not a port further" { shows a_range; }
+@test "a port bound to an address is on no other" { shows bound; }
+@test "loopback and the sandbox's own address become the router's, others stay" { shows sources; }
+@test "a client that is there twice from one port gets in twice" { shows same_tuple; }
+@test "a port in use is one clear line" { shows in_use; }
+@test "ports are free again when vnic run returns, 20 times" { shows free_again; }
+@test "2 KB in writes of 1, 100 and 2048 bytes arrive as they were" { shows small; }
+@test "100 MB arrive as they were, either way" { shows large; }
+@test "a port that nobody listens on inside resets the client" { shows nobody_listens; }
+@test "a reset passes in and out" { shows resets; }
+@test "500 connections at once all work, for each address" { shows at_once; }
+@test "2000 connections in a row all work" { shows in_a_row; }

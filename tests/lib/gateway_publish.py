@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""TCP from the outside into the sandbox; tests/e2e/gateway_publish.bats says what each function shows."""
+import subprocess
+
+import gateway_agent
+from gateway_agent import pattern_digest
+from gateway_world import VNIC_RUN, is_equal, run
+
+# The host as the outside sees it, and whom the sandbox sees then.
+HOSTS = {"10.77.0.1": "10.77.0.2", "fd88::1": "fd88::2", "198.51.100.7": "10.77.0.2"}
+ANY = {4: "0.0.0.0", 6: "::"}
+
+
+def publish(world, *ports):
+    return world.box(*(word for port in ports for word in ("--publish", port)))
+
+
+def serve_both(box, kind, port):
+    """in a namespace where "::" does not take IPv4, too"""
+    for version in 4, 6:
+        box.serve(kind, ANY[version], port)
+
+
+def one_port(world):
+    with publish(world, "8080:8080") as box:
+        serve_both(box, "greet", 8080)
+        for host, client in HOSTS.items():
+            is_equal(world.outside.hello(host, 8080), client)
+
+
+def another_port(world):
+    with publish(world, "8080:80") as box:
+        serve_both(box, "greet", 80)
+        for host, client in HOSTS.items():
+            is_equal(world.outside.hello(host, 8080), client)
+            is_equal(world.outside.try_tcp(host, 80)[0], "ECONNREFUSED")
+
+
+def a_range(world):
+    with publish(world, "8000-8009:9000-9009") as box:
+        for port in range(9000, 9010):
+            box.serve("port", ANY[4], port)
+            box.serve("port", ANY[6], port)
+        for host in HOSTS:
+            for i in range(10):
+                is_equal(world.outside.hello(host, 8000 + i), str(9000 + i))
+            for port in 7999, 8010:
+                is_equal(world.outside.try_tcp(host, port)[0], "ECONNREFUSED")
+
+
+def bound(world):
+    with publish(world, "198.51.100.7:8080:80", "[fd88::1]:8081:80", "127.0.0.1:8082:80") as box:
+        serve_both(box, "greet", 80)
+        is_equal(world.outside.hello("198.51.100.7", 8080), "10.77.0.2")
+        is_equal(world.outside.try_tcp("10.77.0.1", 8080)[0], "ECONNREFUSED")
+        is_equal(world.outside.hello("fd88::1", 8081), "fd88::2")
+        is_equal(world.outside.try_tcp("10.77.0.1", 8081)[0], "ECONNREFUSED")
+        is_equal(world.outside.try_tcp("10.77.0.1", 8082)[0], "ECONNREFUSED")
+        is_equal(world.host.hello("127.0.0.1", 8082), "10.0.2.2")
+
+
+def sources(world):
+    """those that cannot be a source inside become the router's"""
+    with publish(world, "8080:80") as box:
+        serve_both(box, "greet", 80)
+        is_equal(world.host.hello("127.0.0.1", 8080), "10.0.2.2")
+        is_equal(world.host.hello("::1", 8080), "fd00::2")
+        # A client whose address is the sandbox's own.
+        world.outside.sh("ip address add 10.0.2.100/32 dev lo")
+        is_equal(world.outside.hello_from("10.0.2.100", "10.77.0.1", 8080), "10.0.2.2")
+        is_equal(world.outside.hello_from("192.168.77.1", "10.77.0.1", 8080), "192.168.77.1")
+        is_equal(world.outside.hello_from("2620:fe::fe", "fd88::1", 8080), "2620:fe::fe")
+
+
+def same_tuple(world):
+    """two published ports lead to one inside; the second connection from the client's same port has another one"""
+    with publish(world, "8080:80", "8081:80") as box:
+        box.serve("echo", ANY[4], 80)
+        clients = [world.outside.open_from("10.77.0.2", 5555, "10.77.0.1", port) for port in (8080, 8081)]
+        for client in clients:
+            world.outside.send(client, f"I am {client}")
+        for client in clients:
+            is_equal(world.outside.recv(client), f"I am {client}")
+
+
+def in_use(world):
+    for address, text in ("0.0.0.0", "0.0.0.0:8080"), ("::", "[::]:8080"):
+        world.host.serve("greet", address, 8080)
+        ran = subprocess.run([*VNIC_RUN, "--publish", text + ":80", "--", "true"], capture_output=True, text=True)
+        is_equal(ran.returncode, 125)
+        lines = ran.stderr.splitlines()
+        assert len([line for line in lines if not line.startswith("  try: ")]) == 1 and text in lines[0] and \
+            "Address already in use" in lines[0], ran.stderr
+
+
+def free_again(world):
+    for _ in range(20):
+        subprocess.run([*VNIC_RUN, "--publish", "8000-8009:80-89", "--", "true"], check=True)
+        gateway_agent.bound_port("0.0.0.0", 8000, 10)
+
+
+def transfer(world, size, writes):
+    wanted = f"{size} {pattern_digest(size)}"
+    with publish(world, "8001:81", "198.51.100.7:8100-8101:91-92", "[fd77::1]:8100-8101:91-92") as box:
+        for sink, source in (81, 0), (91, 92):
+            serve_both(box, "sink", sink)
+            if source:
+                serve_both(box, "source", source)
+        for host, port in ("10.77.0.1", 8001), ("fd88::1", 8001), ("198.51.100.7", 8100), ("fd77::1", 8100):
+            for write in writes:
+                is_equal(world.outside.upload(host, port, size, write), wanted)
+        for host in "198.51.100.7", "fd77::1":
+            is_equal(world.outside.download(host, 8101, size), wanted)
+        is_equal(box.wait_said(2), ["goodbye"] * 2)
+
+
+def small(world):
+    transfer(world, 2048, [1, 100, 2048])
+
+
+def large(world):
+    transfer(world, 100 << 20, [1 << 20])
+
+
+def nobody_listens(world):
+    with publish(world, "8080:80"):
+        for host in HOSTS:
+            is_equal(world.outside.try_hello(host, 8080), "ECONNRESET")
+
+
+def resets(world):
+    with publish(world, "8080-8081:80-81") as box:
+        serve_both(box, "reset", 80)
+        serve_both(box, "hold", 81)
+        for host in HOSTS:
+            client = world.outside.open_tcp(host, 8080)
+            world.outside.send(client, "x")
+            is_equal(world.outside.recv(client), "ECONNRESET")
+            client = world.outside.open_tcp(host, 8081)
+            world.outside.send(client, "")
+            world.outside.abort(client)
+            is_equal(box.wait_said(), ["ECONNRESET"])
+
+
+def at_once(world):
+    with publish(world, "8080:80") as box:
+        serve_both(box, "echo", 80)
+        for host in HOSTS:
+            is_equal(world.outside.at_once(host, 8080, 500), 500)
+
+
+def in_a_row(world):
+    with publish(world, "8080:80") as box:
+        serve_both(box, "echo", 80)
+        is_equal(world.outside.in_a_row("10.77.0.1", 8080, 2000), 2000)
+
+
+if __name__ == "__main__":
+    run(globals())
