@@ -82,11 +82,10 @@ struct dns {
 
 static void refresh(struct dns *dns)
 {
-	if (!dns->config.refresh || dns->gateway->now < dns->refresh_at)
+	if (!dns->config.ask_resolvers || dns->gateway->now < dns->refresh_at)
 		return;
 	dns->refresh_at = dns->gateway->now + REFRESH_TIME;
-	if (dns->config.refresh(dns->config.ctx, &dns->config.servers))
-		dns->preferred = 0;
+	dns->config.ask_resolvers(dns->config.ctx);
 }
 
 static bool is_same_host(const struct vnic_addr *addr, const struct flow_key *key)
@@ -279,6 +278,31 @@ static void ask_next(struct dns *dns, uint32_t slot)
 	fail(dns, slot);
 }
 
+/* With the first server. */
+static void begin(struct dns *dns, uint32_t slot)
+{
+	struct query *query = &dns->queries[slot];
+	unsigned count = dns->config.servers.count;
+
+	query->sends = 0;
+	query->failed = 0;
+	/* find_next begins after the last one. */
+	query->last = (uint8_t)(count ? dns->preferred + count - 1 : 0);
+	ask_next(dns, slot);
+}
+
+void dns_set_servers(struct dns *dns, const struct vnic_dns_servers *servers)
+{
+	dns->config.servers = *servers;
+	dns->preferred = 0;
+	for (uint32_t slot = 1; slot <= dns->table.touched; slot++) {
+		if (!dns->table.entries[slot].used || dns->queries[slot].stream >= 0)
+			continue;
+		close_sockets(&dns->queries[slot]);
+		begin(dns, slot);
+	}
+}
+
 /* It will not answer.  Whoever was asked later may. */
 static void give_up_server(struct dns *dns, uint32_t slot, unsigned server)
 {
@@ -336,9 +360,7 @@ static void start(struct dns *dns, const struct query *asked)
 	query = &dns->queries[slot];
 	*query = *asked;
 	query->info.room = room_of(&query->client, &query->info);
-	/* find_next begins after the last one. */
-	query->last = (uint8_t)(dns->config.servers.count ? dns->preferred + dns->config.servers.count - 1 : 0);
-	ask_next(dns, slot);
+	begin(dns, slot);
 }
 
 void dns_query(struct dns *dns, const struct flow_key *client, const void *data, size_t size)

@@ -463,6 +463,12 @@ void vnic_gateway_get_stats(const struct vnic_gateway *gateway, struct vnic_gate
 	*ret_stats = gateway->stats;
 }
 
+void vnic_gateway_set_resolvers(struct vnic_gateway *gateway, const struct vnic_dns_servers *servers)
+{
+	if (gateway->dns)
+		dns_set_servers(gateway->dns, servers);
+}
+
 void vnic_gateway_get_dns_stats(const struct vnic_gateway *gateway, struct vnic_dns_stats *ret_stats)
 {
 	*ret_stats = (struct vnic_dns_stats){0};

@@ -4,7 +4,8 @@
  *
  * Whoever changes it renames a new file over it, makes a symbolic link of it, or writes into the file at the link's
  * end: stat(2) by the path sees all of them.  It is asked at most once a second, and only when there is a question to
- * be forwarded.  Rejected: inotify, of which a user has 128, for all sandboxes and everything else.
+ * be forwarded; by the front, for the gateway opens no files.  Rejected: inotify, of which a user has 128, for all
+ * sandboxes and everything else.
  */
 #include "resolv.h"
 
@@ -151,9 +152,8 @@ static bool is_same(const struct stat *now, const struct resolv_file *seen)
 	       now->st_ctim.tv_sec == seen->changed.tv_sec && now->st_ctim.tv_nsec == seen->changed.tv_nsec;
 }
 
-bool resolv_refresh(void *ctx, struct vnic_dns_servers *servers)
+bool resolv_refresh(struct resolv_source *source, struct vnic_dns_servers *servers)
 {
-	struct resolv_source *source = ctx;
 	bool first = source->seen.ino == 0;
 	struct resolv resolv;
 	struct stat now = {0};

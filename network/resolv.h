@@ -2,8 +2,7 @@
 /*
  * resolv.conf(5): what the host's says, when it changes, and the sandbox's own.
  *
- * In the order of a sandbox's life: resolv_mount by init; resolv_refresh by the gateway; resolv_guard_* by the
- * front.
+ * In the order of a sandbox's life: resolv_mount by init; resolv_refresh and resolv_guard_* by the front.
  */
 #ifndef NETWORK_RESOLV_H
 #define NETWORK_RESOLV_H
@@ -40,13 +39,13 @@ struct resolv_file {
 	struct timespec changed;
 };
 
-/* The gateway's: ctx of resolv_refresh. */
+/* The front's, for the gateway, which opens no files. */
 struct resolv_source {
 	const char *path;
 	struct resolv_file seen;
 };
 /* Always true the first time; afterwards when the path leads to another file, or the file is changed. */
-bool resolv_refresh(void *source, struct vnic_dns_servers *servers);
+bool resolv_refresh(struct resolv_source *source, struct vnic_dns_servers *servers);
 
 /* What to tell the user whose sandbox has the host's resolv.conf, where that leads nowhere there; NULL: it works. */
 const char *resolv_shared_warning(const struct vnic_dns_servers *servers);

@@ -32,10 +32,10 @@ struct vnic_dns_config {
 	 */
 	bool in_their_name;
 	/*
-	 * Sees whether the host's resolvers are others by now, fills *servers and returns true; called before a query,
-	 * at most once a second.  NULL: they never change.  Must not block.
+	 * Asks what the host's resolvers are by now: vnic_gateway_set_resolvers is the answer where they are others, at
+	 * once or later.  Called before a question, at most once a second.  NULL: they never change.  Must not block.
 	 */
-	bool (*refresh)(void *ctx, struct vnic_dns_servers *servers);
+	void (*ask_resolvers)(void *ctx);
 	void *ctx;
 };
 

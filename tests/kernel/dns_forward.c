@@ -25,6 +25,7 @@ struct world {
 	int wire; /* the sandbox's end of the slow path */
 	int servers[SERVERS], listener;
 	struct vnic_dns_config config;
+	unsigned asks; /* for the host's resolvers */
 };
 
 /* --- the world ---------------------------------------------------------------------- */
@@ -788,18 +789,23 @@ static void tcp_goes_to_who_answered_last(void **state)
 	world_close(&world);
 }
 
-static bool give_second(void *ctx, struct vnic_dns_servers *servers)
+static void give_second(void *ctx)
 {
-	++*(unsigned *)ctx;
-	servers->count = 1;
-	servers->addrs[0] = loopback(1);
-	return true;
+	struct world *world = ctx;
+	struct vnic_dns_servers servers = {.count = 1, .addrs = {loopback(1)}};
+
+	world->asks++;
+	dns_set_servers(world->gateway.dns, &servers);
+}
+
+static void count_only(void *ctx)
+{
+	((struct world *)ctx)->asks++;
 }
 
 static void in_their_name_new_resolvers_are_known_before_the_first_question(void **state)
 {
 	struct flow_key key = client(AF_INET);
-	unsigned looks = 0;
 	struct world world;
 
 	(void)state;
@@ -807,32 +813,51 @@ static void in_their_name_new_resolvers_are_known_before_the_first_question(void
 	world_open(&world);
 	world.config.in_their_name = true;
 	world.config.servers.count = 0;
-	world.config.refresh = give_second;
-	world.config.ctx = &looks;
+	world.config.ask_resolvers = give_second;
+	world.config.ctx = &world;
 	world_start(&world);
 	assert_true(dns_owns(world.gateway.dns, &key));
 	world_close(&world);
 }
 
-static void new_resolvers_are_seen_within_a_second(void **state)
+static void the_host_is_asked_for_its_resolvers_once_a_second(void **state)
 {
 	struct dns_message question = dns_question(1, "name");
-	unsigned looks = 0;
 	struct world world;
 
 	(void)state;
 	world_open(&world);
-	world.config.refresh = give_second;
-	world.config.ctx = &looks;
+	world.config.ask_resolvers = give_second;
+	world.config.ctx = &world;
 	world_start(&world);
+	assert_int_equal(world.asks, 0);
 	for (int i = 0; i < 3; i++) {
 		ask(&world, &question);
 		answer(&world, 1, 100);
 	}
-	assert_int_equal(looks, 1);
+	assert_int_equal(world.asks, 1);
 	let_pass(&world, 1);
 	ask(&world, &question);
-	assert_int_equal(looks, 2);
+	assert_int_equal(world.asks, 2);
+	world_close(&world);
+}
+
+static void what_is_under_way_is_asked_of_new_resolvers_at_once(void **state)
+{
+	struct dns_message question = dns_question(1, "name");
+	struct world world;
+
+	(void)state;
+	world_open(&world);
+	world.config.ask_resolvers = count_only;
+	world.config.ctx = &world;
+	world_start(&world);
+	close_fd(&world.servers[0]);
+	ask(&world, &question);
+	assert_false(was_asked(&world, 1));
+	give_second(&world);
+	answer(&world, 1, 100);
+	assert_int_equal(told(&world).size, 100);
 	world_close(&world);
 }
 
@@ -864,7 +889,8 @@ int main(void)
 		vt_netns_test(in_the_resolvers_name_it_answers_at_their_addresses),
 		vt_netns_test(tcp_goes_to_who_answered_last),
 		vt_netns_test(in_their_name_new_resolvers_are_known_before_the_first_question),
-		vt_netns_test(new_resolvers_are_seen_within_a_second),
+		vt_netns_test(the_host_is_asked_for_its_resolvers_once_a_second),
+		vt_netns_test(what_is_under_way_is_asked_of_new_resolvers_at_once),
 	};
 
 	vt_own_namespaces(CLONE_NEWNET);
