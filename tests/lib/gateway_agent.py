@@ -147,7 +147,8 @@ def serve(kind, address, port=0):
 def serve_udp(address, port=0, groups=(), device=""):
     """sends every datagram back; gives the port"""
     sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     sock.bind((address, port))
     for group in groups:
         index = socket.if_nametoindex(device)
@@ -418,15 +419,18 @@ def ipv4(source, address, proto, payload, fragment=0, number=7):
 
 
 def syn(source, address, port, source_port):
-    v6 = family_of(address) == socket.AF_INET6
-    pack = lambda a: socket.inet_pton(family_of(address), a)
     tcp = struct.pack("!HHIIBBHHH", source_port, port, 1000, 0, 0x50, 2, 65535, 0, 0)
-    pseudo = pack(source) + pack(address) + (struct.pack("!II", 20, 6) if v6 else struct.pack("!HH", 6, 20))
+    pseudo = socket.inet_aton(source) + socket.inet_aton(address) + struct.pack("!HH", 6, 20)
     return tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
 
 
 def send_packets(packets):
-    """whole IPv4 packets, straight onto eth0, to the router"""
+    """whole IPv4 packets: from a sandbox straight onto eth0, to the router, else by the kernel's routes"""
+    if "eth0" not in [name for _, name in socket.if_nameindex()]:
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
+            for packet in packets:
+                sock.sendto(packet, (socket.inet_ntoa(packet[16:20]), 0))
+        return
     subprocess.run(["ping", "-q", "-c1", "-W1", "10.0.2.2"], stdout=subprocess.DEVNULL)
     router = [line.split()[3] for line in open("/proc/net/arp") if line.startswith("10.0.2.2 ")][0]
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as sock:
@@ -439,10 +443,10 @@ def send_syns(address, port, source_port, count=1, source="10.0.2.100"):
     send_packets([ipv4(source, address, 6, syn(source, address, port, source_port))] * count)
 
 
-def send_cut_syn(address, port, source_port):
+def send_cut_syn(source, address, port, source_port):
     """a SYN whose flags are in the second fragment"""
-    tcp = syn("10.0.2.100", address, port, source_port)
-    send_packets([ipv4("10.0.2.100", address, 6, tcp[:8], 0x2000), ipv4("10.0.2.100", address, 6, tcp[8:], 1)])
+    tcp = syn(source, address, port, source_port)
+    send_packets([ipv4(source, address, 6, tcp[:8], 0x2000), ipv4(source, address, 6, tcp[8:], 1)])
 
 
 def send_datagram(source, address, port, size=10):

@@ -120,6 +120,8 @@ class World:
         self.outside.sh(" && ".join(f"ip address add {a} dev lo" + (" nodad" if ":" in a else "") for a in OUTSIDE))
         ip("route add default via 10.77.0.2")
         ip("-6 route add default via fd88::2")
+        with open("/proc/sys/net/ipv4/ping_group_range", "w") as groups:
+            groups.write("65534 65534")  # nobody's: the gateway's
         self.host = Agent([])
 
     def __enter__(self):
