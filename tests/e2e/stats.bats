@@ -1,0 +1,153 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a sandbox's gateway has counted: vnic run --stats, --json, and SIGUSR1.
+
+bats_require_minimum_version 1.5.0
+
+# figure NAME FILE [LINE]: of JSON, as in flows.tcp; the last line, or that one
+figure() {
+	python3 - "$@" <<'END'
+import json, sys
+name, path, line = sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else -1
+figures = [json.loads(text) for text in open(path) if text.startswith("{")][line]
+for key in name.split("."):
+    figures = figures[key]
+print(figures)
+END
+}
+
+# hosted COMMAND ARGUMENT...: in a network namespace that stands for the host, with servers that send back what they get
+hosted() {
+	local map=()
+	((EUID == 0)) || map=(--user --map-root-user)
+	unshare "${map[@]}" --net bash -euc 'ip link set lo up; exec python3 - "$@"' - "$@" <<'END'
+import os, socket, subprocess, sys, threading
+
+def echo_tcp(server):
+    while True:
+        client, _ = server.accept()
+        while data := client.recv(65536):
+            client.sendall(data)
+        client.close()
+
+def echo_udp(server):
+    while True:
+        data, address = server.recvfrom(65536)
+        server.sendto(data, address)
+
+tcp = socket.create_server(("127.0.0.1", 7007))
+udp = socket.socket(type=socket.SOCK_DGRAM)
+udp.bind(("127.0.0.1", 7007))
+for target, server in (echo_tcp, tcp), (echo_udp, udp):
+    threading.Thread(target=target, args=(server,), daemon=True).start()
+status = subprocess.run(sys.argv[1:]).returncode
+os._exit(status)
+END
+}
+
+# talk KIND BYTES: python that sends as much to the host's server and waits until it has come back
+talk() {
+	printf '%s\n' 'import socket' "kind, size = socket.SOCK_$1, $2" '
+with socket.socket(type=kind) as peer:
+    peer.settimeout(20)
+    peer.connect(("10.0.2.2", 7007))
+    peer.sendall(b"x" * size)
+    got = 0
+    while got < size:
+        got += len(peer.recv(65536))'
+}
+
+@test "flows and bytes of each kind are counted" {
+	errors=$BATS_TEST_TMPDIR/errors
+	hosted "$VNIC" run --stats --json --allow host -- python3 -c "$(talk STREAM 100000)
+$(talk STREAM 1000)
+$(talk DGRAM 500)" 2>"$errors"
+	cat "$errors"
+	[[ $(figure flows.tcp "$errors") == 2 && $(figure flows.udp "$errors") == 1 ]]
+	[[ $(figure flows.published "$errors") == 0 && $(figure denied "$errors") == 0 ]]
+	[[ $(figure bytes_out "$errors") == 101500 && $(figure bytes_in "$errors") == 101500 ]]
+}
+
+@test "a denied flow is counted" {
+	errors=$BATS_TEST_TMPDIR/errors
+	hosted "$VNIC" run --stats --json -- bash -c '! : >/dev/tcp/10.0.2.2/7007' 2>"$errors"
+	cat "$errors"
+	[[ $(figure denied "$errors") == 1 && $(figure flows.tcp "$errors") == 0 ]]
+}
+
+@test "a flow that the host refuses is counted" {
+	errors=$BATS_TEST_TMPDIR/errors
+	hosted "$VNIC" run --stats --json --allow host -- bash -c '! : >/dev/tcp/10.0.2.2/9' 2>"$errors"
+	cat "$errors"
+	[[ $(figure failed "$errors") == 1 && $(figure denied "$errors") == 0 ]]
+}
+
+@test "the text names the same figures" {
+	run --separate-stderr hosted "$VNIC" run --stats --allow host -- python3 -c "$(talk STREAM 1000)"
+	[[ $status -eq 0 && -z $output ]]
+	[[ $stderr == *"flows   tcp 1 ("* && $stderr == *"bytes   1000 out, 1000 in"* && $stderr == *"0 denied"* ]]
+	[[ $stderr == *"0 malformed"* ]]
+}
+
+@test "without --stats nothing is printed" {
+	run --separate-stderr "$VNIC" run -- true
+	[[ $status -eq 0 && -z $stderr ]]
+}
+
+@test "the command's status and output are its own" {
+	run --separate-stderr "$VNIC" run --stats -- sh -c 'echo mine; exit 7'
+	[[ $status -eq 7 && $output == mine && $stderr == *bytes* ]]
+	run --separate-stderr "$VNIC" run --stats -- sh -c 'kill -TERM $$'
+	[[ $status -eq 143 && $stderr == *bytes* ]]
+}
+
+# asked OPTION...: runs a command that counts SIGUSR1 and ends with its count as the status; the front gets it once
+asked() {
+	mkfifo "$BATS_TEST_TMPDIR/ready" "$BATS_TEST_TMPDIR/end"
+	"$VNIC" run "$@" -- bash -c 'count=0; trap "count=1" USR1; echo >"$0/ready"; read -r _ <"$0/end"; exit $count' \
+		"$BATS_TEST_TMPDIR" 2>"$BATS_TEST_TMPDIR/errors" 3>&- &
+	front=$!
+	read -r _ <"$BATS_TEST_TMPDIR/ready"
+	kill -USR1 "$front"
+}
+
+@test "SIGUSR1 prints at once, and the command does not get it" {
+	asked --stats --json
+	until grep -q '^{' "$BATS_TEST_TMPDIR/errors"; do :; done
+	[[ $(figure flows.tcp "$BATS_TEST_TMPDIR/errors" 0) == 0 ]]
+	echo >"$BATS_TEST_TMPDIR/end"
+	wait "$front"
+	[[ $(grep -c '^{' "$BATS_TEST_TMPDIR/errors") == 2 ]]
+}
+
+@test "without --stats SIGUSR1 is the command's" {
+	asked
+	# bash runs its trap when read has returned, or at once.
+	echo >"$BATS_TEST_TMPDIR/end"
+	result=0
+	wait "$front" || result=$?
+	[[ $result -eq 1 ]]
+}
+
+@test "a sandbox without a gateway has no figures, and says so" {
+	run --separate-stderr "$VNIC" run --nic none --stats -- sh -c 'exit 4'
+	[[ $status -eq 4 && $stderr == *"no figures: "*"no gateway"* ]]
+}
+
+@test "--json without --stats is refused" {
+	run "$VNIC" run --json -- true
+	[[ $status -eq 2 && $output == *"--json: only --stats"* ]]
+}
+
+@test "the gateway is confined when the command starts" {
+	mkfifo "$BATS_TEST_TMPDIR/ready" "$BATS_TEST_TMPDIR/end"
+	"$VNIC" run -- bash -c 'echo >"$0/ready"; read -r _ <"$0/end"' "$BATS_TEST_TMPDIR" 3>&- &
+	front=$!
+	read -r _ <"$BATS_TEST_TMPDIR/ready"
+	gateway=$(pgrep -P "$front" vnic-gateway)
+	status=$(cat "/proc/$gateway/status")
+	echo >"$BATS_TEST_TMPDIR/end"
+	wait "$front"
+	[[ $status == *$'\nSeccomp:\t2\n'* && $status == *$'\nNoNewPrivs:\t1\n'* ]]
+	[[ $status == *$'\nCapEff:\t0000000000000000\n'* ]]
+}
