@@ -35,8 +35,10 @@ static int parse_ports(char *text, uint16_t *ret_first, uint16_t *ret_count, str
 		r = parse_u32(dash + 1, "a port", 1, 65535, &last, err);
 	if (r < 0)
 		return r;
-	if (last < first)
+	if (last < first) {
+		*dash = '-'; /* or only half of it is named */
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "the range of ports ends before it begins");
+	}
 	*ret_first = (uint16_t)first;
 	*ret_count = (uint16_t)(last - first + 1);
 	return 0;
