@@ -72,15 +72,15 @@ static int start(struct vnic_name *name, struct vnic_error *err)
 	int keep[] = {name->fd, pair[1]};
 	r = ns_orphan("vnic-holder", CLONE_NEWUSER | CLONE_NEWNET, keep, 2, holder_main, &holder, err);
 	close_fd(&pair[1]);
-	ssize_t n = r < 0 ? 0 : TEMP_FAILURE_RETRY(recv(pair[0], &said, sizeof(said), 0));
+	/* -ECHILD: the process in between was killed, maybe after the holder was born, which then speaks for itself. */
+	ssize_t n = r < 0 && r != -ECHILD ? 0 : TEMP_FAILURE_RETRY(recv(pair[0], &said, sizeof(said), 0));
 	close_fd(&pair[0]);
-	if (r < 0)
-		return r;
-	if (n != (ssize_t)sizeof(said))
-		return vnic_fail(err, VNIC_STEP_NS_PIN, ECHILD, name->path, "the holder was killed");
-	if (said.code && err)
-		*err = said;
-	return -said.code;
+	if (n == (ssize_t)sizeof(said)) {
+		if (said.code && err)
+			*err = said;
+		return -said.code;
+	}
+	return r < 0 ? r : vnic_fail(err, VNIC_STEP_NS_PIN, ECHILD, name->path, "the holder was killed");
 }
 
 int ns_holder_add(const char *name, const char *state_dir, struct vnic_error *err)
