@@ -1,11 +1,12 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0-or-later
 """cycles.py: makes and removes sandboxes, one after the other and four at a time, and looks for what stays.
 
-After waiting by condition, processes, namespaces, links, mounts and descriptors are what they were.  Between a fifth
-of the way and its end the kernel's unreclaimable memory (SUnreclaim) and the memory of the processes of a sandbox that
-runs all the time (PSS) must not grow: the slope of a straight line through the samples must be within its own error,
-or below what one lost page a cycle would be.  Rate and trend are reported.  Results as TAP.
+After waiting by condition, processes, namespaces, links, mounts and descriptors are what they were.  The kernel's
+unreclaimable memory (SUnreclaim) and the memory of the processes of a sandbox that runs all the time (PSS) must not
+grow: the slope of a straight line through the samples must be within its own error, or below what one lost page a
+cycle would be.  The first fifth does not count, nor the first ten seconds, for the kernel collects what it will free
+(kvfree_rcu) for five.  Rate and trend are reported.  Results as TAP.
 """
 import argparse
 import math
@@ -17,6 +18,7 @@ import world
 
 NIC_KINDS = ("veth", "tap")
 PAGE_KB = 4
+RAMP = 10.0  # seconds
 
 
 def meminfo(word):
@@ -99,9 +101,12 @@ def cycle(cycles, workers, argv):
 
 
 def judge(results, what, samples, cycles):
-    points = [(number, value) for number, value in samples if number >= cycles / 5 and value is not None]
-    if len(points) < 10:
+    if samples[0][2] is None:
         results.note(f"{what}: may not be read here")
+        return
+    points = [(number, value) for number, seconds, value in samples if number >= cycles / 5 and seconds >= RAMP]
+    if len(points) < 10:
+        results.note(f"{what}: too short to be judged")
         return
     slope, error = line_through(points)
     results.add(slope <= max(3 * error, PAGE_KB), f"{what} does not grow")
@@ -109,7 +114,7 @@ def judge(results, what, samples, cycles):
                  f"{points[0][1]} -> {points[-1][1]} KiB")
 
 
-def series(results, kind, workers, cycles):
+def series(results, kind, workers, cycles, seconds):
     argv = [world.VNIC, "run", "--nic", kind, "--", "/bin/true"]
     step = 10 * workers
     cycle(step, workers, argv)  # slab caches and modules are there
@@ -117,26 +122,30 @@ def series(results, kind, workers, cycles):
     resident = Resident()
     keep = frozenset(resident.pids)
     before, names = world.snapshot(), namespaces(resident.pids)
-    kernel, own, marks = [], [], [(0, time.monotonic())]
-    text = f"{cycles} sandboxes with a {kind}, {workers} at a time"
+    kernel, own, marks = [], [], [(0, 0.0)]
+    text = f"sandboxes with a {kind}, {workers} at a time,"
+    done, begin = 0, time.monotonic()
     try:
-        for done in range(step, cycles + 1, step):
+        while done < cycles or marks[-1][1] < seconds:
             cycle(step, workers, argv)
+            done += step
             world.kernel_settled()
-            kernel.append((done, meminfo("SUnreclaim")))
-            own.append((done, pss(resident.pids)))
-            marks.append((done, time.monotonic()))
+            now = time.monotonic() - begin
+            kernel.append((done, now, meminfo("SUnreclaim")))
+            own.append((done, now, pss(resident.pids)))
+            marks.append((done, now))
         why = world.settled(before, keep)
         if os.getuid() == 0 and namespaces(world.descendants()) != names:
             why += "; namespaces"
     except (world.Hang, AssertionError) as error:
         why = str(error)
+    text = f"{done} {text}"
     results.add(not why, f"{text} leave nothing", why)
     judge(results, f"SUnreclaim during {text}", kernel, cycles)
     judge(results, f"PSS of a running sandbox during {text}", own, cycles)
     marks = marks[::max(len(marks) // 10, 1)]
     rates = [(b[0] - a[0]) / (b[1] - a[1]) for a, b in zip(marks, marks[1:])]
-    results.note(f"{text}: a second, with the kernel's own clean-up: " + " ".join(f"{rate:.0f}" for rate in rates))
+    results.note(f"{text} a second, with the kernel's own clean-up: " + " ".join(f"{rate:.0f}" for rate in rates))
     resident.end()
     world.reap_all()
 
@@ -144,6 +153,7 @@ def series(results, kind, workers, cycles):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=30, help="run each series for so long at least")
     parser.add_argument("--parallel", type=int, default=4)
     args = parser.parse_args()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -154,7 +164,7 @@ def main():
             results.note("no taps: /dev/net/tun cannot be opened")
             continue
         for workers in (1, args.parallel):
-            series(results, kind, workers, args.cycles)
+            series(results, kind, workers, args.cycles, args.seconds)
     results.end()
 
 

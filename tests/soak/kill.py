@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0-or-later
 """kill.py: SIGKILL any process of vnic at any moment, and nothing is left.
 
@@ -181,7 +181,7 @@ def kill_one(place, scenario, moment):
     victim = random.choice(victims) if victims else pid
     name = world.comm(victim)
     world.kill(victim)
-    if runs_for_ever(scenario) and victim != pid and name == world.comm(pid):
+    if runs_for_ever(scenario) and victim != pid and name in (world.comm(pid), "?"):
         os.kill(pid, signal.SIGTERM)  # a helper without a name, which may have done its work, is not missed
     return name
 

@@ -5,18 +5,18 @@
 # as_root PROGRAM ARGUMENTS..., as_user PROGRAM ARGUMENTS...
 as_root() {
 	((EUID == 0)) || skip "needs root"
-	run python3 "$VNIC_TOP/tests/soak/$1" "${@:2}"
+	run /usr/bin/python3 -B "$VNIC_TOP/tests/soak/$1" "${@:2}"
 	show
 }
 
 as_user() {
-	run "$VNIC_TOP/tests/lib/as-user" --tun -- /usr/bin/python3 "$VNIC_TOP/tests/soak/$1" "${@:2}"
+	run "$VNIC_TOP/tests/lib/as-user" --tun -- /usr/bin/python3 -B "$VNIC_TOP/tests/soak/$1" "${@:2}"
 	show
 }
 
 # Its TAP as comments of ours.
 show() {
-	sed 's/^/# /' <<<"$output" >&3
+	printf '# %s\n' "${lines[@]}" >&3
 	[[ $status -eq 0 ]]
 }
 
