@@ -34,9 +34,10 @@ static bool can_be_source(const struct vnic_gateway *gateway, const struct endpo
 		return false;
 	if (family == AF_INET)
 		return a[0] != 127 && a[0] != 0 && !(a[0] == 169 && a[1] == 254) && a[0] < 224;
-	const struct in6_addr *v6 = (const struct in6_addr *)a;
-	return !IN6_IS_ADDR_LOOPBACK(v6) && !IN6_IS_ADDR_LINKLOCAL(v6) && !IN6_IS_ADDR_V4MAPPED(v6) &&
-	       !IN6_IS_ADDR_UNSPECIFIED(v6) && !IN6_IS_ADDR_MULTICAST(v6);
+	struct in6_addr v6; /* aligned, as the macros want it */
+	memcpy(&v6, a, sizeof(v6));
+	return !IN6_IS_ADDR_LOOPBACK(&v6) && !IN6_IS_ADDR_LINKLOCAL(&v6) && !IN6_IS_ADDR_V4MAPPED(&v6) &&
+	       !IN6_IS_ADDR_UNSPECIFIED(&v6) && !IN6_IS_ADDR_MULTICAST(&v6);
 }
 
 /* key->src is the sandbox's end, key->dst the client's as the sandbox sees it. */
