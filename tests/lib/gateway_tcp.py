@@ -6,7 +6,7 @@ import signal
 import time
 
 from gateway_agent import pattern_digest
-from gateway_world import ip, is_equal, run
+from gateway_world import ip, is_equal, run, until
 
 V4, V6 = "9.9.9.10", "2620:fe::fe"  # outside, and of class internet
 AT_ONCE = 0.5  # less than the second after which a SYN is sent again
@@ -19,13 +19,6 @@ def failed_at_once(got, *wanted):
 def status(pid, key):
     with open(f"/proc/{pid}/status") as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith(key + ":"))
-
-
-def until(condition, patience=30):
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "it did not become so"
-        select.select([], [], [], 0.01)
 
 
 def connects(world):

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 AGENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "gateway_agent.py")
 PATIENCE = 60
@@ -39,6 +40,13 @@ def ip(command):
 
 def is_equal(got, wanted):
     assert got == wanted, f"wanted {wanted!r}, got {got!r}"
+
+
+def until(condition, patience=30):
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, "it did not become so"
+        select.select([], [], [], 0.01)
 
 
 class Agent:
