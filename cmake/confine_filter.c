@@ -53,9 +53,7 @@ static const char *const allowed[] = {
 	"recvmsg",
 	"sendmmsg",
 	"recvmmsg",
-	"fstat",
-	"newfstatat", /* of a descriptor: which resolv.conf it is */
-	"getrandom",  /* identifiers of questions to resolvers */
+	"getrandom", /* identifiers of questions to resolvers */
 	/* Memory; see mmap below. */
 	"brk",
 	"munmap",

@@ -21,6 +21,7 @@
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -46,6 +47,13 @@ static long create_a_file(void)
 	int fd = mkstemp(path);
 
 	return fd < 0 ? fd : unlink(path);
+}
+
+static long look_at_a_file(void)
+{
+	struct stat status;
+
+	return stat("/etc/passwd", &status);
 }
 
 static long look_at_a_directory(void)
@@ -143,6 +151,7 @@ static void what_is_not_listed_fails_as_if_the_kernel_did_not_have_it(void **sta
 	static const struct attempt attempts[] = {
 		{"open a file", open_a_file, true},
 		{"create a file", create_a_file, true},
+		{"look at a file", look_at_a_file, false},
 		{"look at a directory", look_at_a_directory, false},
 		{"make a Unix socket", make_a_unix_socket, false},
 		{"make a socket pair", make_a_socket_pair, false},
