@@ -75,6 +75,8 @@ static const char *const allowed[] = {
 	"rt_sigprocmask",
 	"readlink",
 	"openat",
+	"open",
+	"ioctl",
 	"lseek",
 	"tgkill",
 	"prlimit64",
