@@ -13,7 +13,7 @@ shows() {
 		unshare --net "${own[@]}" python3 "$BATS_TEST_DIRNAME/../lib/gateway_publish.py" "$1"
 }
 
-@test "a port leads inside from every address of the host, IPv4 and IPv6, and shows the client's own" { shows one_port; }
+@test "a port leads inside from each of the host's addresses and shows the client's own" { shows one_port; }
 @test "a port may lead to another port inside" { shows another_port; }
 @test "a range leads to a range, and not a port further" { shows a_range; }
 @test "a port bound to an address is on no other" { shows bound; }

@@ -59,7 +59,7 @@ def check(world, ways):
                 wrong.append(f"{way[1:]} does not even work in {way[0]}")
             if attempt(closed, way, "eth0"):
                 wrong.append(f"{way[1:]} gets out")
-        assert closed.by_tcp("9.9.9.10", TCP) and closed.by_tcp("2620:fe::fe", TCP), "the default reaches nothing at all"
+        assert closed.by_tcp("9.9.9.10", TCP) and closed.by_tcp("2620:fe::fe", TCP), "by default nothing is reached"
     print(f"# {len(ways)} ways out")
     is_equal(wrong, [])
 
@@ -111,7 +111,8 @@ def came(world, agent):
 def protocols(world):
     """neither TCP, UDP nor ICMP"""
     serve_outside(world)
-    ways = [(address, proto) for address in ("192.168.77.1", "9.9.9.10", "fd77:1::1", "2620:fe::fe") for proto in (4, 47, 132)]
+    addresses = ["192.168.77.1", "9.9.9.10", "fd77:1::1", "2620:fe::fe"]
+    ways = [(address, proto) for address in addresses for proto in (4, 47, 132)]
     for way in ways:
         world.outside.serve_raw(*way)
     with world.box("--allow", "any") as box:

@@ -2,7 +2,6 @@
 """TCP from the sandbox to the outside; tests/e2e/gateway_tcp.bats says what each function shows."""
 import os
 import select
-import signal
 import time
 
 from gateway_agent import pattern_digest

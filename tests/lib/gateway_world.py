@@ -115,7 +115,8 @@ class World:
         ip("link set lo up")
         self.outside = Agent(["unshare", "--net"])
         self.outside.sh("ip link set lo up")
-        ip(f"link add out0 address {MACS[1]} type veth peer name in0 address {MACS[2]} netns {self.outside.process.pid}")
+        peer = f"name in0 address {MACS[2]} netns {self.outside.process.pid}"
+        ip(f"link add out0 address {MACS[1]} type veth peer {peer}")
         ip("link set out0 up")
         self.outside.sh("ip link set in0 up")
         for network, how in ("10.77.0.{}", "/24 broadcast +"), ("fd88::{}", "/64 nodad"):
@@ -124,7 +125,7 @@ class World:
             # Both know each other from the start: no test waits a second for a neighbour.
             ip(f"neighbour add {network.format(2)} lladdr {MACS[2]} dev out0")
             self.outside.sh(f"ip neighbour add {network.format(1)} lladdr {MACS[1]} dev in0")
-        self.outside.sh("ip route add default via 10.77.0.1 && ip -6 route add default via fd88::1")
+        self.outside.sh("ip route add default via 10.77.0.1; ip -6 route add default via fd88::1")
         self.outside.sh(" && ".join(f"ip address add {a} dev lo" + (" nodad" if ":" in a else "") for a in OUTSIDE))
         ip("route add default via 10.77.0.2")
         ip("-6 route add default via fd88::2")
