@@ -2,6 +2,7 @@
 /* vnic run: a command in a sandbox with NICs of its own. */
 #include "cli.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "stats.h"
 
 #define PUBLISHES_MAX 256
+#define DNS_PORT 53
 
 static const struct cli_option options[] = {
 	{"nic", 'n', "SPEC", true, NULL,
@@ -21,6 +23,8 @@ static const struct cli_option options[] = {
 	{"allow", 0, "RULE", true, NULL,
 	 "let flows start: internet, lan, host, any, or a network; then [:PORT[-PORT]][/tcp|udp|icmp]"},
 	{"deny", 0, "RULE", true, NULL, "forbid flows; among rules that match the most specific decides"},
+	{"dns", 0, "ADDRESS", true, NULL,
+	 "let the forwarder ask this resolver instead of the host's, if the policy allows it; or none: no forwarder"},
 	{"name", 0, "NAME", false, NULL, "name the sandbox, for 'vnic exec NAME' and 'vnic list'"},
 	{"unshare", 0, "LIST", false, NULL,
 	 "make these namespaces too, of user, mnt, pid, net, ipc, uts, cgroup, time and all"},
@@ -142,6 +146,41 @@ static int read_publishes(const struct cli_args *args, struct vnic_sandbox_confi
 	return 0;
 }
 
+static int read_resolver(const char *text, struct vnic_dns_servers *servers, struct vnic_error *err)
+{
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(DNS_PORT)};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(DNS_PORT)};
+	struct vnic_addr addr;
+	int r = vnic_addr_parse(text, &addr, err);
+
+	if (r < 0)
+		return r;
+	if (servers->count == VNIC_DNS_SERVERS)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--dns", "given more than %d times", VNIC_DNS_SERVERS);
+	memcpy(&v4.sin_addr, addr.bytes, sizeof(v4.sin_addr));
+	memcpy(&v6.sin6_addr, addr.bytes, sizeof(v6.sin6_addr));
+	if (addr.family == AF_INET)
+		memcpy(&servers->addrs[servers->count++], &v4, sizeof(v4));
+	else
+		memcpy(&servers->addrs[servers->count++], &v6, sizeof(v6));
+	return 0;
+}
+
+static int read_dns(const struct cli_args *args, struct vnic_sandbox_config *config, struct vnic_error *err)
+{
+	const char *text;
+	int r = 0;
+
+	for (int i = 0; r == 0 && (text = cli_value_at(args, "dns", i)); i++)
+		if (!strcmp(text, "none"))
+			config->no_dns = true;
+		else
+			r = read_resolver(text, &config->dns, err);
+	if (r == 0 && config->no_dns && config->dns.count)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--dns none", "there is another --dns");
+	return r;
+}
+
 static int read_fd(const struct cli_args *args, const char *option, int *ret_fd, struct vnic_error *err)
 {
 	uint32_t number = UINT32_MAX;
@@ -165,6 +204,8 @@ static int read_config(const struct cli_args *args, struct vnic_sandbox_config *
 		r = read_publishes(args, config, err);
 	if (r == 0)
 		r = read_policy(args, &config->policy, err);
+	if (r == 0)
+		r = read_dns(args, config, err);
 	if (r == 0)
 		r = read_namespaces(args, config, err);
 	if (r == 0 && config->name)

@@ -98,7 +98,9 @@ static int prepare(const struct vnic_spawn *spawn, const struct ns_idmap *self_m
 		r = vnic_fail(err, VNIC_STEP_HOSTNAME, errno, spawn->hostname, NULL);
 	if (r == 0 && spawn->setup)
 		r = spawn->setup(spawn->ctx, err);
-	return r;
+	if (r > 0)
+		*ret_kept |= (unsigned)r;
+	return r < 0 ? r : 0;
 }
 
 /* --- the command -------------------------------------------------------------------- */

@@ -184,8 +184,8 @@ struct ns_cover {
 	bool attach;             /* in the way of kernels before 6.15, for tests */
 };
 /*
- * In a mount namespace of the caller's own, and with CAP_SYS_ADMIN over it.  *ret_uncovered: a directory that the kernel
- * refused to cover; static; NULL: none.  Leaves one descriptor open, until the process ends or closes all.
+ * In a mount namespace of the caller's own, and with CAP_SYS_ADMIN over it.  *ret_uncovered: a directory that the
+ * kernel refused to cover; static; NULL: none.  Leaves one descriptor open, until the process ends or closes all.
  */
 int ns_cover(const struct ns_cover *cover, const char **ret_uncovered, struct vnic_error *err);
 
@@ -207,13 +207,14 @@ int ns_step_signal(int event_fd, struct vnic_error *err);
 int ns_step_wait(int event_fd, int control, struct vnic_error *err);
 
 enum ns_message_type {
-	NS_READY,    /* value: VNIC_KEPT_* */
-	NS_FAILED,   /* err; the child ends */
-	NS_EXECUTED, /* with the command's pidfd */
-	NS_STOPPED,  /* value: the signal */
-	NS_NOTE,     /* err.detail: a line for the user */
-	NS_STARTED,  /* another child was started: value: its pid, with its pidfd */
-	NS_STATS,    /* the other way: write your counters to this descriptor */
+	NS_READY,     /* value: VNIC_KEPT_* */
+	NS_FAILED,    /* err; the child ends */
+	NS_EXECUTED,  /* with the command's pidfd */
+	NS_STOPPED,   /* value: the signal */
+	NS_NOTE,      /* err.detail: a line for the user */
+	NS_STARTED,   /* another child was started: value: its pid, with its pidfd */
+	NS_STATS,     /* the other way: write your counters to this descriptor */
+	NS_RESOLVERS, /* tell me when the host's resolvers are others; the other way: read them from this descriptor */
 };
 struct ns_message {
 	enum ns_message_type type;

@@ -6,6 +6,7 @@
 #include "build.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -156,6 +157,22 @@ static void keep_first(struct vnic_addr addrs[2], const struct vnic_addr *addr)
 		*place = *addr;
 }
 
+/* The forwarder, whom it asks, and what the sandbox's resolv.conf says. */
+static void plan_names(const struct vnic_sandbox_config *config, struct build *build)
+{
+	struct vnic_dns_config *dns = &build->gate.dns;
+	bool mounts = config->spawn.namespaces & CLONE_NEWNS;
+
+	dns->servers = config->dns;
+	dns->named = config->dns.count > 0;
+	dns->in_their_name = !mounts && !dns->named;
+	build->resolvers.path = build->resolv.path = RESOLV_PATH;
+	if (!dns->named)
+		resolv_refresh(&build->resolvers, &dns->servers);
+	if (mounts)
+		memcpy(build->resolv.listen, dns->listen, sizeof(build->resolv.listen));
+}
+
 /* The first NIC on the gateway lends its router addresses to the host's loopback. */
 static void plan_gate(const struct vnic_sandbox_config *config, struct build *build)
 {
@@ -169,8 +186,12 @@ static void plan_gate(const struct vnic_sandbox_config *config, struct build *bu
 			keep_first(build->gate.sandbox, &nic->nic.addrs[a]);
 		for (unsigned a = 0; a < nic->outer_count; a++)
 			keep_first(build->gate.router, &nic->outer[a]);
+		for (unsigned v = 0; v < 2 && !config->no_dns; v++)
+			if (nic->dns[v].family)
+				keep_first(build->gate.dns.listen, &nic->dns[v]);
 	}
 	build->gate.policy = &config->policy;
+	plan_names(config, build);
 	build->gate.privileged = !config->rootless;
 }
 

@@ -21,6 +21,7 @@
 #include "gate.h"
 #include "ns.h"
 #include "plan.h"
+#include "resolv.h"
 
 struct build {
 	struct plan plan;
@@ -35,7 +36,9 @@ struct build {
 	int opener[2];                         /* socket pair: [0] the front asks [1] the router */
 	struct vnic_tap host_taps[VNIC_NICS];  /* outer sides of relayed NICs in a bridge of the host */
 	struct gate gate;
-	const char *ping_groups; /* net.ipv4.ping_group_range of the sandbox */
+	struct resolv_source resolvers; /* of the host, as gate.dns has them */
+	struct resolv_config resolv;    /* no address: the sandbox has the host's */
+	const char *ping_groups;        /* net.ipv4.ping_group_range of the sandbox */
 };
 
 #define BUILD_EMPTY                           \

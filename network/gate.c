@@ -56,7 +56,8 @@ int gate_send(const struct gate *gate, const struct gate_hello *hello, const int
 static int drop_privilege(const struct gate *gate, struct vnic_error *err)
 {
 	/* A user namespace may lack nobody; its root is somebody else outside already. */
-	if (gate->privileged && ns_is_mapped("/proc/self/uid_map", NOBODY) && ns_is_mapped("/proc/self/gid_map", NOBODY) &&
+	if (gate->privileged && ns_is_mapped("/proc/self/uid_map", NOBODY) &&
+	    ns_is_mapped("/proc/self/gid_map", NOBODY) &&
 	    (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
 		return vnic_fail(err, VNIC_STEP_CAPS, errno, "the gateway's user", NULL);
 	prctl(PR_SET_DUMPABLE, 0);
@@ -157,6 +158,14 @@ static int ask_router(void *ctx, const struct vnic_open_request *request, int *r
 	return opener_ask(gate->opener[0], request, ret_fd, err);
 }
 
+static void ask_resolvers(void *ctx)
+{
+	const struct gate *gate = ctx;
+	const struct ns_message message = {.type = NS_RESOLVERS};
+
+	ns_message_send(gate->step.child, &message, -1, NULL);
+}
+
 static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vnic_gateway **ret_gateway,
 		  struct vnic_error *err)
 {
@@ -167,11 +176,15 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 		.publishes = gate->published.ports,
 		.publish_count = gate->published.count,
 		.policy = *gate->policy,
+		.dns = gate->dns,
 		.denied = tell_denied,
 		.ctx = gate,
 	};
 	int r = drop_privilege(gate, err);
 
+	if (!config.dns.named)
+		config.dns.ask_resolvers = ask_resolvers;
+	config.dns.ctx = gate;
 	raise_descriptor_limit();
 	if (r == 0)
 		r = receive(gate, &config, err);
@@ -191,8 +204,16 @@ static void write_stats(const struct vnic_gateway *gateway, int fd)
 		return;
 }
 
+static void take_resolvers(struct vnic_gateway *gateway, int fd)
+{
+	struct vnic_dns_servers servers;
+
+	if (read(fd, &servers, sizeof(servers)) == (ssize_t)sizeof(servers))
+		vnic_gateway_set_resolvers(gateway, &servers);
+}
+
 /* What the front wants; false: it has ended. */
-static bool hear_front(const struct gate *gate, const struct vnic_gateway *gateway)
+static bool hear_front(const struct gate *gate, struct vnic_gateway *gateway)
 {
 	struct ns_message message;
 	CLEANUP_FD int fd = -1;
@@ -200,6 +221,8 @@ static bool hear_front(const struct gate *gate, const struct vnic_gateway *gatew
 
 	if (r == 0 && message.type == NS_STATS)
 		write_stats(gateway, fd);
+	else if (r == 0 && message.type == NS_RESOLVERS)
+		take_resolvers(gateway, fd);
 	return r == 0 || r == -EAGAIN;
 }
 

@@ -32,6 +32,7 @@ struct gate {
 	struct vnic_addr router[2];  /* as in vnic_gateway_config */
 	struct vnic_addr sandbox[2]; /* where published ports lead */
 	struct publish_list published;
+	struct vnic_dns_config dns; /* but for the functions */
 	const struct vnic_policy *policy;
 	bool privileged; /* become nobody */
 };

@@ -18,6 +18,7 @@
 #define FIRST_HOST 0x1000000
 #define DEFAULT_MTU 1500
 #define ROUTER_HOST 2 /* 10.0.2.2, fd00::2: the plan that QEMU and slirp users know */
+#define DNS_HOST 3
 #define SANDBOX_HOST 0x64
 #define SANDBOX_HOST6 0x100
 #define LINK_DEADLINE_MS 10000
@@ -110,6 +111,33 @@ static int place_gateways(struct nic_plan *plan, struct vnic_error *err)
 	return 0;
 }
 
+static bool is_taken(const struct nic_plan *plan, const struct vnic_addr *addr)
+{
+	for (unsigned i = 0; i < plan->nic.addr_count; i++)
+		if (same_addr(&plan->nic.addrs[i], addr))
+			return true;
+	for (unsigned i = 0; i < plan->outer_count; i++)
+		if (same_addr(&plan->outer[i], addr))
+			return true;
+	return false;
+}
+
+/* The forwarder takes host 3 of the first network of each family that has room, or the first free one after it. */
+static void place_dns(struct nic_plan *plan)
+{
+	for (unsigned i = 0; i < plan->nic.addr_count; i++) {
+		const struct vnic_addr *net = &plan->nic.addrs[i];
+		bool v6 = net->family == AF_INET6;
+		struct vnic_addr addr = vnic_addr_host(net, DNS_HOST);
+
+		if (plan->dns[v6].family || net->prefix > (v6 ? 128 : 32) - 3)
+			continue;
+		for (uint32_t host = DNS_HOST; is_taken(plan, &addr);)
+			addr = vnic_addr_host(net, ++host);
+		plan->dns[v6] = plan->outer[plan->outer_count++] = addr;
+	}
+}
+
 /*
  * On the host many sandboxes meet: there name and index are made of the MAC, which is random.  The index must be
  * chosen too, or the kernel overlooks the one chosen for the inner end (veth_newlink, drivers/net/veth.c).
@@ -153,7 +181,10 @@ static int decide(struct nic_plan *plan, unsigned position, struct vnic_error *e
 	if (r < 0)
 		return r;
 	name_outer(plan, position);
-	return place_gateways(plan, err);
+	r = place_gateways(plan, err);
+	if (r == 0 && gateway && !nic->no_gw)
+		place_dns(plan);
+	return r;
 }
 
 int plan_make(const struct vnic_nic *nics, unsigned count, struct plan *ret_plan, struct vnic_error *err)

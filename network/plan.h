@@ -10,7 +10,7 @@
 
 #include <vnic/sandbox.h>
 
-#define PLAN_GATEWAYS 2 /* one a family */
+#define PLAN_OUTER 4 /* the router's and the forwarder's address, each for both families */
 
 struct nic_plan {
 	struct vnic_nic nic; /* as asked, with name and MTU filled in */
@@ -19,8 +19,9 @@ struct nic_plan {
 	char outer_name[IFNAMSIZ];
 	int lower_index; /* of the bridge, or of the macvlan's parent; in the caller's namespace */
 	unsigned outer_count;
-	struct vnic_addr outer[PLAN_GATEWAYS]; /* the router's addresses */
-	uint32_t priority;                     /* of the default routes */
+	struct vnic_addr outer[PLAN_OUTER]; /* the router's addresses */
+	struct vnic_addr dns[2]; /* those of `outer` at which the forwarder answers; by family, AF_UNSPEC: none */
+	uint32_t priority;       /* of the default routes */
 };
 
 struct plan {

@@ -22,7 +22,7 @@
 #define WARNINGS 64
 #define STATS_MS 1000 /* the gateway answers between two batches of events */
 
-enum { REF_INIT_END, REF_INIT_CONTROL, REF_HELPER_END, REF_GATEWAY_CONTROL };
+enum { REF_INIT_END, REF_INIT_CONTROL, REF_HELPER_END, REF_GATEWAY_CONTROL, REF_MOUNTS };
 
 /* A process of ours beside init: the sandbox ends with it. */
 struct helper {
@@ -39,6 +39,9 @@ struct vnic_sandbox {
 	int opener_socket;
 	struct vnic_opener opener;
 	struct vnic_name name;
+	struct resolv_source resolvers; /* of the host */
+	struct resolv_config resolv;
+	struct resolv_guard guard;
 	int epfd;
 	int stops; /* of the command, told so far */
 	unsigned warning_count, warnings_told;
@@ -243,8 +246,35 @@ static int ask_router(void *ctx, const struct vnic_open_request *request, int *r
 	return opener_ask(sandbox->opener_socket, request, ret_fd, err);
 }
 
+/* See resolv_guard.c.  Without it the sandbox works as long as the host does not replace its resolv.conf. */
+static void guard_resolv(struct vnic_sandbox *sandbox, const struct build *build)
+{
+	sandbox->resolv = build->resolv;
+	if (resolv_guard_open(&sandbox->resolv, sandbox->init.pid, &sandbox->guard, NULL) == 0)
+		loop_add(sandbox->epfd, sandbox->guard.fd, RESOLV_GUARD_EVENTS, (struct loop_ref){.type = REF_MOUNTS},
+			 NULL);
+}
+
+static void look_after_resolv(struct vnic_sandbox *sandbox, const struct build *build)
+{
+	const struct vnic_dns_config *dns = &build->gate.dns;
+	const char *text = dns->in_their_name ? resolv_shared_warning(&dns->servers) : NULL;
+
+	if (!dns->listen[VNIC_V4].family && !dns->listen[VNIC_V6].family)
+		return;
+	sandbox->resolvers = build->resolvers;
+	if (text)
+		warn(sandbox, text);
+	if (build->spawn.namespaces & CLONE_NEWNS && !(sandbox->init.kept & VNIC_KEPT_RESOLV))
+		guard_resolv(sandbox, build);
+}
+
 static void note_kept(struct vnic_sandbox *sandbox)
 {
+	if (sandbox->init.kept & VNIC_KEPT_RESOLV)
+		warn(sandbox, RESOLV_PATH " is absent or cannot be covered: names may not resolve");
+	if (sandbox->init.kept & VNIC_KEPT_RESOLVERS)
+		warn(sandbox, "the host's name services stay reachable: names may be resolved past the forwarder");
 	if (sandbox->init.kept & VNIC_KEPT_PROC)
 		warn(sandbox, "the kernel refused a fresh /proc: it shows the host's processes");
 	if (sandbox->init.kept & VNIC_KEPT_SYS)
@@ -282,8 +312,10 @@ static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config
 		r = vnic_name_publish(&sandbox->name, sandbox->init.command, true, err);
 	if (r == 0)
 		r = watch(sandbox, err);
-	if (r == 0)
+	if (r == 0) {
 		note_kept(sandbox);
+		look_after_resolv(sandbox, &build);
+	}
 	return r;
 }
 
@@ -300,6 +332,7 @@ int vnic_sandbox_start(const struct vnic_sandbox_config *config, struct vnic_san
 		.opener_socket = -1,
 		.opener = {.ctx = sandbox, .open = ask_router},
 		.name = VNIC_NAME_EMPTY,
+		.guard = RESOLV_GUARD_EMPTY,
 		.epfd = -1,
 	};
 	int r = set_up(sandbox, config, err);
@@ -328,7 +361,22 @@ static void lose_helper(struct vnic_sandbox *sandbox, const struct helper *helpe
 	warn(sandbox, text);
 }
 
-static void take_note(struct vnic_sandbox *sandbox)
+/* The gateway opens no files; it asks at most once a second, and only while it is asked itself. */
+static void tell_resolvers(struct vnic_sandbox *sandbox)
+{
+	const struct ns_message message = {.type = NS_RESOLVERS};
+	struct vnic_dns_servers servers;
+	int pipe[2];
+
+	if (!resolv_refresh(&sandbox->resolvers, &servers) || pipe2(pipe, O_CLOEXEC) < 0)
+		return;
+	if (write(pipe[1], &servers, sizeof(servers)) == (ssize_t)sizeof(servers))
+		ns_message_send(sandbox->helpers[GATEWAY].control, &message, pipe[0], NULL);
+	close_fd(&pipe[0]);
+	close_fd(&pipe[1]);
+}
+
+static void hear_gateway(struct vnic_sandbox *sandbox)
 {
 	const struct helper *gateway = &sandbox->helpers[GATEWAY];
 	struct ns_message message;
@@ -336,8 +384,18 @@ static void take_note(struct vnic_sandbox *sandbox)
 
 	if (r == 0 && message.type == NS_NOTE)
 		warn(sandbox, message.err.detail);
+	else if (r == 0 && message.type == NS_RESOLVERS)
+		tell_resolvers(sandbox);
 	else if (r == -EPIPE)
 		loop_remove(sandbox->epfd, gateway->control);
+}
+
+static void cover_resolv(struct vnic_sandbox *sandbox)
+{
+	struct vnic_error err;
+
+	if (resolv_guard_look(&sandbox->guard, sandbox->init.command, sandbox->init.command_pidfd, &err) < 0)
+		warn(sandbox, "the host replaced " RESOLV_PATH ", and the sandbox has the host's now");
 }
 
 int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret_event, int *ret_value,
@@ -372,7 +430,10 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 		*ret_event = VNIC_SANDBOX_STOPPED;
 		return 0;
 	case REF_GATEWAY_CONTROL:
-		take_note(sandbox);
+		hear_gateway(sandbox);
+		break;
+	case REF_MOUNTS:
+		cover_resolv(sandbox);
 		break;
 	default:
 		lose_helper(sandbox, &sandbox->helpers[loop_ref_of(&event).index]);
@@ -466,6 +527,7 @@ void vnic_sandbox_free(struct vnic_sandbox *sandbox)
 	for (int i = 0; i < HELPERS; i++)
 		end_helper(&sandbox->helpers[i]);
 	close_fd(&sandbox->opener_socket);
+	resolv_guard_close(&sandbox->guard);
 	close_fd(&sandbox->epfd);
 	if (sandbox->name.fd >= 0)
 		vnic_name_drop(&sandbox->name);

@@ -58,9 +58,15 @@ static int open_devices(struct build *build, struct vnic_error *err)
 	return r;
 }
 
+static bool has_resolv(const struct build *build)
+{
+	return build->resolv.listen[0].family || build->resolv.listen[1].family;
+}
+
 int build_sandbox_side(void *ctx, struct vnic_error *err)
 {
 	struct build *build = ctx;
+	unsigned kept = 0;
 	int r;
 
 	leave_to_others(build);
@@ -70,10 +76,14 @@ int build_sandbox_side(void *ctx, struct vnic_error *err)
 	write_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 	if (build->has_gateway)
 		choose_congestion_control();
+	if (has_resolv(build))
+		resolv_mount(&build->resolv, &kept, NULL); /* while the router is made */
 	r = open_devices(build, err);
 	if (r == 0 && build->plan.count)
 		r = ns_step_wait(build->linked, build->init_step.child, err);
-	return r < 0 ? r : plan_sandbox_side(&build->plan, build->init_step.child, err);
+	if (r == 0)
+		r = plan_sandbox_side(&build->plan, build->init_step.child, err);
+	return r < 0 ? r : (int)kept;
 }
 
 static int open_netns(pid_t pid, int *ret_fd, struct vnic_error *err)

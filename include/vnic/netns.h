@@ -55,7 +55,7 @@ struct vnic_spawn {
 	const sigset_t *mask; /* the command's signal mask; NULL: the caller's */
 	/*
 	 * Runs in the child, in its new namespaces, with all capabilities over them.  A
-	 * failure there is the failure of vnic_spawn_start.  May be NULL.
+	 * failure there is the failure of vnic_spawn_start; it returns 0 or VNIC_KEPT_*.  May be NULL.
 	 */
 	int (*setup)(void *ctx, struct vnic_error *err);
 	void *ctx;

@@ -13,6 +13,7 @@
 
 #include <vnic/addr.h>
 #include <vnic/api.h>
+#include <vnic/dns.h>
 #include <vnic/error.h>
 #include <vnic/gateway.h>
 #include <vnic/link.h>
@@ -70,7 +71,9 @@ struct vnic_sandbox_config {
 	const char *state_dir; /* with a name */
 	const struct vnic_publish *publishes;
 	unsigned publish_count;
-	struct vnic_policy policy; /* vnic_sandbox_defaults: the default policy; zeroed: nothing may start */
+	struct vnic_dns_servers dns; /* whom the forwarder asks; none: the host's own resolvers */
+	bool no_dns;                 /* no forwarder, and the host's resolv.conf */
+	struct vnic_policy policy;   /* vnic_sandbox_defaults: the default policy; zeroed: nothing may start */
 };
 
 struct vnic_sandbox;

@@ -60,10 +60,24 @@ static void one_nic_gets_the_addresses_that_users_know(void **state)
 	assert_int_equal(nic->nic.addr_count, 2);
 	assert_addr(&nic->nic.addrs[0], "10.0.2.100/24");
 	assert_addr(&nic->nic.addrs[1], "fd00::100/64");
-	assert_int_equal(nic->outer_count, 2);
+	assert_int_equal(nic->outer_count, 4);
 	assert_addr(&nic->outer[0], "10.0.2.2/24");
 	assert_addr(&nic->outer[1], "fd00::2/64");
+	assert_addr(&nic->dns[0], "10.0.2.3/24");
+	assert_addr(&nic->dns[1], "fd00::3/64");
 	assert_int_equal(nic->priority, 0);
+}
+
+static void the_forwarder_takes_the_first_free_address_from_the_third_on(void **state)
+{
+	struct plan p =
+		plan(TEXTS("veth,ip=10.9.0.3/24,gw=10.9.0.4", "veth,ip=10.8.0.1/30", "veth,ip=10.7.0.1/24,gw=none"));
+
+	(void)state;
+	assert_addr(&p.nics[0].dns[0], "10.9.0.5/24");
+	assert_int_equal(p.nics[0].dns[1].family, 0);
+	assert_int_equal(p.nics[1].dns[0].family, 0); /* no room */
+	assert_int_equal(p.nics[2].dns[0].family, 0); /* no way to the gateway */
 }
 
 static void several_nics_differ_in_all_that_must_differ(void **state)
@@ -136,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_test(one_nic_gets_the_addresses_that_users_know),
+		vt_test(the_forwarder_takes_the_first_free_address_from_the_third_on),
 		vt_test(several_nics_differ_in_all_that_must_differ),
 		vt_test(a_gateway_is_found_in_the_nics_own_network),
 		vt_test(what_goes_elsewhere_gets_no_addresses_of_ours),
