@@ -376,7 +376,8 @@ static void tell_resolvers(struct vnic_sandbox *sandbox)
 	close_fd(&pipe[1]);
 }
 
-static void hear_gateway(struct vnic_sandbox *sandbox)
+/* 0: it said something. */
+static int hear_gateway(struct vnic_sandbox *sandbox)
 {
 	const struct helper *gateway = &sandbox->helpers[GATEWAY];
 	struct ns_message message;
@@ -388,6 +389,7 @@ static void hear_gateway(struct vnic_sandbox *sandbox)
 		tell_resolvers(sandbox);
 	else if (r == -EPIPE)
 		loop_remove(sandbox->epfd, gateway->control);
+	return r;
 }
 
 static void cover_resolv(struct vnic_sandbox *sandbox)
@@ -414,6 +416,11 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 		return r < 0 ? r : -EAGAIN;
 	switch (loop_ref_of(&event).type) {
 	case REF_INIT_END:
+		/* What was said before the end comes before it. */
+		for (int i = 0; i < WARNINGS && hear_gateway(sandbox) == 0; i++)
+			;
+		if (sandbox->warnings_told < sandbox->warning_count)
+			break;
 		r = vnic_child_wait(&sandbox->init, ret_value, err);
 		if (r == 0)
 			*ret_event = VNIC_SANDBOX_EXITED;
