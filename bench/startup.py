@@ -4,7 +4,8 @@
 
   vnic     vnic run -- true: veth, IPv4 and IPv6 addresses and routes are in place when `true` starts
   unshare  unshare -Urn true: namespaces, and nothing in them
-  ip       the same steps as vnic's with ip(8), as root: two namespaces, a pair, addresses, routes, and away again
+  ip       the NIC alone with ip(8), as root: two namespaces, a pair, addresses, routes, and away again
+  ip_all   and the way to the gateway too: a second pair, rules and routes; still without nft and a gateway
 
 vnic and unshare run as an ordinary user (and vnic also as root, beside ip).  All take turns, so that what else the
 machine does hits all alike; --parallel workers do the same at a time.  Prints medians and 99th percentiles, and
@@ -25,7 +26,7 @@ CLONE_NEWNS, CLONE_NEWNET, MS_REC, MS_PRIVATE = 0x20000, 0x40000000, 0x4000, 0x4
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # The peer's end is born in its namespace and addresses need no duplicate detection: ip(8) at its best.
-IP_SCRIPT = """set -e
+IP_BEGIN = """set -e
 ip netns add r$1
 ip netns add s$1
 ip -n r$1 link add nic0 type veth peer name eth0 netns s$1
@@ -38,7 +39,26 @@ ip -n s$1 address add 10.0.2.100/24 dev eth0
 ip -n s$1 address add fd00::100/64 dev eth0 nodad
 ip -n s$1 route add default via 10.0.2.2
 ip -n s$1 route add default via fd00::2
-ip netns exec s$1 true
+"""
+IP_SLOW_PATH = """ip -n r$1 link set lo up
+ip -n r$1 link add slow0 type veth peer name slow1
+ip -n r$1 link set slow0 up arp off
+ip -n r$1 link set slow1 up
+ip -n r$1 route add default dev slow0 table 10
+ip -n r$1 route add local 10.0.2.2 dev nic0 table 20
+ip -n r$1 route add local default dev lo table local
+ip -n r$1 rule add fwmark 1 table 10 pref 10
+ip -n r$1 rule add table 20 pref 100
+ip -n r$1 rule add table local pref 40000
+ip -n r$1 rule del pref 0
+ip -n r$1 -6 route add default dev slow0 table 10
+ip -n r$1 -6 route add local default dev lo table 40
+ip -n r$1 -6 rule add fwmark 1 table 10 pref 10
+ip -n r$1 -6 rule add table local pref 100
+ip -n r$1 -6 rule add table 40 pref 40000
+ip -n r$1 -6 rule del pref 0
+"""
+IP_END = """ip netns exec s$1 true
 ip netns del s$1
 ip netns del r$1
 """
@@ -143,7 +163,8 @@ def main():
         user = {name: [program, "run", "--", true] for name, program in programs.items()}
         user["unshare"] = [unshare, "-Urn", true]
         root = {name: [program, "run", "--", true] for name, program in programs.items()}
-        root["ip"] = ["/bin/sh", "-c", IP_SCRIPT, "ip", "@"]
+        root["ip"] = ["/bin/sh", "-c", IP_BEGIN + IP_END, "ip", "@"]
+        root["ip_all"] = ["/bin/sh", "-c", IP_BEGIN + IP_SLOW_PATH + IP_END, "ip", "@"]
         result = {"bench": "startup", "kernel": os.uname().release, "cpus": os.cpu_count(), "rounds": args.rounds}
         for workers in (1, args.parallel):
             key = "sequential" if workers == 1 else f"parallel_{workers}"
