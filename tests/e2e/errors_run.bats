@@ -68,7 +68,7 @@ hosted() {
 	run "$VNIC" run --name "$(printf 'a%.0s' {1..65})" -- true
 	complains 2 'vnic: cannot understand a*: *'
 	run "$VNIC" run --hostname "$(printf 'a%.0s' {1..65})" -- true
-	[[ $status -eq 125 || $status -eq 2 ]] && ((${#lines[@]} == 1))
+	complains 125 'vnic: cannot set the host name a*: *'
 	run "$VNIC" run --ready-fd 77 -- true
 	complains 2 'vnic: cannot understand 77: --ready-fd: *'
 	run "$VNIC" run --exit-fd x -- true

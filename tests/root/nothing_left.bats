@@ -19,6 +19,8 @@ not_with_a_sanitizer() {
 }
 
 @test "twenty random kills of each command leave nothing" {
+	# LeakSanitizer's own process would be killed too, and the one that waits for it spins.
+	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 	soak kill.py --random 20
 }
 
