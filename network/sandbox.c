@@ -514,16 +514,20 @@ int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *
 	return 0;
 }
 
-static void end_helper(struct helper *helper)
+/* All are killed before one is waited for: they end side by side. */
+static void end_helpers(struct helper helpers[HELPERS])
 {
 	siginfo_t info;
 
-	if (helper->pid) {
-		pidfd_send_signal(helper->pidfd, SIGKILL, NULL, 0);
-		TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)helper->pidfd, &info, WEXITED));
+	for (int i = 0; i < HELPERS; i++)
+		if (helpers[i].pid)
+			pidfd_send_signal(helpers[i].pidfd, SIGKILL, NULL, 0);
+	for (int i = 0; i < HELPERS; i++) {
+		if (helpers[i].pid)
+			TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)helpers[i].pidfd, &info, WEXITED));
+		close_fd(&helpers[i].pidfd);
+		close_fd(&helpers[i].control);
 	}
-	close_fd(&helper->pidfd);
-	close_fd(&helper->control);
 }
 
 void vnic_sandbox_free(struct vnic_sandbox *sandbox)
@@ -531,8 +535,7 @@ void vnic_sandbox_free(struct vnic_sandbox *sandbox)
 	if (!sandbox)
 		return;
 	vnic_child_close(&sandbox->init);
-	for (int i = 0; i < HELPERS; i++)
-		end_helper(&sandbox->helpers[i]);
+	end_helpers(sandbox->helpers);
 	close_fd(&sandbox->opener_socket);
 	resolv_guard_close(&sandbox->guard);
 	close_fd(&sandbox->epfd);

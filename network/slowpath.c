@@ -352,7 +352,8 @@ static int open_udp(int family, int *ret_fd, struct vnic_error *err)
 		return r;
 	r = family == AF_INET ? set(fd, IPPROTO_IP, IP_RECVORIGDSTADDR, 1)
 			      : set(fd, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1);
-	if (r < 0 || set(fd, IPPROTO_UDP, UDP_GRO, 1) < 0)
+	/* No UDP_GRO: only the first datagrams of flows come here, and its static key is paid for on every CPU. */
+	if (r < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "UDP options");
 	widen(fd, UDP_BUFFER);
 	*ret_fd = take_fd(&fd);

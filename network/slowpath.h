@@ -25,7 +25,7 @@ enum { SLOWPATH_V4, SLOWPATH_V6, SLOWPATH_FAMILIES };
 struct slowpath {
 	int packet_fd;              /* on slow1, PACKET_VNET_HDR: the first packet of a flow, and the way back */
 	int tcp[SLOWPATH_FAMILIES]; /* transparent listeners */
-	int udp[SLOWPATH_FAMILIES]; /* transparent, with IP_RECVORIGDSTADDR and UDP_GRO */
+	int udp[SLOWPATH_FAMILIES]; /* transparent, with IP_RECVORIGDSTADDR */
 	struct vnic_mac slow0_mac;  /* frames come with it as their destination, and must go back so */
 	struct vnic_mac slow1_mac;
 	bool ipv6;   /* false: the kernel has none, or /proc/sys may not be written; the v6 sockets are -1 */
