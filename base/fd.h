@@ -40,7 +40,7 @@ static inline void free_ptr(void *p)
 	free(*(void **)p);
 }
 
-#define CLEANUP(f) __attribute__((cleanup(f)))
+#define CLEANUP(f) __attribute__((cleanup(f), unused))
 #define CLEANUP_FD CLEANUP(close_fd)
 #define CLEANUP_FREE CLEANUP(free_ptr)
 

@@ -223,12 +223,10 @@ static void take_packet(struct vnic_gateway *gateway, const struct vnic_vnet_hdr
 		gateway->stats.malformed++;
 		return;
 	}
-	if (packet.fragment) {
-		gateway->stats.ignored++;
-	} else if (packet.proto == IPPROTO_TCP &&
-		   (packet_tcp_flags(&packet) & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
+	if (!packet.fragment && packet.proto == IPPROTO_TCP &&
+	    (packet_tcp_flags(&packet) & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
 		tcp_syn(gateway->tcp, hdr, frame, size, &packet);
-	} else if (packet.proto == IPPROTO_ICMP || packet.proto == IPPROTO_ICMPV6) {
+	} else if (!packet.fragment && (packet.proto == IPPROTO_ICMP || packet.proto == IPPROTO_ICMPV6)) {
 		icmp_echo(gateway->icmp, &packet);
 	} else {
 		gateway->stats.ignored++;

@@ -424,8 +424,8 @@ void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int in
 	tcp->gateway->stats.tcp_flows++;
 	flow->state = TCP_ARRIVING;
 	memcpy(flow->fds, fds, sizeof(fds));
-	for (uint16_t side = SIDE_HOST; side <= SIDE_INNER; side++) {
-		struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = side, .index = slot_of(tcp, flow)};
+	for (unsigned side = SIDE_HOST; side <= SIDE_INNER; side++) {
+		struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = (uint16_t)side, .index = slot_of(tcp, flow)};
 
 		setsockopt(fds[side], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 		if (loop_add(tcp->gateway->epfd, fds[side], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL) < 0) {

@@ -457,12 +457,11 @@ int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struct vnic_er
 	bool direct = signal == SIGKILL || signal == SIGSTOP;
 	int pidfd = direct ? sandbox->init.command_pidfd : sandbox->init.pidfd;
 	/* Init goes by it: see is_to_continue in netns/init.c. */
-	siginfo_t info = {.si_signo = signal,
-			  .si_code = SI_QUEUE,
-			  .si_pid = getpid(),
-			  .si_uid = getuid(),
-			  .si_int = sandbox->stops};
+	siginfo_t info = {.si_signo = signal, .si_code = SI_QUEUE};
 
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	info.si_int = sandbox->stops;
 	if (pidfd_send_signal(pidfd, signal, signal == SIGCONT ? &info : NULL, 0) < 0)
 		return vnic_fail(err, VNIC_STEP_SIGNAL, errno, NULL, NULL);
 	return 0;

@@ -63,7 +63,7 @@ enum vnic_step {
 	VNIC_STEP_SANDBOX,   /* set up a sandbox */
 	VNIC_STEP_TERMINAL,  /* use the terminal */
 	VNIC_STEP_OUTPUT,    /* write output */
-	VNIC_STEP_PUBLISH,    /* open a port of the host */
+	VNIC_STEP_PUBLISH,   /* open a port of the host */
 	VNIC_STEP_COUNT,
 };
 

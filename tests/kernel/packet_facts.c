@@ -18,7 +18,7 @@
 
 static void a_vlan_tag_is_in_the_control_message(void **state)
 {
-	uint8_t sent[64], got[200];
+	uint8_t sent[64], got[200] = {0};
 	char control[256] __attribute__((aligned(8)));
 	struct tpacket_auxdata aux = {0};
 	int a, b, on = 1;

@@ -53,7 +53,7 @@ static void with_offloads_a_checksum_is_partial_and_said_to_be(void **state)
 	const struct vnic_tap_config config = {.name = "tap0", .vnet_hdr = true, .offloads = VNIC_OFFLOAD_CSUM};
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0x0a0900ffu)};
 	int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = 1;
-	struct vnic_vnet_hdr hdr;
+	struct vnic_vnet_hdr hdr = {0};
 	struct vnic_error err;
 	struct vnic_tap tap;
 	uint8_t frame[2000] = {0};

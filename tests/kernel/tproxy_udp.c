@@ -173,7 +173,8 @@ static void a_burst_of_datagrams_arrives_in_one_read(const char *remote, const c
 
 	(void)sandbox;
 	memset(sent, 'g', sizeof(sent));
-	assert_int_equal(setsockopt(world.slow.udp[world_slot(remote)], IPPROTO_UDP, UDP_GRO, &(int){1}, sizeof(int)), 0);
+	assert_int_equal(setsockopt(world.slow.udp[world_slot(remote)], IPPROTO_UDP, UDP_GRO, &(int){1}, sizeof(int)),
+			 0);
 	assert_int_equal(setsockopt(client, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment)), 0);
 	assert_int_equal(send(client, sent, sizeof(sent), 0), sizeof(sent));
 	receive(world.slow.udp[world_slot(remote)], &got);
