@@ -116,8 +116,18 @@ static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct 
 			       &sandbox->init, err);
 
 	take_helpers(sandbox, build);
-	if (r == 0 && build->plan.count)
+	if (r == 0 && build->plan.count) {
+		struct ns_message message;
+
 		r = build_links(build, sandbox->helpers[ROUTER].pid, sandbox->init.pid, err);
+		/* An init that has failed has no namespaces to link: what it said is the cause. */
+		if (r < 0 && ns_message_recv(sandbox->init.control, false, &message, NULL, NULL) == 0 &&
+		    message.type == NS_FAILED) {
+			r = -message.err.code;
+			if (err)
+				*err = message.err;
+		}
+	}
 	if (r == 0 && sandbox->helpers[ROUTER].pid)
 		r = ns_step_signal(build->router_step.go, err);
 	return r;
