@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "bytes.h"
+
 #define HEADER 12
 #define LABEL_MAX 63
 #define NAME_MAX_BYTES 255 /* RFC 1035 2.3.4 */
@@ -21,17 +23,6 @@
 #define RA 0x80
 #define CD 0x10
 #define RCODE 0x0f
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static void put16(uint8_t *p, unsigned value)
-{
-	p[0] = (uint8_t)(value >> 8);
-	p[1] = (uint8_t)value;
-}
 
 /* Where the name ends; 0: it is not whole.  In a question it is never compressed: there is nothing before it. */
 static size_t skip_name(const uint8_t *message, size_t size, size_t at, bool compressed)

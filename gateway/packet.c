@@ -12,34 +12,15 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "bytes.h"
+#include "checksum.h"
+
 #define EXTENSIONS_MAX 8
 #define HOPS 64
 #define QUOTE4 576  /* RFC 1812 4.3.2.3: the error is at most this long */
 #define QUOTE6 1280 /* RFC 4443 2.4 (c) */
 
 /* --- reading ------------------------------------------------------------------------ */
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void put16(uint8_t *p, unsigned value)
-{
-	p[0] = (uint8_t)(value >> 8);
-	p[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *p, uint32_t value)
-{
-	put16(p, value >> 16);
-	put16(p + 2, value & 0xffff);
-}
 
 static bool parse_ports(struct packet *packet)
 {
@@ -184,34 +165,11 @@ uint32_t packet_tcp_seq(const struct packet *packet)
 
 /* --- checksums ---------------------------------------------------------------------- */
 
-uint32_t checksum_add(uint32_t sum, const void *data, size_t size)
-{
-	const uint8_t *p = data;
-	uint64_t wide = sum;
-
-	for (; size > 1; p += 2, size -= 2)
-		wide += get16(p);
-	if (size)
-		wide += (uint32_t)p[0] << 8;
-	while (wide >> 32)
-		wide = (wide & 0xffffffff) + (wide >> 32);
-	return (uint32_t)wide;
-}
-
-uint16_t checksum_finish(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
 static uint16_t l4_checksum(const struct flow_key *key, uint8_t proto, const uint8_t *l4, size_t size)
 {
 	size_t len = key->family == AF_INET ? 4 : 16;
-	uint32_t sum = checksum_add(0, key->src.addr, len);
+	uint64_t sum = checksum_add_pseudo(0, key->src.addr, key->dst.addr, len, proto, (uint32_t)size);
 
-	sum = checksum_add(sum, key->dst.addr, len);
-	sum += proto + (uint32_t)size;
 	return checksum_finish(checksum_add(sum, l4, size));
 }
 

@@ -83,8 +83,4 @@ size_t packet_make_udp(const struct flow_key *key, const void *data, size_t size
 size_t packet_make_echo_reply(const struct flow_key *key, uint16_t sequence, const void *data, size_t size,
 			      const struct link_ends *ends, uint8_t *buf);
 
-/* RFC 1071, over any bytes; `sum` is the unfolded sum so far. */
-uint32_t checksum_add(uint32_t sum, const void *data, size_t size);
-uint16_t checksum_finish(uint32_t sum);
-
 #endif

@@ -6,6 +6,8 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 
+#include "checksum.h"
+
 #define FRAME 2048
 
 static void allow_ping_sockets(void)

@@ -232,21 +232,6 @@ static void two_packets_that_may_be_cut_can_be_told_apart(void **state)
 	assert_int_not_equal(get16(buf + LINK + 4), first);
 }
 
-static void a_checksum_is_that_of_rfc_1071(void **state)
-{
-	static const uint8_t example[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7}; /* section 3 */
-	static uint8_t ff[65535];
-
-	(void)state;
-	assert_int_equal(checksum_finish(checksum_add(0, example, sizeof(example))), (uint16_t)~0xddf2u);
-	assert_int_equal(checksum_finish(checksum_add(0, example, 7)), (uint16_t)~ones(0, example, 7));
-	assert_int_equal(checksum_finish(checksum_add(checksum_add(0, example, 4), example + 4, 4)),
-			 (uint16_t)~0xddf2u);
-	memset(ff, 0xff, sizeof(ff));
-	assert_int_equal(checksum_finish(checksum_add(0xffffffff, ff, sizeof(ff))),
-			 (uint16_t)~ones(ones(0, ff, 4), ff, sizeof(ff)));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,7 +243,6 @@ int main(void)
 		vt_test(an_error_says_why_and_quotes_the_cause),
 		vt_test(an_error_quotes_no_more_than_it_may),
 		vt_test(two_packets_that_may_be_cut_can_be_told_apart),
-		vt_test(a_checksum_is_that_of_rfc_1071),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
