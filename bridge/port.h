@@ -9,12 +9,13 @@
 #include <vnic/relay.h>
 #include <vnic/tap.h>
 
-#define FRAME_HEADROOM 4 /* a VLAN tag that has to be put back */
+#define FRAME_HEADROOM 128 /* writable before a frame: a VLAN tag put back, the header of a tunnel */
+#define FRAME_LARGE 4096   /* a frame above this fills the cache: it is passed on before the next is read */
 
 /* A frame on its way, with its virtio header.  The bytes belong to the relay. */
 struct frame {
 	struct vnic_vnet_hdr hdr;
-	uint8_t *data; /* FRAME_HEADROOM writable bytes stand before it, VNIC_FRAME_MAX behind */
+	uint8_t *data; /* FRAME_HEADROOM writable bytes stand before it, VNIC_FRAME_MAX from it on */
 	size_t len;
 };
 
@@ -23,32 +24,63 @@ struct port;
 struct port_ops {
 	const char *kind;
 	/*
-	 * Takes one frame from a queue without waiting; fills data (given) and len.  -EAGAIN: nothing there.
-	 * -EINVAL: a frame too short, -EMSGSIZE: too large, -EPROTO: one that the kernel cannot express;
-	 * these frames are lost.  -ENETDOWN: down for now.  All else: the device is gone.
+	 * Takes up to `max` frames from a queue without waiting and returns how many; the frames' data is given.  After
+	 * a frame above FRAME_LARGE it takes no more.  What could not be had as a frame is counted by port_lose; 0:
+	 * that is all there was this time.  -EAGAIN: nothing there, -ENETDOWN: down for now.  All else: the device is
+	 * gone.
 	 */
-	int (*read)(struct port *port, unsigned queue, struct frame *frame);
-	/* Without waiting.  -EAGAIN, -ENOBUFS: full.  -EMSGSIZE, -ENETDOWN, -EBADFD: too large, down, gone. */
+	int (*read)(struct port *port, unsigned queue, struct frame *frames, unsigned max);
+	/*
+	 * Without waiting.  -EAGAIN, -ENOBUFS: full.  -EMSGSIZE, -ENETDOWN, -EBADFD: too large, down, gone.  A port
+	 * that gathers frames copies them, sets `dirty`, and counts in flush what did not go.
+	 */
 	int (*write)(struct port *port, const struct frame *frame);
+	/* NULL: write is all.  Called at the end of a turn in which `dirty` was set. */
+	void (*flush)(struct port *port);
+	/*
+	 * NULL: none.  Something else became ready: a descriptor that the port gave to port_watch (`sub` as it was
+	 * given there).  -EBADFD: the port is gone.
+	 */
+	int (*event)(struct port *port, unsigned sub, uint32_t events);
 	void (*close)(struct port *port);
 };
 
 struct port {
 	const struct port_ops *ops;
+	struct vnic_relay *relay; /* whose port it is, once added */
+	unsigned number;
 	const char *name; /* owned by the relay */
 	struct vnic_port_stats stats;
-	bool open, isolated;
-	bool tun; /* packets without a link header */
+	bool open, isolated, link_down;
+	bool tun;       /* packets without a link header */
+	bool dirty;     /* has gathered frames */
+	unsigned takes; /* VNIC_OFFLOAD_*: of super-frames and partial checksums; what it lacks is finished before */
 	unsigned queues;
-	int *fds;            /* one a queue; owned by the kind */
+	int *fds;            /* one a queue, watched for reading; owned by the kind; may be 0 of them */
 	struct vnic_tap tap; /* taps and tuns */
 	int fd;              /* the others */
+	void *state;         /* of the kind, freed by its close */
 	struct vnic_nl *nl;  /* a link to delete at the end is in its namespace; NULL: none */
 	int link;
 };
 
-/* Fill an empty port with descriptors, which are closed with the port and not before. */
-int port_tap_init(struct port *port, const struct vnic_tap *tap, struct vnic_error *err);
-int port_packet_init(struct port *port, int fd, struct vnic_error *err);
+/*
+ * Fill an empty port with descriptors, which are closed with the port and not before.  Of the form that
+ * relay_add_kind wants: `with` is a struct vnic_tap; an int.
+ */
+int port_tap_init(struct port *port, const void *with, struct vnic_error *err);
+int port_packet_init(struct port *port, const void *with, struct vnic_error *err);
+
+/* --- what the relay does for its ports (relay_ports.c) ------------------------------- */
+
+/* A frame that was there but could not be had. */
+void port_lose(struct port *port, enum vnic_drop why);
+/* Which reason an errno of a write is. */
+enum vnic_drop port_drop_reason(int error);
+/* Descriptors beside the queues: events (EPOLLIN, ...) go to ops->event; watching it again changes the events. */
+int port_watch(struct port *port, int fd, uint32_t events, unsigned sub, struct vnic_error *err);
+void port_unwatch(struct port *port, int fd);
+/* A queue that came or went while the relay runs (a stream that was accepted, or ended). */
+int port_watch_queue(struct port *port, unsigned queue, struct vnic_error *err);
 
 #endif

@@ -100,7 +100,7 @@ static int packet_error(const struct port *port, int error)
 	}
 }
 
-static int packet_read(struct port *port, unsigned queue, struct frame *frame)
+static int read_one(struct port *port, struct frame *frame)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
 	struct iovec iov[] = {{&frame->hdr, sizeof(frame->hdr)}, {frame->data, VNIC_FRAME_MAX}};
@@ -108,7 +108,6 @@ static int packet_read(struct port *port, unsigned queue, struct frame *frame)
 		.msg_iov = iov, .msg_iovlen = 2, .msg_control = control, .msg_controllen = sizeof(control)};
 	ssize_t n = recvmsg(port->fd, &msg, 0);
 
-	(void)queue;
 	if (n < 0)
 		return errno == EINVAL ? -EPROTO : packet_error(port, errno);
 	if (msg.msg_flags & MSG_TRUNC)
@@ -118,6 +117,38 @@ static int packet_read(struct port *port, unsigned queue, struct frame *frame)
 	frame->len = (size_t)n - sizeof(frame->hdr);
 	put_tag_back(&msg, frame);
 	return 0;
+}
+
+/* Of what went wrong: was it one frame, which is lost?  Then the next may be had. */
+static bool lost_one(struct port *port, int r)
+{
+	if (r == -EINVAL)
+		port_lose(port, VNIC_DROP_SHORT);
+	else if (r == -EMSGSIZE)
+		port_lose(port, VNIC_DROP_OVERSIZE);
+	else if (r == -EPROTO) /* the kernel has no virtio header for it */
+		port_lose(port, VNIC_DROP_REFUSED);
+	else
+		return false;
+	return true;
+}
+
+static int packet_read(struct port *port, unsigned queue, struct frame *frames, unsigned max)
+{
+	unsigned count = 0;
+
+	(void)queue;
+	while (count < max) {
+		int r = read_one(port, &frames[count]);
+
+		if (r < 0 && lost_one(port, r))
+			break;
+		if (r < 0)
+			return count ? (int)count : r;
+		if (frames[count++].len > FRAME_LARGE)
+			break;
+	}
+	return (int)count;
 }
 
 static int packet_write(struct port *port, const struct frame *frame)
@@ -140,9 +171,9 @@ static const struct port_ops packet_ops = {
 	.close = packet_close,
 };
 
-int port_packet_init(struct port *port, int fd, struct vnic_error *err)
+int port_packet_init(struct port *port, const void *with, struct vnic_error *err)
 {
-	int on = 0;
+	int fd = *(const int *)with, on = 0;
 	socklen_t len = sizeof(on);
 
 	if (getsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, &len) < 0 || !on)
@@ -152,5 +183,6 @@ int port_packet_init(struct port *port, int fd, struct vnic_error *err)
 	port->fd = fd;
 	port->fds = &port->fd;
 	port->queues = 1;
+	port->takes = VNIC_OFFLOAD_ALL;
 	return 0;
 }

@@ -4,14 +4,36 @@
 
 #include <errno.h>
 
-static int tap_read(struct port *port, unsigned queue, struct frame *frame)
+/* Of what went wrong: was it one frame, which is lost?  Then the next may be had. */
+static bool lost_one(struct port *port, ssize_t r)
 {
-	ssize_t n = vnic_frame_read(&port->tap, queue, &frame->hdr, frame->data, VNIC_FRAME_MAX);
+	if (r == -EINVAL)
+		port_lose(port, VNIC_DROP_SHORT);
+	else if (r == -EMSGSIZE)
+		port_lose(port, VNIC_DROP_OVERSIZE);
+	else
+		return false;
+	return true;
+}
 
-	if (n < 0)
-		return (int)n;
-	frame->len = (size_t)n;
-	return 0;
+static int tap_read(struct port *port, unsigned queue, struct frame *frames, unsigned max)
+{
+	unsigned count = 0;
+
+	while (count < max) {
+		struct frame *frame = &frames[count];
+		ssize_t n = vnic_frame_read(&port->tap, queue, &frame->hdr, frame->data, VNIC_FRAME_MAX);
+
+		if (n < 0 && lost_one(port, n))
+			break;
+		if (n < 0)
+			return count ? (int)count : (int)n;
+		frame->len = (size_t)n;
+		count++;
+		if (frame->len > FRAME_LARGE)
+			break;
+	}
+	return (int)count;
 }
 
 static int tap_write(struct port *port, const struct frame *frame)
@@ -33,8 +55,10 @@ static const struct port_ops tap_ops = {
 	.close = tap_close,
 };
 
-int port_tap_init(struct port *port, const struct vnic_tap *tap, struct vnic_error *err)
+int port_tap_init(struct port *port, const void *with, struct vnic_error *err)
 {
+	const struct vnic_tap *tap = with;
+
 	/* Without it a frame would have to be segmented and its checksum finished on its way here. */
 	if (!tap->vnet_hdr)
 		return vnic_fail(err, VNIC_STEP_PORT, EOPNOTSUPP, tap->name,
@@ -44,5 +68,6 @@ int port_tap_init(struct port *port, const struct vnic_tap *tap, struct vnic_err
 	port->fds = tap->fds;
 	port->queues = tap->queues;
 	port->tun = tap->tun;
+	port->takes = VNIC_OFFLOAD_ALL;
 	return 0;
 }

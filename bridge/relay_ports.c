@@ -10,12 +10,18 @@
 
 #include "fd.h"
 #include "loop.h"
+#include "reserve.h"
+
+/* --- words ----------------------------------------------------------------------------- */
 
 static const char *const drop_texts[] = {
-	[VNIC_DROP_FULL] = "full",           [VNIC_DROP_DOWN] = "down",       [VNIC_DROP_SHORT] = "short",
-	[VNIC_DROP_OVERSIZE] = "oversize",   [VNIC_DROP_REFUSED] = "refused", [VNIC_DROP_ISOLATED] = "isolated",
-	[VNIC_DROP_SAME_PORT] = "same-port", [VNIC_DROP_NO_PORT] = "no-port", [VNIC_DROP_SOURCE] = "source",
+	[VNIC_DROP_FULL] = "full",           [VNIC_DROP_DOWN] = "down",           [VNIC_DROP_SHORT] = "short",
+	[VNIC_DROP_OVERSIZE] = "oversize",   [VNIC_DROP_REFUSED] = "refused",     [VNIC_DROP_ISOLATED] = "isolated",
+	[VNIC_DROP_SAME_PORT] = "same-port", [VNIC_DROP_NO_PORT] = "no-port",     [VNIC_DROP_SOURCE] = "source",
+	[VNIC_DROP_SEGMENT] = "segment",     [VNIC_DROP_LINK_DOWN] = "link-down",
 };
+static const char *const made_texts[] = {[VNIC_MADE_COPY] = "copy", [VNIC_MADE_SEGMENT] = "segment"};
+_Static_assert(sizeof(made_texts) / sizeof(made_texts[0]) == VNIC_MADE_COUNT, "a kind lacks its text");
 _Static_assert(sizeof(drop_texts) / sizeof(drop_texts[0]) == VNIC_DROP_COUNT, "a reason lacks its text");
 
 const char *vnic_drop_text(enum vnic_drop drop)
@@ -23,14 +29,38 @@ const char *vnic_drop_text(enum vnic_drop drop)
 	return (unsigned)drop < VNIC_DROP_COUNT ? drop_texts[drop] : "unknown";
 }
 
-static int init(struct vnic_relay *relay, struct vnic_error *err)
+const char *vnic_made_text(enum vnic_made made)
 {
-	struct loop_ref stop = {.type = RELAY_REF_STOP};
-	int r;
+	return (unsigned)made < VNIC_MADE_COUNT ? made_texts[made] : "unknown";
+}
 
-	relay->buffer = malloc(FRAME_HEADROOM + VNIC_FRAME_MAX);
-	if (!relay->buffer)
+/* --- made and freed ------------------------------------------------------------------ */
+
+#define ROOM_EACH (FRAME_HEADROOM + (size_t)VNIC_FRAME_MAX)
+
+void relay_reset_frame(struct vnic_relay *relay, unsigned index)
+{
+	relay->frames[index].data = relay->room + index * ROOM_EACH + FRAME_HEADROOM;
+}
+
+static int make_room(struct vnic_relay *relay, struct vnic_error *err)
+{
+	relay->frames = calloc(relay->config.batch, sizeof(*relay->frames));
+	relay->room = reserve(relay->config.batch, ROOM_EACH);
+	if (!relay->frames || !relay->room)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
+	for (unsigned i = 0; i < relay->config.batch; i++)
+		relay_reset_frame(relay, i);
+	return 0;
+}
+
+static int set_up(struct vnic_relay *relay, struct vnic_error *err)
+{
+	struct loop_ref stop = {.type = RELAY_REF_STOP}, timer = {.type = RELAY_REF_TIMER};
+	int r = make_room(relay, err);
+
+	if (r < 0)
+		return r;
 	relay->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (relay->stop_fd < 0)
 		return vnic_fail(err, VNIC_STEP_RELAY, errno, NULL, "eventfd");
@@ -39,6 +69,10 @@ static int init(struct vnic_relay *relay, struct vnic_error *err)
 		r = loop_open(&relay->epfd, err);
 	if (r == 0)
 		r = loop_add(relay->epfd, relay->stop_fd, EPOLLIN, stop, err);
+	if (r == 0)
+		r = timers_open(&relay->timers, err);
+	if (r == 0)
+		r = loop_add(relay->epfd, relay->timers.fd, EPOLLIN, timer, err);
 	return r;
 }
 
@@ -49,17 +83,20 @@ int vnic_relay_new(const struct vnic_relay_config *config, struct vnic_relay **r
 
 	if (config->fdb_max > FDB_LIMIT)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "fdb_max", "a relay learns at most %u MACs", FDB_LIMIT);
+	if (config->batch > RELAY_BATCH)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "batch", "a turn has at most %d frames", RELAY_BATCH);
 	relay = calloc(1, sizeof(*relay));
 	if (!relay)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	relay->epfd = relay->stop_fd = -1;
+	relay->timers = TIMERS_EMPTY;
 	relay->config = (struct vnic_relay_config){
 		.fdb_max = config->fdb_max ? config->fdb_max : 4096,
 		.fdb_age_s = config->fdb_age_s ? config->fdb_age_s : 300,
 		.batch = config->batch ? config->batch : 32,
 		.hub = config->hub,
 	};
-	r = init(relay, err);
+	r = set_up(relay, err);
 	if (r < 0) {
 		vnic_relay_free(relay);
 		return r;
@@ -86,29 +123,75 @@ void vnic_relay_free(struct vnic_relay *relay)
 	close_fd(&relay->epfd);
 	close_fd(&relay->stop_fd);
 	fdb_done(&relay->fdb);
-	free(relay->buffer);
+	timers_close(&relay->timers);
+	release(relay->room);
+	free(relay->frames);
 	free(relay);
 }
 
-static void unwatch(struct vnic_relay *relay, const struct port *port)
+/* --- what ports ask for --------------------------------------------------------------- */
+
+void port_lose(struct port *port, enum vnic_drop why)
 {
-	for (unsigned q = 0; q < port->queues; q++)
-		loop_remove(relay->epfd, port->fds[q]);
+	port->stats.rx_frames++;
+	port->stats.rx_dropped[why]++;
 }
 
-static int watch(struct vnic_relay *relay, const struct port *port, unsigned number, struct vnic_error *err)
+enum vnic_drop port_drop_reason(int error)
+{
+	switch (-error) {
+	case EAGAIN:
+	case ENOBUFS:
+	case ENOMEM:
+		return VNIC_DROP_FULL;
+	case ENETDOWN:
+	case EBADFD:
+		return VNIC_DROP_DOWN;
+	case EMSGSIZE:
+		return VNIC_DROP_OVERSIZE;
+	default:
+		return VNIC_DROP_REFUSED;
+	}
+}
+
+int port_watch_queue(struct port *port, unsigned queue, struct vnic_error *err)
+{
+	const struct loop_ref ref = {.type = RELAY_REF_QUEUE, .sub = (uint16_t)queue, .index = port->number};
+
+	return loop_add(port->relay->epfd, port->fds[queue], EPOLLIN, ref, err);
+}
+
+int port_watch(struct port *port, int fd, uint32_t events, unsigned sub, struct vnic_error *err)
+{
+	const struct loop_ref ref = {.type = RELAY_REF_PORT, .sub = (uint16_t)sub, .index = port->number};
+	int r = loop_change(port->relay->epfd, fd, events, ref, err);
+
+	return r == -ENOENT ? loop_add(port->relay->epfd, fd, events, ref, err) : r;
+}
+
+void port_unwatch(struct port *port, int fd)
+{
+	loop_remove(port->relay->epfd, fd);
+}
+
+static void unwatch_queues(struct port *port)
+{
+	for (unsigned q = 0; q < port->queues; q++)
+		port_unwatch(port, port->fds[q]);
+}
+
+static int watch_queues(struct port *port, struct vnic_error *err)
 {
 	int r = 0;
 
-	for (unsigned q = 0; r == 0 && q < port->queues; q++) {
-		struct loop_ref ref = {.type = RELAY_REF_PORT, .sub = (uint16_t)q, .index = number};
-
-		r = loop_add(relay->epfd, port->fds[q], EPOLLIN, ref, err);
-	}
+	for (unsigned q = 0; r == 0 && q < port->queues; q++)
+		r = port_watch_queue(port, q, err);
 	if (r < 0)
-		unwatch(relay, port);
+		unwatch_queues(port);
 	return r;
 }
+
+/* --- ports come and go ---------------------------------------------------------------- */
 
 int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port, struct vnic_error *err)
 {
@@ -121,7 +204,9 @@ int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port
 	copy = strdup(name);
 	if (!copy)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	r = watch(relay, port, number, err);
+	port->relay = relay;
+	port->number = number;
+	r = watch_queues(port, err);
 	if (r < 0) {
 		free(copy);
 		return r;
@@ -140,7 +225,7 @@ void relay_close_port(struct vnic_relay *relay, unsigned number)
 
 	if (!port->open)
 		return;
-	unwatch(relay, port);
+	unwatch_queues(port);
 	port->ops->close(port);
 	port->open = false;
 	relay->opened--;
@@ -157,44 +242,37 @@ static int check_kind(const struct vnic_relay *relay, const char *name, const st
 	return 0;
 }
 
-static int add_checked(struct vnic_relay *relay, const char *name, struct port *port, struct vnic_error *err)
-{
-	int r = check_kind(relay, name, port, err);
-
-	return r < 0 ? r : relay_add_port(relay, name, port, err);
-}
-
-int vnic_relay_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *tap, struct vnic_error *err)
+int relay_add_kind(struct vnic_relay *relay, const char *name,
+		   int (*init)(struct port *port, const void *with, struct vnic_error *err), const void *with,
+		   struct vnic_error *err)
 {
 	CLEANUP_FREE struct port *port = calloc(1, sizeof(*port));
 	int r;
 
 	if (!port)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	r = port_tap_init(port, tap, err);
+	r = init(port, with, err);
 	if (r == 0)
-		r = add_checked(relay, name, port, err);
-	if (r < 0)
-		return r;
-	take_ptr(port);
-	*tap = VNIC_TAP_EMPTY;
+		r = check_kind(relay, name, port, err);
+	if (r == 0)
+		r = relay_add_port(relay, name, port, err);
+	if (r >= 0)
+		take_ptr(port);
+	return r;
+}
+
+int vnic_relay_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *tap, struct vnic_error *err)
+{
+	int r = relay_add_kind(relay, name, port_tap_init, tap, err);
+
+	if (r >= 0)
+		*tap = VNIC_TAP_EMPTY;
 	return r;
 }
 
 int vnic_relay_add_packet(struct vnic_relay *relay, const char *name, int fd, struct vnic_error *err)
 {
-	CLEANUP_FREE struct port *port = calloc(1, sizeof(*port));
-	int r;
-
-	if (!port)
-		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	r = port_packet_init(port, fd, err);
-	if (r == 0)
-		r = add_checked(relay, name, port, err);
-	if (r < 0)
-		return r;
-	take_ptr(port);
-	return r;
+	return relay_add_kind(relay, name, port_packet_init, &fd, err);
 }
 
 int vnic_relay_own_link(struct vnic_relay *relay, unsigned port, struct vnic_nl *nl, int index)
@@ -215,6 +293,14 @@ int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bool isolat
 	return 0;
 }
 
+int vnic_relay_set_link(struct vnic_relay *relay, unsigned port, bool up)
+{
+	if (port >= relay->count)
+		return -ENOENT;
+	relay->ports[port]->link_down = !up;
+	return 0;
+}
+
 int vnic_relay_get_fd(const struct vnic_relay *relay)
 {
 	return relay->epfd;
@@ -231,12 +317,11 @@ void vnic_relay_stop(struct vnic_relay *relay)
 
 void vnic_relay_get_stats(const struct vnic_relay *relay, struct vnic_relay_stats *ret_stats)
 {
-	*ret_stats = (struct vnic_relay_stats){
-		.ports = relay->opened,
-		.fdb_entries = relay->fdb.used,
-		.fdb_full = relay->fdb.full,
-		.fdb_moves = relay->fdb.moves,
-	};
+	*ret_stats = relay->stats;
+	ret_stats->ports = relay->opened;
+	ret_stats->fdb_entries = relay->fdb.used;
+	ret_stats->fdb_full = relay->fdb.full;
+	ret_stats->fdb_moves = relay->fdb.moves;
 }
 
 int vnic_relay_get_port(const struct vnic_relay *relay, unsigned port, const char **ret_name, bool *ret_open,

@@ -5,24 +5,51 @@
 
 #include "fdb.h"
 #include "port.h"
+#include "timer.h"
 
-enum relay_ref { RELAY_REF_PORT, RELAY_REF_STOP }; /* types of its loop's events */
+/* Types of its loop's events. */
+enum relay_ref {
+	RELAY_REF_QUEUE, /* index: the port, sub: which of its queues */
+	RELAY_REF_PORT,  /* index: the port, sub: as given to port_watch */
+	RELAY_REF_TIMER,
+	RELAY_REF_STOP,
+};
+
+#define RELAY_BATCH 256 /* frames in one turn, at most */
 
 struct vnic_relay {
 	struct vnic_relay_config config;
+	struct vnic_relay_stats stats; /* made; the rest is filled in when asked */
 	int epfd, stop_fd;
 	bool stopped;
-	bool busy;    /* the last wait was short, so the next may be */
-	uint32_t now; /* seconds, CLOCK_MONOTONIC_COARSE, once a turn */
+	bool busy;   /* the last wait was short, so the next may be */
+	int64_t now; /* CLOCK_MONOTONIC at the begin of a turn, ns */
+	struct timers timers;
 	struct fdb fdb;
 	struct port *ports[VNIC_RELAY_PORTS]; /* by number; a closed port keeps its number and its counters */
 	unsigned count, opened;               /* ports ever added; still open */
-	uint8_t *buffer;                      /* one frame */
+	struct frame *frames;                 /* config.batch of them, each with its room */
+	uint8_t *room;
+	unsigned dirty_count;
+	unsigned dirty[VNIC_RELAY_PORTS]; /* ports that have gathered frames in this turn */
 };
+
+/* On its way a frame may have grown to the front: its place is the old one again. */
+void relay_reset_frame(struct vnic_relay *relay, unsigned index);
 
 /* Takes over an allocated port that its kind has filled; returns its number.  On failure it is still the caller's. */
 int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port, struct vnic_error *err);
 /* Takes a port out of service, for good. */
 void relay_close_port(struct vnic_relay *relay, unsigned number);
+/* relay_add_port for a port of a new kind: allocates it, `init` fills it from what `with` says, and it is added. */
+int relay_add_kind(struct vnic_relay *relay, const char *name,
+		   int (*init)(struct port *port, const void *with, struct vnic_error *err), const void *with,
+		   struct vnic_error *err);
+
+/* The way of a frame (path.c): read from a port; and to a port, whichever way it came. */
+void path_receive(struct vnic_relay *relay, unsigned from, struct frame *frame);
+void path_send(struct vnic_relay *relay, unsigned to, struct frame *frame);
+/* The end of a turn. */
+void path_flush(struct vnic_relay *relay);
 
 #endif

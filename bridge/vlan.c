@@ -5,7 +5,7 @@
 #include <linux/virtio_net.h>
 #include <string.h>
 
-#define TAG_LEN FRAME_HEADROOM
+#define TAG_LEN 4 /* IEEE 802.1Q */
 
 void frame_push_vlan(struct frame *frame, uint16_t tpid, uint16_t tci)
 {

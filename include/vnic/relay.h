@@ -40,8 +40,20 @@ enum vnic_drop {
 	VNIC_DROP_SAME_PORT, /* the destination is where it came from */
 	VNIC_DROP_NO_PORT,   /* nobody to send to */
 	VNIC_DROP_SOURCE,    /* a multicast or zero source MAC */
+	VNIC_DROP_SEGMENT,   /* a super-frame that the destination cannot take and that cannot be cut */
+	VNIC_DROP_LINK_DOWN, /* the port's link was set down */
 	VNIC_DROP_COUNT,
 };
+
+/* What is more than came in, so that the accounts can be closed: see struct vnic_relay_stats. */
+enum vnic_made {
+	VNIC_MADE_COPY,    /* flooding: each copy but the first */
+	VNIC_MADE_SEGMENT, /* a super-frame cut for a port: each segment but the first */
+	VNIC_MADE_COUNT,
+};
+
+/* As a port sees it: from the port into the relay, and back. */
+enum vnic_direction { VNIC_INGRESS, VNIC_EGRESS, VNIC_DIRECTIONS };
 
 struct vnic_port_stats {
 	uint64_t rx_frames, rx_bytes;         /* read from the port: frames, and bytes without the virtio header */
@@ -50,8 +62,14 @@ struct vnic_port_stats {
 	uint64_t tx_dropped[VNIC_DROP_COUNT]; /* meant for this port and not written, by reason */
 };
 
+/*
+ * Every frame that came in is accounted for: over all ports,
+ *   rx_frames + made = tx_frames + rx_dropped + tx_dropped + held
+ */
 struct vnic_relay_stats {
 	unsigned ports; /* still open */
+	uint64_t made[VNIC_MADE_COUNT];
+	uint64_t held; /* on their way, for now */
 	unsigned fdb_entries;
 	uint64_t fdb_full;  /* MACs not learnt because the table was full */
 	uint64_t fdb_moves; /* MACs seen on another port than before */
@@ -86,6 +104,9 @@ VNIC_API int vnic_packet_open(int index, int *ret_fd, struct vnic_error *err);
  */
 VNIC_API int vnic_relay_own_link(struct vnic_relay *relay, unsigned port, struct vnic_nl *nl, int index);
 
+/* The link of a port that is down loses what comes in and what should go out.  -ENOENT: no such port. */
+VNIC_API int vnic_relay_set_link(struct vnic_relay *relay, unsigned port, bool up);
+
 VNIC_API int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bool isolated);
 
 /* Readable when there is work; for the caller's own loop.  Owned by the relay. */
@@ -106,7 +127,8 @@ VNIC_API void vnic_relay_get_stats(const struct vnic_relay *relay, struct vnic_r
 /* -ENOENT: no such port.  *ret_name is owned by the relay; *ret_open says whether the device is still there. */
 VNIC_API int vnic_relay_get_port(const struct vnic_relay *relay, unsigned port, const char **ret_name, bool *ret_open,
 				 struct vnic_port_stats *ret_stats);
-/* "full", "down", ...; static. */
+/* "full", "down", ...; "copy", "segment", ...; static. */
 VNIC_API const char *vnic_drop_text(enum vnic_drop drop);
+VNIC_API const char *vnic_made_text(enum vnic_made made);
 
 #endif

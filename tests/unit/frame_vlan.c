@@ -8,9 +8,11 @@
 #include "vlan.h"
 
 static const uint8_t plain[] = "DDDDDDSSSSSS\x08\x00payload";
+
+#define SPACE (FRAME_HEADROOM + 64)
 #define PLAIN_LEN (sizeof(plain) - 1)
 
-static struct frame frame_in(uint8_t space[64])
+static struct frame frame_in(uint8_t space[SPACE])
 {
 	memcpy(space + FRAME_HEADROOM, plain, PLAIN_LEN);
 	return (struct frame){.data = space + FRAME_HEADROOM, .len = PLAIN_LEN};
@@ -18,7 +20,7 @@ static struct frame frame_in(uint8_t space[64])
 
 static void the_tag_stands_between_macs_and_type(void **state)
 {
-	uint8_t space[64];
+	uint8_t space[SPACE];
 	struct frame frame = frame_in(space);
 
 	(void)state;
@@ -29,7 +31,7 @@ static void the_tag_stands_between_macs_and_type(void **state)
 
 static void offsets_of_a_partial_checksum_move_along(void **state)
 {
-	uint8_t space[64];
+	uint8_t space[SPACE];
 	struct frame frame = frame_in(space);
 
 	(void)state;
@@ -44,7 +46,7 @@ static void offsets_of_a_partial_checksum_move_along(void **state)
 static void a_frame_without_offloads_keeps_an_empty_header(void **state)
 {
 	const struct vnic_vnet_hdr empty = {0};
-	uint8_t space[64];
+	uint8_t space[SPACE];
 	struct frame frame = frame_in(space);
 
 	(void)state;

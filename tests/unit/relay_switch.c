@@ -17,15 +17,19 @@
 
 /* --- ports that are socket pairs ---------------------------------------------------- */
 
-static int pair_read(struct port *port, unsigned queue, struct frame *frame)
+static int pair_read(struct port *port, unsigned queue, struct frame *frames, unsigned max)
 {
-	ssize_t n = recv(port->fd, frame->data, VNIC_FRAME_MAX, MSG_DONTWAIT);
+	ssize_t n = recv(port->fd, frames->data, VNIC_FRAME_MAX, MSG_DONTWAIT);
 
 	(void)queue;
+	(void)max;
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN ? -EAGAIN : -EBADFD;
-	frame->len = (size_t)n;
-	return n < 14 ? -EINVAL : 0;
+	frames->len = (size_t)n;
+	if (n >= 14)
+		return 1;
+	port_lose(port, VNIC_DROP_SHORT);
+	return 0;
 }
 
 static int pair_write(struct port *port, const struct frame *frame)
@@ -40,7 +44,7 @@ static void pair_close(struct port *port)
 	close(port->fd);
 }
 
-static const struct port_ops pair_ops = {"pair", pair_read, pair_write, pair_close};
+static const struct port_ops pair_ops = {.kind = "pair", .read = pair_read, .write = pair_write, .close = pair_close};
 
 struct lan {
 	struct vnic_relay *relay;
@@ -352,10 +356,6 @@ static void all_frames_read_are_written_or_counted(void **state)
 	uint64_t in = 0, out = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < 4; i++)
-		say(&lan, i, (int)i + 1, EVERYBODY);
-	for (unsigned i = 0; i < 4; i++)
-		out -= stats_of(&lan, i).tx_frames; /* copies of the flooding */
 	srand(2);
 	/* Nobody listens, so queues fill up. */
 	for (int i = 0; i < 4000; i++)
@@ -368,8 +368,8 @@ static void all_frames_read_are_written_or_counted(void **state)
 		for (int why = 0; why < VNIC_DROP_COUNT; why++)
 			out += stats.rx_dropped[why] + stats.tx_dropped[why];
 	}
-	assert_int_equal(in, 4 + 4000);
-	assert_int_equal(out, 4000);
+	assert_int_equal(in, 4000);
+	assert_int_equal(out, in + table_of(&lan).made[VNIC_MADE_COPY]);
 	lan_free(&lan);
 }
 
