@@ -20,7 +20,7 @@
 #include "internal.h"
 
 #define EVENTS 256
-#define SLOW_BATCH 64 /* packets of the slow path in one turn */
+#define SLOW_BATCH 4096 /* packets of the slow path in one turn: all that its socket can hold, and an end */
 
 /* --- addresses ---------------------------------------------------------------------- */
 
@@ -223,8 +223,10 @@ static void take_packet(struct vnic_gateway *gateway, const struct vnic_vnet_hdr
 		gateway->stats.malformed++;
 		return;
 	}
+	/* No listener answers a SYN that is a FIN too (RFC 9293 3.10.7.2, and Linux), so it must not connect anything.
+	 */
 	if (!packet.fragment && packet.proto == IPPROTO_TCP &&
-	    (packet_tcp_flags(&packet) & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
+	    (packet_tcp_flags(&packet) & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
 		tcp_syn(gateway->tcp, hdr, frame, size, &packet);
 	} else if (!packet.fragment && (packet.proto == IPPROTO_ICMP || packet.proto == IPPROTO_ICMPV6)) {
 		icmp_echo(gateway->icmp, &packet);

@@ -44,7 +44,7 @@ struct vnic_gateway {
 	struct link_ends ends; /* of frames that we send */
 	int epfd;
 	bool stopped;
-	bool busy; /* a flow wants another turn although no event will come */
+	bool busy; /* a flow wants a turn although no event will come */
 	int timer_fd;
 	int64_t timer_at;     /* when it fires, ns; 0: not armed */
 	int64_t now;          /* CLOCK_MONOTONIC at the begin of this batch, ns */
@@ -103,7 +103,7 @@ void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events);
  * when it fails.
  */
 void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int inner_fd);
-/* Those whose turn was cut short, when gateway->busy. */
+/* Those whose turn was cut short, and those that are to begin, when gateway->busy. */
 void tcp_again(struct tcp *tcp);
 void tcp_expire(struct tcp *tcp);
 /* After each batch: slots that were freed may be used again. */

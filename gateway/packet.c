@@ -229,6 +229,18 @@ size_t packet_make_reset(const struct packet *syn, const struct link_ends *ends,
 	return (size_t)(tcp - buf) + sizeof(struct tcphdr);
 }
 
+size_t packet_make_bare_syn(const struct packet *syn, const struct link_ends *ends, uint8_t *buf)
+{
+	const struct flow_key back = {.src = syn->key.dst, .dst = syn->key.src, .family = syn->key.family};
+	size_t len = (syn->l4[12] >> 4) * 4u;
+	uint8_t *tcp = begin(&back, IPPROTO_TCP, len, ends, buf);
+
+	memcpy(tcp, syn->l4, len);
+	put16(tcp + 16, 0);
+	put16(tcp + 16, l4_checksum(&back, IPPROTO_TCP, tcp, len));
+	return (size_t)(tcp - buf) + len;
+}
+
 size_t packet_make_unreachable(const struct packet *cause, enum unreachable why, const struct link_ends *ends,
 			       uint8_t *buf)
 {

@@ -65,6 +65,10 @@ struct link_ends {
 /* The refusal of a SYN: RST|ACK from its destination. */
 size_t packet_make_reset(const struct packet *syn, const struct link_ends *ends, uint8_t *buf);
 
+/* The SYN again, on its way, with TCP's header and nothing before and behind it: at most PACKET_SYN_MAX bytes. */
+size_t packet_make_bare_syn(const struct packet *syn, const struct link_ends *ends, uint8_t *buf);
+#define PACKET_SYN_MAX (14 + 40 + 60) /* Ethernet, IPv6, TCP with all options */
+
 enum unreachable {
 	UNREACHABLE_NET,
 	UNREACHABLE_HOST,

@@ -9,12 +9,18 @@
  * A refusal is answered with the RST or the ICMP error that the host saw.  There is no TCP of our own: neither a
  * segment nor a window passes through here.
  *
- *   CONNECTING   the host socket's connect(2) is under way; the SYN is kept
+ *   FRESH        the SYN is kept, and has a slot; in a FIFO
+ *   CONNECTING   the host socket's connect(2) is under way
  *   WAITING      connected, but the listener's queue has no room for another SYN; in a FIFO
  *   OFFERED      the SYN was written back; a retransmitted one is written back again, never connected twice
  *   ARRIVING     from outside: accepted on the host's side, and being connected to the sandbox
  *   OPEN         both sockets are there
  *   DEAD         closed; the slot is free for use after the batch
+ *
+ * A SYN takes a microsecond to keep and many to connect, and the packet socket's buffer has room for a few hundred of
+ * them where the host's administrator left it as it is (net.core.rmem_max).  So all that have come are kept before
+ * some are connected, and those that come meanwhile before the next: a burst waits in our table, not in the socket, and
+ * other flows have their turns in between.  (Rejected: a PACKET_RX_RING, whose memory would be resident for ever.)
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -30,19 +36,22 @@
 #define FLOWS_DEFAULT 32768
 #define BUCKETS 16384                 /* a power of two */
 #define SYN_MAX 192                   /* link header, IPv4 with options or IPv6, TCP with options */
-#define OFFERED_MAX 1024              /* half of the SYN backlog of a new namespace */
+#define CONNECT_BATCH 16              /* fresh flows connected in one turn */
+#define BACKLOG_DEFAULT 2048          /* a new namespace's for SYNs */
+#define OFFERED_MAX 1024              /* at most, and half of the backlog */
 #define OFFER_TIMEOUT (10 * NS_PER_S) /* nobody claims it: the sandbox gave up */
 #define TRIM_INTERVAL NS_PER_S
+_Static_assert(PACKET_SYN_MAX <= SYN_MAX, "a bare SYN does not fit");
 #define NONE 0 /* slot 0 is not used, so an empty list is a zeroed one */
 
-enum tcp_state { TCP_DEAD, TCP_CONNECTING, TCP_WAITING, TCP_OFFERED, TCP_ARRIVING, TCP_OPEN };
+enum tcp_state { TCP_DEAD, TCP_FRESH, TCP_CONNECTING, TCP_WAITING, TCP_OFFERED, TCP_ARRIVING, TCP_OPEN };
 
 struct flow {
 	struct flow_key key;
 	uint8_t state;
 	bool again;         /* on the list of those whose turn was cut short */
 	uint32_t hash_next; /* in its bucket */
-	uint32_t next;      /* in the list it is on: free, waiting, offered, again */
+	uint32_t next;      /* in the list it is on: free, fresh, waiting, offered, again */
 	int64_t offered_at;
 	int fds[2]; /* by enum side */
 	union {
@@ -65,8 +74,8 @@ struct tcp {
 	struct flow *flows;
 	uint32_t max, touched; /* slots ever used */
 	uint32_t free, buried; /* lists; buried ones become free when the batch is over */
-	struct queue waiting, offered, again;
-	uint32_t offered_count;
+	struct queue fresh, waiting, offered, again;
+	uint32_t offered_count, offered_max;
 	struct pipe_pool pipes;
 	uint32_t buckets[BUCKETS];
 };
@@ -137,7 +146,7 @@ static struct flow *new_flow(struct tcp *tcp, const struct flow_key *key)
 	else
 		return NULL;
 	flow = &tcp->flows[slot];
-	*flow = (struct flow){.key = *key, .state = TCP_CONNECTING, .fds = {-1, -1}, .hash_next = *bucket};
+	*flow = (struct flow){.key = *key, .state = TCP_FRESH, .fds = {-1, -1}, .hash_next = *bucket};
 	*bucket = slot;
 	tcp->gateway->stats.tcp_open++;
 	return flow;
@@ -156,6 +165,8 @@ static void bury(struct tcp *tcp, struct flow *flow)
 {
 	uint32_t slot = slot_of(tcp, flow);
 
+	if (flow->state == TCP_FRESH)
+		queue_remove(tcp, &tcp->fresh, slot);
 	if (flow->state == TCP_WAITING)
 		queue_remove(tcp, &tcp->waiting, slot);
 	if (flow->state == TCP_OFFERED) {
@@ -253,7 +264,7 @@ static void offer(struct tcp *tcp, struct flow *flow)
 
 static void offer_waiting(struct tcp *tcp)
 {
-	while (tcp->offered_count < OFFERED_MAX && tcp->waiting.first != NONE)
+	while (tcp->offered_count < tcp->offered_max && tcp->waiting.first != NONE)
 		offer(tcp, &tcp->flows[queue_pop(tcp, &tcp->waiting)]);
 }
 
@@ -280,7 +291,7 @@ static void refuse_kept(struct tcp *tcp, struct flow *flow, int code)
 static void connected(struct tcp *tcp, struct flow *flow)
 {
 	tcp->gateway->stats.tcp_flows++;
-	if (tcp->offered_count < OFFERED_MAX) {
+	if (tcp->offered_count < tcp->offered_max) {
 		offer(tcp, flow);
 		return;
 	}
@@ -309,31 +320,52 @@ static int connect_host(struct tcp *tcp, struct flow *flow, const struct destina
 	return loop_add(tcp->gateway->epfd, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL);
 }
 
-static void start(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
-		  const struct packet *packet)
+/* The policy is asked, and the host. */
+static void start(struct tcp *tcp, struct flow *flow)
 {
 	struct destination destination;
-	struct flow *flow;
+	struct packet syn;
+	int r;
 
-	if (size > SYN_MAX) { /* data in a SYN: nobody gave it a Fast Open cookie */
-		tcp->gateway->stats.ignored++;
+	flow->state = TCP_CONNECTING;
+	packet_parse(flow->syn.frame, flow->syn.size, &syn); /* as it did when it came */
+	if (!gateway_admit(tcp->gateway, &syn.key, VNIC_PROTO_TCP, &destination)) {
+		gateway_inject_unreachable(tcp->gateway, &syn, UNREACHABLE_PROHIBITED);
+		bury(tcp, flow);
 		return;
 	}
-	if (!gateway_admit(tcp->gateway, &packet->key, VNIC_PROTO_TCP, &destination)) {
-		gateway_inject_unreachable(tcp->gateway, packet, UNREACHABLE_PROHIBITED);
-		return;
-	}
-	flow = new_flow(tcp, &packet->key);
+	r = connect_host(tcp, flow, &destination);
+	if (r < 0)
+		refuse_kept(tcp, flow, -r);
+}
+
+static void start_fresh(struct tcp *tcp)
+{
+	for (int i = 0; i < CONNECT_BATCH && tcp->fresh.first != NONE; i++)
+		start(tcp, &tcp->flows[queue_pop(tcp, &tcp->fresh)]);
+	if (tcp->fresh.first != NONE)
+		tcp->gateway->busy = true;
+}
+
+static void keep(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
+		 const struct packet *packet)
+{
+	struct flow *flow = new_flow(tcp, &packet->key);
+
 	if (!flow) { /* it will be retransmitted, and room may have come by then */
 		tcp->gateway->stats.full++;
 		return;
 	}
-	flow->syn.hdr = *hdr;
-	flow->syn.size = (uint16_t)size;
-	memcpy(flow->syn.frame, frame, size);
-	int r = connect_host(tcp, flow, &destination);
-	if (r < 0)
-		refuse_kept(tcp, flow, -r);
+	if (size <= SYN_MAX) {
+		flow->syn.hdr = *hdr;
+		flow->syn.size = (uint16_t)size;
+		memcpy(flow->syn.frame, frame, size);
+	} else { /* data, as for Fast Open: no listener of ours has given out a cookie, so it comes again */
+		flow->syn.hdr = (struct vnic_vnet_hdr){0};
+		flow->syn.size = (uint16_t)packet_make_bare_syn(packet, &tcp->gateway->ends, flow->syn.frame);
+	}
+	queue_push(tcp, &tcp->fresh, slot_of(tcp, flow));
+	tcp->gateway->busy = true;
 }
 
 void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
@@ -342,7 +374,7 @@ void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame
 	struct flow *flow = find(tcp, &packet->key);
 
 	if (!flow)
-		start(tcp, hdr, frame, size, packet);
+		keep(tcp, hdr, frame, size, packet);
 	else if (flow->state == TCP_OFFERED || flow->state == TCP_OPEN) /* its socket knows what to say */
 		gateway_inject(tcp->gateway, hdr, frame, size);
 }
@@ -470,6 +502,7 @@ void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events)
 		if (events & EPOLLOUT && stream_is_held_up(&flow->streams[!side]))
 			pump(tcp, flow, !side);
 		break;
+	case TCP_FRESH:
 	case TCP_WAITING: /* pumped when it opens */
 	case TCP_OFFERED:
 	case TCP_DEAD: /* closed by an earlier event of this batch */
@@ -487,6 +520,7 @@ void tcp_again(struct tcp *tcp)
 		tcp->flows[slot].again = false;
 		pump_both(tcp, &tcp->flows[slot]);
 	}
+	start_fresh(tcp);
 }
 
 void tcp_expire(struct tcp *tcp)
@@ -518,6 +552,9 @@ int tcp_new(struct vnic_gateway *gateway, struct tcp **ret_tcp, struct vnic_erro
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	tcp->gateway = gateway;
 	tcp->max = max;
+	tcp->offered_max = (gateway->config.backlog ? gateway->config.backlog : BACKLOG_DEFAULT) / 2;
+	if (tcp->offered_max > OFFERED_MAX)
+		tcp->offered_max = OFFERED_MAX;
 	tcp->flows = reserve(max + 1u, sizeof(*tcp->flows));
 	if (!tcp->flows) {
 		release(tcp);

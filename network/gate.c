@@ -116,6 +116,7 @@ static int receive(struct gate *gate, struct vnic_gateway_config *config, struct
 	config->udp[VNIC_V6] = fds[GATE_UDP6];
 	config->slow_mac = hello.slow_mac;
 	config->own_mac = hello.own_mac;
+	config->backlog = hello.backlog;
 	return close_behind_us(config->slow_fd, err);
 }
 

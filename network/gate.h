@@ -16,7 +16,8 @@ enum { GATE_SLOW, GATE_TCP4, GATE_UDP4, GATE_TCP6, GATE_UDP6, GATE_FDS };
 
 struct gate_hello {
 	struct vnic_mac slow_mac, own_mac;
-	bool ipv6; /* otherwise the last two are missing */
+	bool ipv6;        /* otherwise the last two are missing */
+	unsigned backlog; /* SYNs that the listeners have room for */
 };
 
 /* What the gateway writes to the descriptor that comes with NS_STATS. */

@@ -261,7 +261,10 @@ static int open_slow_path(struct build *build, struct vnic_error *err)
 
 	if (r < 0)
 		return r;
-	struct gate_hello hello = {.slow_mac = slow.slow0_mac, .own_mac = slow.slow1_mac, .ipv6 = slow.ipv6};
+	struct gate_hello hello = {.slow_mac = slow.slow0_mac,
+				   .own_mac = slow.slow1_mac,
+				   .ipv6 = slow.ipv6,
+				   .backlog = (unsigned)slow.backlog};
 	int fds[GATE_FDS] = {
 		[GATE_SLOW] = slow.packet_fd,        [GATE_TCP4] = slow.tcp[SLOWPATH_V4],
 		[GATE_UDP4] = slow.udp[SLOWPATH_V4], [GATE_TCP6] = slow.tcp[SLOWPATH_V6],

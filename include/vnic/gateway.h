@@ -37,6 +37,7 @@ struct vnic_gateway_config {
 	struct vnic_mac slow_mac; /* of the router's end of the slow path */
 	struct vnic_mac own_mac;  /* of the gateway's end */
 	int tcp[2];               /* transparent listeners in the router; -1: none; owned */
+	unsigned backlog;         /* SYNs that the listeners have room for; 0: 2048, as in a new namespace */
 	int udp[2];               /* transparent sockets in the router, original destination as ancillary data; owned */
 	const struct vnic_opener *opener;             /* must live as long as the gateway */
 	struct vnic_addr router[2];                   /* stand for the host's loopback */

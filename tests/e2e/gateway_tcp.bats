@@ -28,6 +28,10 @@ shows() {
 @test "2000 connections in a row all work, and are no more than that outside" { shows in_a_row; }
 @test "500 connections at once all work" { shows at_once; }
 @test "five SYNs of one flow open one connection outside" { shows retransmitted; }
+@test "data in a SYN is heard at once, IPv4 and IPv6" { shows data_in_syn; }
+@test "a SYN that is a FIN too opens nothing outside" { shows syn_and_fin; }
+@test "port 0 refuses at once" { shows port_zero; }
+@test "a SYN cut into fragments opens nothing outside" { shows cut_syn; }
 @test "a connection outside that nobody inside claims is closed" { shows unclaimed; }
 @test "a killed client's connection outside is closed" { shows killed_client; }
 @test "an idle gateway sleeps, with no flow and with one" { shows idle; }

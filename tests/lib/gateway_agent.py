@@ -144,6 +144,45 @@ def serve(kind, address, port=0):
     return port
 
 
+def serve_crowd(address):
+    """an echo server for thousands of connections, in one thread; gives its port"""
+    raise_limits()
+    listener = socket.create_server((address, 0), family=family_of(address), backlog=4096)
+    listener.setblocking(False)
+    port = listener.getsockname()[1]
+    counter = servers[f"{address} {port}"] = {"accepted": 0, "listener": listener}
+    ready = select.epoll()
+    ready.register(listener, select.EPOLLIN)
+    clients = {}
+
+    def accept():
+        try:
+            while True:
+                sock = listener.accept()[0]
+                clients[sock.fileno()] = sock
+                ready.register(sock, select.EPOLLIN)
+                counter["accepted"] += 1
+        except BlockingIOError:
+            pass
+
+    def answer(fd):
+        try:
+            data = clients[fd].recv(65536)
+            clients[fd].sendall(data)
+        except OSError:
+            data = b""
+        if not data:
+            clients.pop(fd).close()
+
+    def loop():
+        while True:
+            for fd, _ in ready.poll():
+                accept() if fd == listener.fileno() else answer(fd)
+
+    threading.Thread(target=loop, daemon=True).start()
+    return port
+
+
 def serve_udp(address, port=0, groups=(), device=""):
     """sends every datagram back; gives the port"""
     sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
@@ -334,9 +373,52 @@ def in_a_row(address, port, count):
     return sum(talk(address, port, f"number {i}") == f"number {i}" for i in range(count))
 
 
+def raise_limits():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+
+
+def tcp_counters():
+    """of this network namespace: the Tcp line of /proc/net/snmp"""
+    with open("/proc/net/snmp") as lines:
+        names, values = [line.split()[1:] for line in lines if line.startswith("Tcp:")]
+    return dict(zip(names, map(int, values)))
+
+
+def crowd(address, port, count):
+    """begins so many connections at once and keeps them: how many came about, and how long it took"""
+    raise_limits()
+    ready = select.epoll()
+    begin = time.monotonic()
+    good = 0
+    for _ in range(count):
+        sock = socket.socket(family_of(address))
+        sock.setblocking(False)
+        sock.connect_ex((address, port))
+        ready.register(keep(sock), select.EPOLLOUT | select.EPOLLONESHOT)
+    for _ in range(count):
+        events = ready.poll(PATIENCE, 1)
+        if not events:
+            break
+        good += sockets[events[0][0]].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    return [good, time.monotonic() - begin]
+
+
+def crowd_says(text):
+    """each of them says something: how many of them echoed"""
+    for sock in sockets.values():
+        sock.settimeout(PATIENCE)
+        sock.sendall(text.encode())
+    return sum(sock.recv(100).decode() == text for sock in sockets.values())
+
+
+def crowd_ends():
+    while sockets:
+        sockets.popitem()[1].close()
+
+
 def at_once(address, port, count):
     """all connections begin before the first is waited for; then each has its say: how many of them echoed"""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    raise_limits()
     begun = [socket.socket(family_of(address)) for _ in range(count)]
     for sock in begun:
         sock.setblocking(False)
@@ -418,8 +500,8 @@ def ipv4(source, address, proto, payload, fragment=0, number=7):
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
 
 
-def syn(source, address, port, source_port):
-    tcp = struct.pack("!HHIIBBHHH", source_port, port, 1000, 0, 0x50, 2, 65535, 0, 0)
+def syn(source, address, port, source_port, flags=2):
+    tcp = struct.pack("!HHIIBBHHH", source_port, port, 1000, 0, 0x50, flags, 65535, 0, 0)
     pseudo = socket.inet_aton(source) + socket.inet_aton(address) + struct.pack("!HH", 6, 20)
     return tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
 
@@ -441,6 +523,24 @@ def send_packets(packets):
 def send_syns(address, port, source_port, count=1, source="10.0.2.100"):
     """the same SYN so many times, from no socket"""
     send_packets([ipv4(source, address, 6, syn(source, address, port, source_port))] * count)
+
+
+def send_odd_syn(address, port, source_port, flags):
+    """from no socket"""
+    source = "10.0.2.100"
+    send_packets([ipv4(source, address, 6, syn(source, address, port, source_port, flags))])
+
+
+def talk_fast(address, port, text):
+    """TCP Fast Open with no cookie: the text is in the SYN; what is answered, and how long it took"""
+    begin = time.monotonic()
+    with socket.socket(family_of(address)) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, 34, 1)  # TCP_FASTOPEN_NO_COOKIE
+        sock.settimeout(PATIENCE)
+        sock.sendto(text.encode(), socket.MSG_FASTOPEN, (address, port))
+        sock.send(b"!")  # waits for the connection
+        sock.shutdown(socket.SHUT_WR)
+        return [sock.makefile().read(), time.monotonic() - begin]
 
 
 def send_cut_syn(source, address, port, source_port):

@@ -146,6 +146,40 @@ def retransmitted(world):
         is_equal(world.outside.accepted(V4, port), 2)
 
 
+def data_in_syn(world):
+    for address in V4, V6:
+        port = world.outside.serve("echo", address)
+        with world.box() as box:
+            for size in 10, 1000:
+                got, seconds = box.talk_fast(address, port, "x" * size)
+                is_equal(got, "x" * size + "!")
+                assert seconds < AT_ONCE, f"{size} bytes took {seconds} s"
+            is_equal(box.tcp_counters()["ActiveOpens"], 2)
+        is_equal(world.outside.accepted(address, port), 2)
+
+
+def opens_nothing(world, send):
+    port = world.outside.serve("echo", V4)
+    with world.box() as box:
+        send(box, port)
+        is_equal(box.talk(V4, port, "me"), "me")  # what came before it on the same way was looked at before it
+        is_equal(world.outside.accepted(V4, port), 1)
+
+
+def syn_and_fin(world):
+    opens_nothing(world, lambda box, port: box.send_odd_syn(V4, port, 4003, 2 | 1))
+
+
+def port_zero(world):
+    with world.box() as box:
+        for address in V4, V6:
+            failed_at_once(box.try_tcp(address, 0), "ECONNREFUSED")
+
+
+def cut_syn(world):
+    opens_nothing(world, lambda box, port: box.send_cut_syn("10.0.2.100", V4, port, 4004))
+
+
 def unclaimed(world):
     port = world.outside.serve("hold", V4)
     with world.box() as box:

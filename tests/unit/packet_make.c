@@ -102,6 +102,27 @@ static void a_reset_acknowledges_the_syn(void **state)
 	}
 }
 
+static void a_bare_syn_is_the_syn_without_its_data(void **state)
+{
+	const uint8_t tcp[30] = {0x9c, 0x40, 1,    0xbb, 1, 2, 3, 4, 0,    0,   0,   0,   0x60, TCP_SYN, 0xff,
+				 0xff, 0xaa, 0xbb, 0,    0, 2, 4, 5, 0xb4, 'd', 'a', 't', 'a',  '.',     '.'};
+
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		const struct packet syn = {.key = key_of(v6), .proto = IPPROTO_TCP, .l4 = tcp, .l4_len = sizeof(tcp)};
+		const struct flow_key back = {.src = syn.key.dst, .dst = syn.key.src, .family = syn.key.family};
+		size_t size = packet_make_bare_syn(&syn, &ends, buf);
+		struct packet bare;
+		const uint8_t *l4 = assert_answers(&back, size, IPPROTO_TCP, &bare);
+
+		assert_true(size <= PACKET_SYN_MAX);
+		assert_memory_equal(&bare.key, &syn.key, sizeof(bare.key));
+		assert_int_equal(bare.l4_len, 24);
+		assert_memory_equal(l4, tcp, 16);
+		assert_memory_equal(l4 + 18, tcp + 18, 6);
+	}
+}
+
 static void a_datagram_of_any_size_has_right_checksums(void **state)
 {
 	static uint8_t data[4000];
@@ -236,6 +257,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_test(a_reset_acknowledges_the_syn),
+		vt_test(a_bare_syn_is_the_syn_without_its_data),
 		vt_test(a_datagram_of_any_size_has_right_checksums),
 		vt_test(a_udp_checksum_is_never_zero),
 		vt_test(the_longest_datagram_fits_and_one_byte_more_does_not),
