@@ -21,8 +21,8 @@ trap finish EXIT
 
 echo "A sandbox with a NIC: its addresses, and its router by IPv4 and IPv6."
 step "$vnic" run -- ip -brief address
-step "$vnic" run -- ping -c 2 -i 0.2 10.0.2.2
-step "$vnic" run -- ping -c 2 -i 0.2 fd00::2
+step "$vnic" run --nic veth,ip=10.9.0.7/24,ip=fd09::7/64 -- ping -c 2 -i 0.2 10.9.0.2
+step "$vnic" run --nic veth,ip=10.9.0.7/24,ip=fd09::7/64 -- ping -c 2 -i 0.2 fd09::2
 
 # A TAP is what a virtual machine would have; a veth does the same where /dev/net/tun is closed.
 port=veth

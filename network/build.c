@@ -133,6 +133,14 @@ static int open_host_devices(struct build *build, struct vnic_nl *nl, struct vni
 	return r;
 }
 
+static int look_at_host(struct subnets *host, struct vnic_error *err)
+{
+	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
+	int r = vnic_nl_open(&nl, err);
+
+	return r < 0 ? r : subnets_look(host, nl, err);
+}
+
 static int prepare_host(struct build *build, struct vnic_error *err)
 {
 	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
@@ -197,10 +205,13 @@ static void plan_gate(const struct vnic_sandbox_config *config, struct build *bu
 
 int build_make(const struct vnic_sandbox_config *config, struct build *build, struct vnic_error *err)
 {
+	struct subnets host = {.count = 0};
 	int r = check_config(config, err);
 
+	if (r == 0 && gateway_nics(config))
+		r = look_at_host(&host, err);
 	if (r == 0)
-		r = plan_make(config->nics, config->nic_count, &build->plan, err);
+		r = plan_make(config->nics, config->nic_count, &host, &build->plan, err);
 	if (r < 0)
 		return r;
 	build->spawn = config->spawn;

@@ -17,7 +17,7 @@
 #define FIRST_OUTER 200
 #define FIRST_HOST 0x1000000
 #define DEFAULT_MTU 1500
-#define ROUTER_HOST 2 /* 10.0.2.2, fd00::2: the plan that QEMU and slirp users know */
+#define ROUTER_HOST 2 /* 10.0.2.2, fd00::2; the networks are chosen in subnet.c */
 #define DNS_HOST 3
 #define SANDBOX_HOST 0x64
 #define SANDBOX_HOST6 0x100
@@ -42,14 +42,34 @@ bool plan_is_relayed(const struct plan *plan)
 /* --- deciding ----------------------------------------------------------------------- */
 
 /* 10.0.2.100/24 and fd00::100/64; the next NIC has 10.0.3.100/24 and fd00:0:0:1::100/64. */
-static void default_addrs(struct vnic_nic *nic, unsigned position)
+static void default_addrs(struct nic_plan *plan, unsigned position, struct subnets *used)
 {
-	struct vnic_addr v4 = {AF_INET, 24, {10, 0, (uint8_t)(2 + position), 0}};
-	struct vnic_addr v6 = {AF_INET6, 64, {0xfd, 0, 0, 0, 0, 0, 0, (uint8_t)position}};
+	static const struct {
+		uint8_t family;
+		uint32_t host;
+	} kinds[] = {{AF_INET, SANDBOX_HOST}, {AF_INET6, SANDBOX_HOST6}};
+	struct vnic_nic *nic = &plan->nic;
 
-	nic->addrs[0] = vnic_addr_host(&v4, SANDBOX_HOST);
-	nic->addrs[1] = vnic_addr_host(&v6, SANDBOX_HOST6);
-	nic->addr_count = 2;
+	for (unsigned i = 0; i < 2; i++) {
+		struct vnic_addr net = subnets_choose(used, kinds[i].family, position);
+
+		subnets_add(used, &net);
+		nic->addrs[nic->addr_count++] = vnic_addr_host(&net, kinds[i].host);
+	}
+	plan->by_default = true;
+}
+
+/* Where the sandbox's NIC and the host's own links share addresses, or would with the usual plan. */
+static void compare_with_host(struct nic_plan *plan, unsigned position, const struct subnets *host)
+{
+	for (unsigned i = 0; i < plan->nic.addr_count; i++) {
+		struct vnic_addr usual = subnets_usual(plan->nic.addrs[i].family, position);
+		const struct vnic_addr *shared = subnets_find(host, plan->by_default ? &usual : &plan->nic.addrs[i]);
+		struct vnic_addr *place = &plan->hosts[plan->nic.addrs[i].family == AF_INET6];
+
+		if (shared && !place->family)
+			*place = *shared;
+	}
 }
 
 static const struct vnic_addr *gw_of(const struct vnic_nic *nic, uint8_t family)
@@ -155,7 +175,8 @@ static void name_outer(struct nic_plan *plan, unsigned position)
 	}
 }
 
-static int decide(struct nic_plan *plan, unsigned position, struct vnic_error *err)
+static int decide(struct nic_plan *plan, unsigned position, const struct subnets *host, struct subnets *used,
+		  struct vnic_error *err)
 {
 	struct vnic_nic *nic = &plan->nic;
 	bool gateway = nic_is_routed(nic) && nic->to == VNIC_TO_GATEWAY;
@@ -166,7 +187,9 @@ static int decide(struct nic_plan *plan, unsigned position, struct vnic_error *e
 	if (!nic->mtu && !nic_needs_host(nic))
 		nic->mtu = DEFAULT_MTU;
 	if (!nic->addr_count && gateway)
-		default_addrs(nic, position);
+		default_addrs(plan, position, used);
+	if (host && gateway)
+		compare_with_host(plan, position, host);
 	if (gateway && !nic->no_gw) {
 		default_gw(nic, AF_INET);
 		default_gw(nic, AF_INET6);
@@ -187,15 +210,30 @@ static int decide(struct nic_plan *plan, unsigned position, struct vnic_error *e
 	return r;
 }
 
-int plan_make(const struct vnic_nic *nics, unsigned count, struct plan *ret_plan, struct vnic_error *err)
+/* What a default must keep clear of: the host's networks, and those that other NICs were given. */
+static void gather_used(const struct vnic_nic *nics, unsigned count, const struct subnets *host,
+			struct subnets *ret_used)
+{
+	ret_used->count = 0;
+	for (unsigned i = 0; host && i < host->count; i++)
+		subnets_add(ret_used, &host->nets[i]);
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned a = 0; a < nics[i].addr_count; a++)
+			subnets_add(ret_used, &nics[i].addrs[a]);
+}
+
+int plan_make(const struct vnic_nic *nics, unsigned count, const struct subnets *host, struct plan *ret_plan,
+	      struct vnic_error *err)
 {
 	struct plan plan = {.count = count};
+	struct subnets used;
 
 	if (count > VNIC_NICS)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--nic", "a sandbox takes %d NICs at most", VNIC_NICS);
+	gather_used(nics, count, host, &used);
 	for (unsigned i = 0; i < count; i++) {
 		plan.nics[i].nic = nics[i];
-		int r = decide(&plan.nics[i], i, err);
+		int r = decide(&plan.nics[i], i, host, &used, err);
 		if (r < 0)
 			return r;
 		for (unsigned j = 0; j < i; j++)
@@ -205,6 +243,24 @@ int plan_make(const struct vnic_nic *nics, unsigned count, struct plan *ret_plan
 	}
 	*ret_plan = plan;
 	return 0;
+}
+
+bool plan_host_note(const struct nic_plan *plan, char *buf, size_t size)
+{
+	const struct vnic_addr *v4 = &plan->hosts[0], *shared = v4->family ? v4 : &plan->hosts[1];
+	const struct vnic_nic *nic = &plan->nic;
+	char theirs[VNIC_ADDR_TEXT], ours[VNIC_ADDR_TEXT], gw[VNIC_ADDR_TEXT];
+
+	if (plan->by_default && v4->family)
+		snprintf(buf, size, "the host is %s itself: %s is %s, and its router %s",
+			 vnic_addr_text(v4, true, theirs), nic->name, vnic_addr_text(&nic->addrs[0], true, ours),
+			 nic->gw_count ? vnic_addr_text(&nic->gw[0], false, gw) : "unnamed");
+	else if (!plan->by_default && shared->family)
+		snprintf(buf, size, "the host is %s itself: what is there the sandbox looks for at its own %s",
+			 vnic_addr_text(shared, true, theirs), nic->name);
+	else
+		return false;
+	return true;
 }
 
 int plan_resolve(struct plan *plan, struct vnic_nl *nl, struct vnic_error *err)

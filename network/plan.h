@@ -10,6 +10,8 @@
 
 #include <vnic/sandbox.h>
 
+#include "subnet.h"
+
 #define PLAN_OUTER 4 /* the router's and the forwarder's address, each for both families */
 
 struct nic_plan {
@@ -20,8 +22,10 @@ struct nic_plan {
 	int lower_index; /* of the bridge, or of the macvlan's parent; in the caller's namespace */
 	unsigned outer_count;
 	struct vnic_addr outer[PLAN_OUTER]; /* the router's addresses */
-	struct vnic_addr dns[2]; /* those of `outer` at which the forwarder answers; by family, AF_UNSPEC: none */
-	uint32_t priority;       /* of the default routes */
+	struct vnic_addr dns[2];   /* those of `outer` at which the forwarder answers; by family, AF_UNSPEC: none */
+	uint32_t priority;         /* of the default routes */
+	bool by_default;           /* nobody gave addresses */
+	struct vnic_addr hosts[2]; /* by family: of the host, in the NIC's network or where it would be by default */
 };
 
 struct plan {
@@ -52,8 +56,18 @@ static inline bool nic_needs_host(const struct vnic_nic *nic)
 bool plan_has_router(const struct plan *plan);
 bool plan_is_relayed(const struct plan *plan);
 
-/* Decides everything but what only the host's kernel knows.  Pure, but for random MACs. */
-int plan_make(const struct vnic_nic *nics, unsigned count, struct plan *ret_plan, struct vnic_error *err);
+/*
+ * Decides everything but what only the host's kernel knows.  Pure, but for random MACs.  `host`: the networks that it
+ * has itself; NULL: none.
+ */
+int plan_make(const struct vnic_nic *nics, unsigned count, const struct subnets *host, struct plan *ret_plan,
+	      struct vnic_error *err);
+
+/*
+ * A line for the user where the NIC's network is the host's, too, or is another for that reason.  None where only the
+ * IPv6 network moved, whose addresses nobody types: hosts in fd00::/64 would hear of it at each run.
+ */
+bool plan_host_note(const struct nic_plan *plan, char *buf, size_t size);
 
 /* Looks up bridges and parents; in the namespace of `nl`. */
 int plan_resolve(struct plan *plan, struct vnic_nl *nl, struct vnic_error *err);

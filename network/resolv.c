@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -179,12 +180,18 @@ static bool is_loopback(const struct sockaddr_storage *addr)
 					  : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
-const char *resolv_shared_warning(const struct vnic_dns_servers *servers)
+bool resolv_shared_warning(const struct vnic_dns_config *dns, char *buf, size_t size)
 {
-	for (unsigned i = 0; i < servers->count; i++)
-		if (!is_loopback(&servers->addrs[i]))
-			return NULL;
-	return "names will not resolve: " RESOLV_PATH
-	       " is the host's and names a resolver on the host's loopback; give the sandbox a mount namespace of its "
-	       "own, or write 'nameserver 10.0.2.3' where the command looks";
+	const struct vnic_addr *listen = &dns->listen[dns->listen[0].family ? 0 : 1];
+	char addr[VNIC_ADDR_TEXT];
+
+	for (unsigned i = 0; i < dns->servers.count; i++)
+		if (!is_loopback(&dns->servers.addrs[i]))
+			return false;
+	snprintf(buf, size,
+		 "names will not resolve: " RESOLV_PATH
+		 " is the host's and names a resolver on the host's loopback; give "
+		 "the sandbox a mount namespace of its own, or write 'nameserver %s' where the command looks",
+		 vnic_addr_text(listen, false, addr));
+	return true;
 }

@@ -47,8 +47,8 @@ struct resolv_source {
 /* Always true the first time; afterwards when the path leads to another file, or the file is changed. */
 bool resolv_refresh(struct resolv_source *source, struct vnic_dns_servers *servers);
 
-/* What to tell the user whose sandbox has the host's resolv.conf, where that leads nowhere there; NULL: it works. */
-const char *resolv_shared_warning(const struct vnic_dns_servers *servers);
+/* What to tell the user whose sandbox has the host's resolv.conf, where that leads nowhere there; false: it works. */
+bool resolv_shared_warning(const struct vnic_dns_config *dns, char *buf, size_t size);
 
 /* --- resolv_mount.c ----------------------------------------------------------------- */
 

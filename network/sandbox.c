@@ -268,12 +268,12 @@ static void guard_resolv(struct vnic_sandbox *sandbox, const struct build *build
 static void look_after_resolv(struct vnic_sandbox *sandbox, const struct build *build)
 {
 	const struct vnic_dns_config *dns = &build->gate.dns;
-	const char *text = dns->in_their_name ? resolv_shared_warning(&dns->servers) : NULL;
+	char text[sizeof(sandbox->warnings[0])];
 
 	if (!dns->listen[VNIC_V4].family && !dns->listen[VNIC_V6].family)
 		return;
 	sandbox->resolvers = build->resolvers;
-	if (text)
+	if (dns->in_their_name && resolv_shared_warning(dns, text, sizeof(text)))
 		warn(sandbox, text);
 	if (build->spawn.namespaces & CLONE_NEWNS && !(sandbox->init.kept & VNIC_KEPT_RESOLV))
 		guard_resolv(sandbox, build);
@@ -289,6 +289,15 @@ static void note_kept(struct vnic_sandbox *sandbox)
 		warn(sandbox, "the kernel refused a fresh /proc: it shows the host's processes");
 	if (sandbox->init.kept & VNIC_KEPT_SYS)
 		warn(sandbox, "the kernel refused a fresh /sys: /sys/class/net shows the host's links");
+}
+
+static void note_networks(struct vnic_sandbox *sandbox, const struct plan *plan)
+{
+	char text[sizeof(sandbox->warnings[0])];
+
+	for (unsigned i = 0; i < plan->count; i++)
+		if (plan_host_note(&plan->nics[i], text, sizeof(text)))
+			warn(sandbox, text);
 }
 
 static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config *config, struct vnic_error *err)
@@ -323,6 +332,7 @@ static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config
 	if (r == 0)
 		r = watch(sandbox, err);
 	if (r == 0) {
+		note_networks(sandbox, &build.plan);
 		note_kept(sandbox);
 		look_after_resolv(sandbox, &build);
 	}

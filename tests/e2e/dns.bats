@@ -149,7 +149,7 @@ replace() {
 	is "2:vnic: cannot understand --dns none: there is another --dns" "$status:${lines[0]}"
 	run "$VNIC" run --dns one -- true
 	is 2 "$status"
-	run "$VNIC" run --dns 10.0.2.3 -- true
+	run "$VNIC_TOP/tests/lib/alone" "$VNIC" run --dns 10.0.2.3 -- true
 	is "2:vnic: cannot understand --dns: this is the forwarder's own address: it would ask itself" "$status:${lines[0]}"
 	run "$VNIC" run --dns 1.1.1.1 --dns 1.1.1.2 --dns 1.1.1.3 --dns 1.1.1.4 -- true
 	is 2 "$status"

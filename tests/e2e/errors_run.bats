@@ -170,7 +170,7 @@ END
 		run unshare --user --map-root-user $options "$VNIC" run -- ping -q -c1 -W1 10.0.2.2
 		[[ $status -eq 0 && $output == *" 1 received"* ]] || { echo "$options: $status: $output" && return 1; }
 	done
-	run "$VNIC" run --map root -- "$VNIC" run -- "$VNIC" run -- ping -q -c1 -W1 10.0.2.2
+	run "$VNIC" run --map root -- "$VNIC" run -- "$VNIC" run -- sh -c 'ping -q -c1 -W1 "$(ip -4 route show default | cut -d" " -f3)"'
 	[[ $status -eq 0 && $output == *" 1 received"* ]] || { echo "nested: $status: $output" && return 1; }
 }
 

@@ -44,7 +44,7 @@ teardown() {
 	done
 	is boxed "$("$VNIC" exec "$name" hostname)"
 	is "eth0 lo" "$("$VNIC" exec "$name" -- sh -c 'echo $(ls /sys/class/net)')"
-	"$VNIC" exec "$name" -- ping -q -c1 -W1 10.0.2.2
+	"$VNIC" exec "$name" -- sh -c 'ping -q -c1 -W1 "$(ip -4 route show default | cut -d" " -f3)"'
 	is "$(id -u)" "$(stat -c %u "/proc/$pid")"
 	is 0 "$("$VNIC" exec "$name" -- id -u)"
 }
@@ -167,10 +167,10 @@ print("total", n)')
 }
 
 @test "list shows the sandbox and its NICs, as text and as JSON" {
-	start "$name" --nic veth,mac=02:00:00:00:00:07 --nic veth,name=lan0,ip=10.9.0.7/24 -- sleep 1000
+	start "$name" --nic veth,mac=02:00:00:00:00:07,ip=10.9.1.7/24,ip=fd09::7/64 --nic veth,name=lan0,ip=10.9.0.7/24 -- sleep 1000
 	"$VNIC" list | grep -A2 "^$name " >"$BATS_TEST_TMPDIR/list"
 	grep -qE "^$name +[0-9]+ +$(id -u)  sleep 1000$" "$BATS_TEST_TMPDIR/list"
-	grep -qE "^    eth0 +up 02:00:00:00:00:07 mtu 1500 10.0.2.100/24 fd00::100/64" "$BATS_TEST_TMPDIR/list"
+	grep -qE "^    eth0 +up 02:00:00:00:00:07 mtu 1500 10.9.1.7/24 fd09::7/64" "$BATS_TEST_TMPDIR/list"
 	grep -qE "^    lan0 +up .* mtu 1500 10.9.0.7/24" "$BATS_TEST_TMPDIR/list"
 	"$VNIC" list --json | python3 -c '
 import json, sys
@@ -179,7 +179,7 @@ box, = [s for s in json.load(sys.stdin) if s["name"] == name]
 assert box["uid"] == uid and box["command"] == "sleep 1000", box
 eth0, lan0 = box["nics"]
 assert eth0["name"] == "eth0" and eth0["kind"] == "veth" and eth0["up"] and eth0["mac"] == "02:00:00:00:00:07", eth0
-assert "10.0.2.100/24" in eth0["addresses"] and "fd00::100/64" in eth0["addresses"], eth0
+assert "10.9.1.7/24" in eth0["addresses"] and "fd09::7/64" in eth0["addresses"], eth0
 assert lan0["name"] == "lan0" and "10.9.0.7/24" in lan0["addresses"], lan0
 ' "$name" "$(id -u)"
 	end "$front"

@@ -21,12 +21,12 @@ sys.exit(0 if select.select([fd], [], [], 10)[0] else 1)' "$1"
 }
 
 @test "the NIC works when the command starts" {
-	run "$VNIC" run -- ip -oneline address show eth0 scope global
+	run "$VNIC_TOP/tests/lib/alone" "$VNIC" run -- ip -oneline address show eth0 scope global
 	[[ $output == *10.0.2.100/24* && $output == *fd00::100/64* && $output != *tentative* ]]
-	run "$VNIC" run -- sh -c 'ip route; ip -6 route'
+	run "$VNIC_TOP/tests/lib/alone" "$VNIC" run -- sh -c 'ip route; ip -6 route'
 	[[ $output == *"default via 10.0.2.2 dev eth0"* && $output == *"default via fd00::2 dev eth0"* ]]
-	"$VNIC" run -- ping -c 1 -W 5 10.0.2.2
-	"$VNIC" run -- ping -c 1 -W 5 fd00::2
+	"$VNIC_TOP/tests/lib/alone" "$VNIC" run -- ping -c 1 -W 5 10.0.2.2
+	"$VNIC_TOP/tests/lib/alone" "$VNIC" run -- ping -c 1 -W 5 fd00::2
 	"$VNIC" run -- ping -c 1 -W 5 127.0.0.1
 }
 
@@ -98,7 +98,7 @@ sys.exit(0 if select.select([fd], [], [], 10)[0] else 1)' "$1"
 	front=$!
 	read -r -t 20 -u 5 _
 	run "$VNIC" exec "$name" -- sh -c 'ip -oneline address show eth0; exit 9'
-	[[ $status -eq 9 && $output == *10.0.2.100* ]]
+	[[ $status -eq 9 && $output == *".100/24 "* ]]
 	"$VNIC" list | grep -q "$name"
 	"$VNIC" list --json | python3 -c 'import json,sys; json.load(sys.stdin)'
 	run "$VNIC" run --name "$name" -- true

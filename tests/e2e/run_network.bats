@@ -10,14 +10,14 @@ is() {
 	[[ $1 == "$2" ]] || { printf 'wanted: %s\ngot:    %s\n' "$1" "$2" && return 1; }
 }
 
-# inside NIC... -- COMMAND: in a sandbox with these NICs
+# inside NIC... -- COMMAND: in a sandbox with these NICs, on a host without an address
 inside() {
 	local nics=()
 	while [[ $1 != -- ]]; do
 		nics+=(--nic "$1")
 		shift
 	done
-	"$VNIC" run "${nics[@]}" "$@"
+	"$VNIC_TOP/tests/lib/alone" "$VNIC" run "${nics[@]}" "$@"
 }
 
 # addresses NIC...: NAME ADDRESS... of every link but lo, without link-local ones
@@ -188,7 +188,7 @@ for family, address in (socket.AF_INET, "10.9.0.7"), (socket.AF_INET6, "fd09::7"
 	for wanted in "root 0 0" "self $(id -u) $(id -g)"; do
 		read -r map uid gid <<<"$wanted"
 		is "$uid $gid" "$("$VNIC" run --map "$map" -- sh -c 'echo $(id -u) $(id -g)')"
-		"$VNIC" run --map "$map" -- ping -q -c1 -W1 10.0.2.2
+		"$VNIC_TOP/tests/lib/alone" "$VNIC" run --map "$map" -- ping -q -c1 -W1 10.0.2.2
 	done
 }
 

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is not said of a NIC is decided before anything is made: names, addresses, gateways, MACs, indexes. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
 #include "plan.h"
 #include "vt.h"
 
-/* The plan of NICs written as the user writes them; NULL ends the list. */
-static int plan_of(const char *const *texts, struct plan *ret_plan, struct vnic_error *err)
+/* The plan of NICs written as the user writes them, on a host with such addresses; NULL ends a list. */
+static int plan_on(const struct subnets *host, const char *const *texts, struct plan *ret_plan, struct vnic_error *err)
 {
 	struct vnic_nic nics[VNIC_NICS];
 	unsigned count = 0;
 
 	for (; texts[count]; count++)
 		vt_ok(vnic_nic_parse(texts[count], &nics[count], err), err);
-	return plan_make(nics, count, ret_plan, err);
+	return plan_make(nics, count, host, ret_plan, err);
+}
+
+static int plan_of(const char *const *texts, struct plan *ret_plan, struct vnic_error *err)
+{
+	return plan_on(NULL, texts, ret_plan, err);
 }
 
 #define TEXTS(...)                \
@@ -66,6 +72,120 @@ static void one_nic_gets_the_addresses_that_users_know(void **state)
 	assert_addr(&nic->dns[0], "10.0.2.3/24");
 	assert_addr(&nic->dns[1], "fd00::3/64");
 	assert_int_equal(nic->priority, 0);
+}
+
+static struct subnets host_with(const char *const *texts)
+{
+	struct subnets host = {.count = 0};
+	struct vnic_error err;
+	struct vnic_addr addr;
+
+	for (; *texts; texts++) {
+		vt_ok(vnic_addr_parse(*texts, &addr, &err), &err);
+		subnets_add(&host, &addr);
+	}
+	return host;
+}
+
+static void where_the_host_has_the_usual_network_the_next_free_one_is_taken(void **state)
+{
+	const struct subnets host =
+		host_with(TEXTS("127.0.0.1/8", "10.0.2.15/24", "10.0.3.0/32", "fd00::2/64", "fe80::1/64"));
+	struct vnic_error err;
+	struct plan p;
+	char text[256];
+
+	(void)state;
+	vt_ok(plan_on(&host, TEXTS("veth", "veth"), &p, &err), &err);
+	assert_addr(&p.nics[0].nic.addrs[0], "10.0.4.100/24");
+	assert_addr(&p.nics[0].nic.addrs[1], "fd00:0:0:1::100/64");
+	assert_addr(&p.nics[0].outer[0], "10.0.4.2/24");
+	assert_addr(&p.nics[0].dns[0], "10.0.4.3/24");
+	assert_addr(&p.nics[0].dns[1], "fd00:0:0:1::3/64");
+	assert_addr(&p.nics[1].nic.addrs[0], "10.0.5.100/24");
+	assert_true(plan_host_note(&p.nics[0], text, sizeof(text)));
+	assert_string_equal(text, "the host is 10.0.2.15/24 itself: eth0 is 10.0.4.100/24, and its router 10.0.4.2");
+}
+
+static void a_host_that_has_all_of_10_leaves_172_30_and_then_192_168(void **state)
+{
+	const struct subnets host = host_with(TEXTS("10.1.2.3/8")),
+			     more = host_with(TEXTS("10.1.2.3/8", "172.16.0.1/12"));
+	struct vnic_error err;
+	struct plan p;
+
+	(void)state;
+	vt_ok(plan_on(&host, TEXTS("veth"), &p, &err), &err);
+	assert_addr(&p.nics[0].nic.addrs[0], "172.30.2.100/24");
+	vt_ok(plan_on(&more, TEXTS("veth"), &p, &err), &err);
+	assert_addr(&p.nics[0].nic.addrs[0], "192.168.2.100/24");
+	assert_addr(&p.nics[0].nic.addrs[1], "fd00::100/64");
+}
+
+static void where_nothing_is_free_the_usual_network_is_taken(void **state)
+{
+	const struct subnets host = host_with(TEXTS("0.0.0.1/0", "fd00::1/8"));
+	struct vnic_error err;
+	struct plan p;
+
+	(void)state;
+	vt_ok(plan_on(&host, TEXTS("veth"), &p, &err), &err);
+	assert_addr(&p.nics[0].nic.addrs[0], "10.0.2.100/24");
+	assert_addr(&p.nics[0].nic.addrs[1], "fd00::100/64");
+}
+
+static void an_address_that_was_asked_for_stays_and_the_host_is_named(void **state)
+{
+	const struct subnets host = host_with(TEXTS("10.0.2.15/24", "fd00::2/64"));
+	struct vnic_error err;
+	struct plan p;
+	char text[256];
+
+	(void)state;
+	vt_ok(plan_on(&host, TEXTS("veth,ip=10.0.2.7/24", "veth,ip=10.9.0.1/24", "veth,ip=fd00::7/64"), &p, &err),
+	      &err);
+	assert_addr(&p.nics[0].nic.addrs[0], "10.0.2.7/24");
+	assert_true(plan_host_note(&p.nics[0], text, sizeof(text)));
+	assert_string_equal(text,
+			    "the host is 10.0.2.15/24 itself: what is there the sandbox looks for at its own eth0");
+	assert_false(plan_host_note(&p.nics[1], text, sizeof(text)));
+	assert_true(plan_host_note(&p.nics[2], text, sizeof(text)));
+}
+
+static void nothing_is_said_where_only_the_ipv6_network_moves(void **state)
+{
+	const struct subnets host = host_with(TEXTS("192.0.2.2/24", "fd00::2/64"));
+	struct vnic_error err;
+	struct plan p;
+	char text[256];
+
+	(void)state;
+	vt_ok(plan_on(&host, TEXTS("veth"), &p, &err), &err);
+	assert_addr(&p.nics[0].nic.addrs[0], "10.0.2.100/24");
+	assert_addr(&p.nics[0].nic.addrs[1], "fd00:0:0:1::100/64");
+	assert_false(plan_host_note(&p.nics[0], text, sizeof(text)));
+}
+
+static void a_default_keeps_clear_of_what_another_nic_was_given(void **state)
+{
+	struct plan p = plan(TEXTS("veth", "veth,ip=10.0.2.7/24"));
+
+	(void)state;
+	assert_addr(&p.nics[0].nic.addrs[0], "10.0.3.100/24");
+	assert_addr(&p.nics[1].nic.addrs[0], "10.0.2.7/24");
+}
+
+static void more_networks_than_are_remembered_do_no_harm(void **state)
+{
+	struct subnets host = {.count = 0};
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * SUBNETS; i++) {
+		const struct vnic_addr addr = {AF_INET, 32, {11, 0, (uint8_t)(i >> 8), (uint8_t)i}};
+
+		subnets_add(&host, &addr);
+	}
+	assert_int_equal(host.count, SUBNETS);
 }
 
 static void the_forwarder_takes_the_first_free_address_from_the_third_on(void **state)
@@ -150,6 +270,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_test(one_nic_gets_the_addresses_that_users_know),
+		vt_test(where_the_host_has_the_usual_network_the_next_free_one_is_taken),
+		vt_test(a_host_that_has_all_of_10_leaves_172_30_and_then_192_168),
+		vt_test(where_nothing_is_free_the_usual_network_is_taken),
+		vt_test(an_address_that_was_asked_for_stays_and_the_host_is_named),
+		vt_test(nothing_is_said_where_only_the_ipv6_network_moves),
+		vt_test(a_default_keeps_clear_of_what_another_nic_was_given),
+		vt_test(more_networks_than_are_remembered_do_no_harm),
 		vt_test(the_forwarder_takes_the_first_free_address_from_the_third_on),
 		vt_test(several_nics_differ_in_all_that_must_differ),
 		vt_test(a_gateway_is_found_in_the_nics_own_network),

@@ -209,13 +209,18 @@ static void while_there_is_none_the_last_one_counts(void **state)
 
 static void only_a_host_with_nothing_but_loopback_servers_is_warned_about(void **state)
 {
+	struct vnic_dns_config dns = {.listen[0] = {AF_INET, 32, {10, 0, 3, 3}}};
 	struct resolv resolv;
+	char text[256];
 
 	(void)state;
 	resolv_parse("nameserver 127.0.0.53\nnameserver ::1\n", &resolv);
-	assert_non_null(resolv_shared_warning(&resolv.servers));
+	dns.servers = resolv.servers;
+	assert_true(resolv_shared_warning(&dns, text, sizeof(text)));
+	assert_non_null(strstr(text, "'nameserver 10.0.3.3' where the command looks"));
 	resolv_parse("nameserver 127.0.0.53\nnameserver 10.0.0.1\n", &resolv);
-	assert_null(resolv_shared_warning(&resolv.servers));
+	dns.servers = resolv.servers;
+	assert_false(resolv_shared_warning(&dns, text, sizeof(text)));
 }
 
 int main(void)
