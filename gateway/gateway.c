@@ -228,7 +228,7 @@ static void take_packet(struct vnic_gateway *gateway, const struct vnic_vnet_hdr
 	if (!packet.fragment && packet.proto == IPPROTO_TCP &&
 	    (packet_tcp_flags(&packet) & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
 		tcp_syn(gateway->tcp, hdr, frame, size, &packet);
-	} else if (!packet.fragment && (packet.proto == IPPROTO_ICMP || packet.proto == IPPROTO_ICMPV6)) {
+	} else if (packet.proto == IPPROTO_ICMP || packet.proto == IPPROTO_ICMPV6) {
 		icmp_echo(gateway->icmp, &packet);
 	} else {
 		gateway->stats.ignored++;

@@ -2,7 +2,8 @@
 /*
  * ICMP echo: a ping socket on the host for each (sandbox address, identifier, destination).
  *
- * Theory of operation.  A request comes over the slow path whole, with its ICMP header.  A ping socket
+ * Theory of operation.  A request comes over the slow path, with its ICMP header; a large one in fragments, see
+ * fragments.c.  A ping socket
  * (ICMP over SOCK_DGRAM, icmp(7)) takes it as it is, puts its own identifier in, and gets only the answers that
  * bear it; the sequence number and the data are the sandbox's.  Answers go back by the slow path with
  * the sandbox's identifier.  The host may forbid ping sockets (net.ipv4.ping_group_range): then the sandbox is told
@@ -18,6 +19,7 @@
 #include <sys/socket.h>
 
 #include "fd.h"
+#include "fragments.h"
 #include "host.h"
 #include "internal.h"
 #include "reserve.h"
@@ -46,6 +48,8 @@ struct icmp {
 	struct vnic_gateway *gateway;
 	struct table flows;
 	struct echo *echo; /* by slot */
+	struct fragments *fragments;
+	uint32_t cut_id; /* of the last packet that was cut */
 	uint8_t in[PACKET_MAX], out[PACKET_MAX];
 };
 
@@ -150,7 +154,7 @@ static void take_errors(struct icmp *icmp, uint32_t slot)
 	}
 }
 
-void icmp_echo(struct icmp *icmp, const struct packet *packet)
+static void take_request(struct icmp *icmp, const struct packet *packet)
 {
 	bool v4 = packet->key.family == AF_INET;
 	uint32_t slot;
@@ -178,11 +182,32 @@ void icmp_echo(struct icmp *icmp, const struct packet *packet)
 	}
 }
 
+void icmp_echo(struct icmp *icmp, const struct packet *packet)
+{
+	struct packet whole;
+
+	if (!packet->fragment)
+		take_request(icmp, packet);
+	else if (fragments_join(icmp->fragments, packet, icmp->gateway->now, &whole))
+		take_request(icmp, &whole);
+}
+
 /* --- answers ------------------------------------------------------------------------ */
+
+static const struct vnic_vnet_hdr plain = {0};
+
+static void inject_cut(struct icmp *icmp, size_t size)
+{
+	uint8_t fragment[FRAGMENT_FRAME];
+	size_t offset = 0, len;
+
+	icmp->cut_id++;
+	while ((len = fragments_cut(icmp->out, size, icmp->cut_id, &offset, fragment)))
+		gateway_inject(icmp->gateway, &plain, fragment, len);
+}
 
 static void answer(struct icmp *icmp, uint32_t slot, size_t size)
 {
-	static const struct vnic_vnet_hdr plain = {0};
 	const struct flow_key *key = &icmp->flows.entries[slot].key;
 	uint16_t sequence = (uint16_t)(icmp->in[6] << 8 | icmp->in[7]);
 	size_t len;
@@ -192,7 +217,9 @@ static void answer(struct icmp *icmp, uint32_t slot, size_t size)
 	len = packet_make_echo_reply(key, sequence, icmp->in + ECHO_HEADER, size - ECHO_HEADER, &icmp->gateway->ends,
 				     icmp->out);
 	icmp->gateway->stats.bytes_in += size - ECHO_HEADER;
-	if (len)
+	if (len > FRAGMENT_FRAME && key->family == AF_INET6)
+		inject_cut(icmp, len);
+	else if (len)
 		gateway_inject(icmp->gateway, &plain, icmp->out, len);
 }
 
@@ -250,7 +277,8 @@ int icmp_new(struct vnic_gateway *gateway, struct icmp **ret_icmp, struct vnic_e
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	icmp->gateway = gateway;
 	icmp->echo = reserve(FLOWS + SPARE + 1, sizeof(*icmp->echo));
-	if (!icmp->echo || table_open(&icmp->flows, FLOWS + SPARE, idle_times) < 0) {
+	if (!icmp->echo || table_open(&icmp->flows, FLOWS + SPARE, idle_times) < 0 ||
+	    fragments_open(&gateway->stats.fragments_dropped, &icmp->fragments) < 0) {
 		icmp_free(icmp);
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	}
@@ -266,6 +294,7 @@ void icmp_free(struct icmp *icmp)
 		return;
 	while (icmp->echo && (slot = table_first(&icmp->flows)))
 		end(icmp, slot);
+	fragments_close(icmp->fragments);
 	table_close(&icmp->flows);
 	release(icmp->echo);
 	release(icmp);

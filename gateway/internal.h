@@ -123,7 +123,7 @@ void udp_settle(struct udp *udp);
 
 int icmp_new(struct vnic_gateway *gateway, struct icmp **ret_icmp, struct vnic_error *err);
 void icmp_free(struct icmp *icmp);
-/* An echo request on the slow path. */
+/* An echo request on the slow path, or a fragment of one. */
 void icmp_echo(struct icmp *icmp, const struct packet *packet);
 void icmp_event(struct icmp *icmp, uint32_t slot);
 void icmp_expire(struct icmp *icmp);

@@ -70,6 +70,10 @@ static bool parse_v4(const uint8_t *ip, size_t size, struct packet *packet)
 	packet->proto = ip[9];
 	packet->hops = ip[8];
 	packet->fragment = get16(ip + 6) & (IP_MF | IP_OFFMASK);
+	packet->more = get16(ip + 6) & IP_MF;
+	packet->offset = (uint16_t)((get16(ip + 6) & IP_OFFMASK) * 8);
+	packet->id = get16(ip + 4);
+	packet->dont_cut = get16(ip + 6) & IP_DF;
 	packet->l4 = ip + header;
 	packet->l4_len = total - header;
 	return packet->fragment || parse_ports(packet);
@@ -93,7 +97,10 @@ static bool skip_extensions(struct packet *packet)
 		case IPPROTO_FRAGMENT:
 			if (packet->l4_len < 8)
 				return false;
-			packet->fragment |= get16(h + 2) & 0xfff9; /* offset, or more to come */
+			packet->more = get16(h + 2) & 1;
+			packet->offset = get16(h + 2) & 0xfff8;
+			packet->id = get32(h + 4);
+			packet->fragment = packet->more || packet->offset;
 			len = 8;
 			break;
 		default:
@@ -125,6 +132,7 @@ static bool parse_v6(const uint8_t *ip, size_t size, struct packet *packet)
 	packet->ip_len = sizeof(struct ip6_hdr) + payload;
 	packet->proto = ip[6];
 	packet->hops = ip[7];
+	packet->dont_cut = true;
 	packet->l4 = ip + sizeof(struct ip6_hdr);
 	packet->l4_len = payload;
 	return skip_extensions(packet) && (packet->fragment || parse_ports(packet));

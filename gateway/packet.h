@@ -32,8 +32,12 @@ _Static_assert(sizeof(struct flow_key) == 38, "padding in a flow's key");
 struct packet {
 	struct flow_key key;
 	uint8_t proto;     /* IPPROTO_* after extension headers */
-	bool fragment;     /* a later fragment, or a first one with more to come: there is no whole layer 4 */
 	uint8_t hops;      /* TTL or hop limit */
+	bool fragment;     /* a later fragment, or a first one with more to come: there is no whole layer 4 */
+	bool more;         /* of a fragment: others follow, */
+	uint16_t offset;   /* where in the payload it belongs, */
+	uint32_t id;       /* and of which packet */
+	bool dont_cut;     /* no router may: IPv4 with "don't fragment", all IPv6 */
 	const uint8_t *ip; /* the IP header */
 	size_t ip_len;     /* from ip to the end of the packet, without link padding */
 	const uint8_t *l4;

@@ -59,6 +59,7 @@ struct vnic_gateway_stats {
 	uint64_t bytes_out, bytes_in;  /* payload, from and to the sandbox */
 	uint64_t denied, failed, full; /* not started: policy; the host's answer; a cap */
 	uint64_t malformed, ignored;   /* slow-path packets */
+	uint64_t fragments_dropped;    /* of echo requests that never became whole */
 };
 
 VNIC_API int vnic_gateway_new(const struct vnic_gateway_config *config, struct vnic_gateway **ret_gateway,

@@ -1,0 +1,16 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# ICMP between a sandbox and a world outside that is a network namespace of the test's own (tests/lib/gateway_world.py).
+
+bats_require_minimum_version 1.5.0
+
+# shows NAME: the function of that name in tests/lib/gateway_icmp.py, in a new world
+shows() {
+	local own=()
+	((EUID == 0)) || own=(--user --map-current-user --keep-caps)
+	# A sanitizer's search for leaks wants /proc, processes and memory: it is left to the tests that have them.
+	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 PYTHONDONTWRITEBYTECODE=1 \
+		unshare --net "${own[@]}" python3 "$BATS_TEST_DIRNAME/../lib/gateway_icmp.py" "$1"
+}
+
+@test "echo requests of every size are answered, IPv4 and IPv6" { shows large; }
