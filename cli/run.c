@@ -19,7 +19,7 @@ static const struct cli_option options[] = {
 	{"nic", 'n', "SPEC", true, NULL,
 	 "give the sandbox a NIC: KIND[,key=value]... or none; without this option one veth to the router"},
 	{"publish", 'p', "PORTS", true, NULL,
-	 "bring connections to a host port into the sandbox: [ADDRESS:]PORT:PORT, or FIRST-LAST for PORT"},
+	 "bring connections to a host port into the sandbox: [ADDRESS:]PORT:PORT[/udp], or FIRST-LAST for PORT"},
 	{"allow", 0, "RULE", true, NULL,
 	 "let flows start: internet, lan, host, any, or a network; then [:PORT[-PORT]][/tcp|udp|icmp]"},
 	{"deny", 0, "RULE", true, NULL, "forbid flows; among rules that match the most specific decides"},

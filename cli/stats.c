@@ -10,10 +10,10 @@
 static void print_text(const struct vnic_gateway_stats *flows, const struct vnic_dns_stats *dns)
 {
 	fprintf(stderr,
-		"vnic: flows   tcp %" PRIu64 " (%u open, %" PRIu64 " published), udp %" PRIu64
-		" (%u open), icmp %" PRIu64 " (%u open)\n",
-		flows->tcp_flows, flows->tcp_open, flows->published, flows->udp_flows, flows->udp_open,
-		flows->icmp_flows, flows->icmp_open);
+		"vnic: flows   tcp %" PRIu64 " (%u open), udp %" PRIu64 " (%u open), icmp %" PRIu64
+		" (%u open), %" PRIu64 " published\n",
+		flows->tcp_flows, flows->tcp_open, flows->udp_flows, flows->udp_open, flows->icmp_flows,
+		flows->icmp_open, flows->published);
 	fprintf(stderr, "vnic: bytes   %" PRIu64 " out, %" PRIu64 " in\n", flows->bytes_out, flows->bytes_in);
 	fprintf(stderr, "vnic: refused %" PRIu64 " denied, %" PRIu64 " failed, %" PRIu64 " beyond a limit\n",
 		flows->denied, flows->failed, flows->full);

@@ -20,14 +20,17 @@
 #define UDP_SEGMENT 103
 #endif
 
+/* Room for what comes, and for what goes. */
+union control {
+	char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct sockaddr_in6))];
+	struct cmsghdr align;
+};
+
 struct datagram {
 	struct iovec iov;
-	struct sockaddr_storage from, to; /* to: as the sandbox wrote it; ss_family 0: not told */
+	struct sockaddr_storage from, to; /* to: as the sender wrote it; ss_family 0: not told */
 	uint16_t part;                    /* of a super-datagram; 0: it is none */
-	union {
-		char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct sockaddr_in6))];
-		struct cmsghdr align;
-	} control;
+	union control control;
 };
 
 struct datagrams {
@@ -84,6 +87,28 @@ static void make_ready(struct datagrams *batch)
 	batch->dirty = 0;
 }
 
+static void read_address(const struct cmsghdr *c, struct datagram *datagram)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+	struct in_pktinfo info4;
+	struct in6_pktinfo info6;
+
+	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_ORIGDSTADDR) {
+		memcpy(&datagram->to, CMSG_DATA(c), sizeof(v4));
+	} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_ORIGDSTADDR) {
+		memcpy(&datagram->to, CMSG_DATA(c), sizeof(v6));
+	} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		memcpy(&info4, CMSG_DATA(c), sizeof(info4));
+		v4.sin_addr = info4.ipi_spec_dst; /* of our own, also where it was sent to all */
+		memcpy(&datagram->to, &v4, sizeof(v4));
+	} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+		memcpy(&info6, CMSG_DATA(c), sizeof(info6));
+		v6.sin6_addr = info6.ipi6_addr;
+		memcpy(&datagram->to, &v6, sizeof(v6));
+	}
+}
+
 static void read_control(struct msghdr *message, struct datagram *datagram)
 {
 	int size = 0;
@@ -91,33 +116,51 @@ static void read_control(struct msghdr *message, struct datagram *datagram)
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
 		if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
 			memcpy(&size, CMSG_DATA(c), sizeof(size));
-		else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_ORIGDSTADDR)
-			memcpy(&datagram->to, CMSG_DATA(c), sizeof(struct sockaddr_in));
-		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_ORIGDSTADDR)
-			memcpy(&datagram->to, CMSG_DATA(c), sizeof(struct sockaddr_in6));
+		else
+			read_address(c, datagram);
 	}
 	datagram->part = (uint16_t)size;
 }
 
+static char *put_control(char *at, int level, int type, const void *data, size_t size)
+{
+	const struct cmsghdr header = {.cmsg_len = CMSG_LEN(size), .cmsg_level = level, .cmsg_type = type};
+
+	memcpy(at, &header, sizeof(header));
+	memcpy(at + CMSG_LEN(0), data, size);
+	return at + CMSG_SPACE(size);
+}
+
+/* What goes with its bytes: msg_control has the room of a union control. */
+static void address(struct msghdr *message, const struct way *way, uint16_t part)
+{
+	char *start = message->msg_control, *at = start;
+
+	message->msg_name = way ? (void *)&way->to : NULL;
+	message->msg_namelen = way ? way->len : 0;
+	if (part)
+		at = put_control(at, SOL_UDP, UDP_SEGMENT, &part, sizeof(part));
+	if (way && way->to.any.sa_family == AF_INET) {
+		struct in_pktinfo info = {0};
+
+		memcpy(&info.ipi_spec_dst, way->from.addr, sizeof(info.ipi_spec_dst));
+		at = put_control(at, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+	} else if (way) {
+		struct in6_pktinfo info = {.ipi6_ifindex = way->to.v6.sin6_scope_id};
+
+		memcpy(&info.ipi6_addr, way->from.addr, sizeof(info.ipi6_addr));
+		at = put_control(at, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+	}
+	message->msg_controllen = (size_t)(at - start);
+}
+
 static void make_sendable(struct mmsghdr *message, struct datagram *datagram)
 {
-	struct msghdr *header = &message->msg_hdr;
-	struct cmsghdr *c = &datagram->control.align;
-
-	read_control(header, datagram);
+	read_control(&message->msg_hdr, datagram);
 	datagram->iov.iov_len = message->msg_len;
-	header->msg_name = NULL;
-	header->msg_namelen = 0;
-	header->msg_controllen = 0;
 	if (datagram->part >= message->msg_len)
 		datagram->part = 0;
-	if (!datagram->part)
-		return;
-	c->cmsg_level = SOL_UDP;
-	c->cmsg_type = UDP_SEGMENT;
-	c->cmsg_len = CMSG_LEN(sizeof(datagram->part));
-	memcpy(CMSG_DATA(c), &datagram->part, sizeof(datagram->part));
-	header->msg_controllen = CMSG_SPACE(sizeof(datagram->part));
+	address(&message->msg_hdr, NULL, datagram->part);
 }
 
 int datagrams_receive(struct datagrams *batch, int fd)
@@ -147,6 +190,17 @@ bool datagrams_key(const struct datagrams *batch, unsigned index, struct flow_ke
 	return true;
 }
 
+void datagrams_way_back(const struct datagrams *batch, unsigned index, struct way *ret_way)
+{
+	const struct datagram *datagram = &batch->datagrams[index];
+	uint16_t family;
+
+	*ret_way = (struct way){.len = datagram->from.ss_family == AF_INET ? sizeof(struct sockaddr_in)
+									   : sizeof(struct sockaddr_in6)};
+	memcpy(&ret_way->to, &datagram->from, ret_way->len);
+	sockaddr_to_endpoint(&datagram->to, &ret_way->from, &family);
+}
+
 size_t datagrams_size(const struct datagrams *batch, unsigned index)
 {
 	return batch->datagrams[index].iov.iov_len;
@@ -163,18 +217,20 @@ const uint8_t *datagrams_data(const struct datagrams *batch, unsigned index, siz
 /* --- sending ------------------------------------------------------------------------ */
 
 /* A way with a smaller MTU than the datagrams came by: one by one they are cut into fragments, as on any way. */
-static int send_parts(const struct datagram *datagram, int fd)
+static int send_parts(const struct datagram *datagram, int fd, const struct way *way)
 {
-	const uint8_t *data = datagram->iov.iov_base;
-	size_t left = datagram->iov.iov_len, part = datagram->part;
+	struct iovec iov = {.iov_base = datagram->iov.iov_base};
+	size_t left = datagram->iov.iov_len;
+	union control control;
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control};
 
+	address(&message, way, 0);
 	while (left) {
-		size_t size = left < part ? left : part;
-
-		if (send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		iov.iov_len = left < datagram->part ? left : datagram->part;
+		if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			return -errno;
-		data += size;
-		left -= size;
+		iov.iov_base = (uint8_t *)iov.iov_base + iov.iov_len;
+		left -= iov.iov_len;
 	}
 	return 1;
 }
@@ -199,20 +255,15 @@ static unsigned count_alike(const struct datagrams *batch, unsigned index, unsig
 }
 
 /* Several small ones as one super-datagram: the way through the kernel's stack is paid once. */
-static int send_alike(const struct datagrams *batch, unsigned index, unsigned count, int fd)
+static int send_alike(const struct datagrams *batch, unsigned index, unsigned count, int fd, const struct way *way)
 {
-	union {
-		char space[CMSG_SPACE(sizeof(uint16_t))];
-		struct cmsghdr header;
-	} control = {
-		.header = {.cmsg_len = CMSG_LEN(sizeof(uint16_t)), .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT}};
+	union control control;
 	struct iovec iov[DATAGRAMS];
-	struct msghdr message = {
-		.msg_iov = iov, .msg_iovlen = count, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr message = {.msg_iov = iov, .msg_iovlen = count, .msg_control = &control};
 
 	for (unsigned i = 0; i < count; i++)
 		iov[i] = batch->datagrams[index + i].iov;
-	memcpy(CMSG_DATA(&control.header), &(uint16_t){(uint16_t)iov[0].iov_len}, sizeof(uint16_t));
+	address(&message, way, (uint16_t)iov[0].iov_len);
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : (int)count;
 }
 
@@ -222,13 +273,13 @@ static bool is_refusal(int code)
 	return code == EINVAL || code == EMSGSIZE || code == EIO;
 }
 
-int datagrams_send(struct datagrams *batch, unsigned index, unsigned end, int fd)
+int datagrams_send(struct datagrams *batch, unsigned index, unsigned end, int fd, const struct way *way)
 {
 	unsigned alike = count_alike(batch, index, end);
 	int n;
 
 	if (alike > 1) {
-		n = send_alike(batch, index, alike, fd);
+		n = send_alike(batch, index, alike, fd, way);
 		if (n > 0 || !is_refusal(-n))
 			return n;
 		end = index + alike;
@@ -239,10 +290,12 @@ int datagrams_send(struct datagrams *batch, unsigned index, unsigned end, int fd
 			stop++;
 		end = stop;
 	}
+	for (unsigned i = index; way && i < end; i++)
+		address(&batch->messages[i].msg_hdr, way, batch->datagrams[i].part);
 	n = sendmmsg(fd, &batch->messages[index], end - index, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n > 0)
 		return n;
 	if (batch->datagrams[index].part && is_refusal(errno))
-		return send_parts(&batch->datagrams[index], fd);
+		return send_parts(&batch->datagrams[index], fd, way);
 	return -errno;
 }

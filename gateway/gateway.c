@@ -307,7 +307,7 @@ static void take_event(struct vnic_gateway *gateway, const struct epoll_event *e
 		tcp_event(gateway->tcp, ref.index, ref.sub, event->events);
 		break;
 	case REF_PUBLISH:
-		publish_accept(gateway->publish, ref.index);
+		publish_event(gateway->publish, ref.index);
 		break;
 	case REF_UDP_NEW:
 		udp_new_datagrams(gateway->udp, gateway->config.udp[v6], v6 ? AF_INET6 : AF_INET);

@@ -116,6 +116,8 @@ void udp_free(struct udp *udp);
 /* Datagrams on a transparent socket: the first ones of flows. */
 void udp_new_datagrams(struct udp *udp, int socket, uint16_t family);
 void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events);
+/* Datagrams at a published port, which has this index. */
+void udp_arrive(struct udp *udp, uint32_t port_index, const struct vnic_gateway_publish *port);
 void udp_expire(struct udp *udp);
 void udp_settle(struct udp *udp);
 
@@ -134,6 +136,9 @@ void icmp_settle(struct icmp *icmp);
 int publish_new(struct vnic_gateway *gateway, struct publish **ret_publish, struct vnic_error *err);
 /* Closes the host's ports, unless `keep`: then they stay their maker's. */
 void publish_free(struct publish *publish, bool keep);
-void publish_accept(struct publish *publish, uint32_t index);
+void publish_event(struct publish *publish, uint32_t index);
+/* The flow of a client of this port, as the sandbox sees it: from its own address, if that can be one there. */
+void publish_key(const struct vnic_gateway *gateway, const struct vnic_gateway_publish *port,
+		 const struct endpoint *client, uint16_t family, struct flow_key *ret_key);
 
 #endif

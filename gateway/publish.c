@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Published ports: connections from outside into the sandbox.
+ * Published ports: connections from outside into the sandbox, and datagrams; for these see arrivals.c.
  *
  * A listener on the host's side is accepted from, and the router connects to the sandbox in the client's own
  * name (IP_TRANSPARENT), so that logs and access lists inside stay true.  Some addresses cannot be a source in the
@@ -40,6 +40,18 @@ static bool can_be_source(const struct vnic_gateway *gateway, const struct endpo
 	       !IN6_IS_ADDR_UNSPECIFIED(&v6) && !IN6_IS_ADDR_MULTICAST(&v6);
 }
 
+void publish_key(const struct vnic_gateway *gateway, const struct vnic_gateway_publish *port,
+		 const struct endpoint *client, uint16_t family, struct flow_key *ret_key)
+{
+	bool v6 = family == AF_INET6;
+	struct flow_key key = {.src.port = port->to_port, .dst = *client, .family = family};
+
+	memcpy(key.src.addr, gateway->config.sandbox[v6].bytes, sizeof(key.src.addr));
+	if (!can_be_source(gateway, client, family))
+		memcpy(key.dst.addr, gateway->config.router[v6].bytes, sizeof(key.dst.addr));
+	*ret_key = key;
+}
+
 /* key->src is the sandbox's end, key->dst the client's as the sandbox sees it. */
 static int connect_inside(struct vnic_gateway *gateway, struct flow_key *key, int *ret_fd)
 {
@@ -68,19 +80,16 @@ static void bring_in(struct publish *publish, const struct vnic_gateway_publish 
 		     const struct sockaddr_storage *from)
 {
 	struct vnic_gateway *gateway = publish->gateway;
-	struct flow_key key = {0};
+	struct endpoint client;
+	struct flow_key key;
+	uint16_t family;
 	int inner_fd = -1;
 
-	if (!sockaddr_to_endpoint(from, &key.dst, &key.family)) {
+	if (!sockaddr_to_endpoint(from, &client, &family)) {
 		close_fd(&client_fd);
 		return;
 	}
-	const struct vnic_addr *to = &gateway->config.sandbox[key.family == AF_INET6];
-	const struct vnic_addr *router = &gateway->config.router[key.family == AF_INET6];
-	memcpy(key.src.addr, to->bytes, sizeof(key.src.addr));
-	key.src.port = port->to_port;
-	if (!can_be_source(gateway, &key.dst, key.family))
-		memcpy(key.dst.addr, router->bytes, sizeof(key.dst.addr));
+	publish_key(gateway, port, &client, family, &key);
 	if (connect_inside(gateway, &key, &inner_fd) < 0) {
 		const struct linger reset = {.l_onoff = 1};
 
@@ -93,10 +102,8 @@ static void bring_in(struct publish *publish, const struct vnic_gateway_publish 
 	tcp_arrive(gateway->tcp, &key, client_fd, inner_fd);
 }
 
-void publish_accept(struct publish *publish, uint32_t index)
+static void accept_some(struct publish *publish, const struct vnic_gateway_publish *port)
 {
-	const struct vnic_gateway_publish *port = &publish->ports[index];
-
 	/* Level-triggered: what is left is the next event. */
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct sockaddr_storage from;
@@ -107,6 +114,16 @@ void publish_accept(struct publish *publish, uint32_t index)
 			return;
 		bring_in(publish, port, fd, &from);
 	}
+}
+
+void publish_event(struct publish *publish, uint32_t index)
+{
+	const struct vnic_gateway_publish *port = &publish->ports[index];
+
+	if (port->udp)
+		udp_arrive(publish->gateway->udp, index, port);
+	else
+		accept_some(publish, port);
 }
 
 int publish_new(struct vnic_gateway *gateway, struct publish **ret_publish, struct vnic_error *err)

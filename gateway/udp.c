@@ -16,6 +16,8 @@
  * remote (RFC 4787: address and port-dependent filtering, the strictest: a hole that is made for one peer is for that
  * peer).  Which host port it has: see mapping.h.
  *
+ * Flows that begin outside, at a published port, have no host socket of their own: see arrivals.c.
+ *
  * Time.  A flow ends when it was idle for long enough, which depends on what it has shown so far: see `idle_times`.
  * When the cap is reached, the one that would end first ends now.
  */
@@ -25,18 +27,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "datagrams.h"
 #include "dns.h"
 #include "fd.h"
 #include "host.h"
-#include "internal.h"
-#include "mapping.h"
 #include "reserve.h"
-#include "table.h"
+#include "udp.h"
 
 #define FLOWS_DEFAULT 8192
 #define SPARE (2 * DATAGRAMS) /* slots that one batch of events may use while those that ended are not free yet */
-#define TURNS 4               /* full batches from one flow before others have their turn */
 #define BUSY_BUFFER (1 << 20) /* the kernel gives what net.core.rmem_max and wmem_max allow */
 #define DNS_PORT 53
 
@@ -50,22 +48,6 @@ static const int64_t idle_times[TABLE_CLASSES] = {
 	[CLASS_DNS] = 10 * NS_PER_S,
 	[CLASS_NEW] = 120 * NS_PER_S,
 	[CLASS_TALKING] = 300 * NS_PER_S,
-};
-
-struct flow {
-	int fds[2];           /* by enum side */
-	uint32_t mapping;     /* 0: its host port is its own */
-	uint8_t datagrams[2]; /* that came from each side, 0..2 */
-	bool busy;            /* its sockets were made fit for bulk */
-};
-
-struct udp {
-	struct vnic_gateway *gateway;
-	struct table flows;
-	struct flow *flow; /* by slot of flows */
-	struct mappings mappings;
-	struct datagrams *batch;
-	uint32_t max;
 };
 
 /* --- errors back into the sandbox --------------------------------------------------- */
@@ -92,11 +74,13 @@ static void refuse_for(struct udp *udp, const struct flow_key *key, int code)
 
 /* --- the end of a flow -------------------------------------------------------------- */
 
-static void end(struct udp *udp, uint32_t slot)
+void udp_end_flow(struct udp *udp, uint32_t slot)
 {
-	struct flow *flow = &udp->flow[slot];
+	struct udp_flow *flow = &udp->flow[slot];
 
 	mapping_leave(&udp->mappings, flow->mapping);
+	if (flow->arrival)
+		table_remove(&udp->arrivals.table, flow->arrival);
 	close_fd(&flow->fds[SIDE_HOST]);
 	close_fd(&flow->fds[SIDE_INNER]);
 	table_remove(&udp->flows, slot);
@@ -107,6 +91,8 @@ static void take_host_errors(struct udp *udp, uint32_t slot)
 {
 	int code;
 
+	if (udp->flow[slot].arrival) /* a shared socket tells of none */
+		return;
 	for (int i = 0; i < DATAGRAMS; i++) {
 		code = host_error(udp->flow[slot].fds[SIDE_HOST], NULL, &(size_t){0});
 		if (!code)
@@ -128,15 +114,27 @@ static bool take_errors(struct udp *udp, uint32_t slot, enum side side)
 	getsockopt(udp->flow[slot].fds[side], SOL_SOCKET, SO_ERROR, &code, &(socklen_t){sizeof(code)});
 	if (code != ECONNREFUSED)
 		return true;
+	if (udp->flow[slot].arrival) /* somebody may be there again; the port itself stays open */
+		return true;
 	/* Nobody is there any more in the sandbox: the host's kernel shall say so to the remote. */
-	end(udp, slot);
+	udp_end_flow(udp, slot);
 	return false;
 }
 
 /* --- datagrams ---------------------------------------------------------------------- */
 
-/* Sends those of the batch before `stop` on to the other side; false: the flow has ended. */
-static bool pass(struct udp *udp, uint32_t slot, enum side from, unsigned index, unsigned stop)
+/* Over the flow's own socket, or the one that it shares. */
+static int send_some(struct udp *udp, uint32_t slot, enum side to, unsigned index, unsigned stop)
+{
+	const struct udp_flow *flow = &udp->flow[slot];
+	const struct arrival *arrival = &udp->arrivals.arrival[flow->arrival];
+
+	if (to == SIDE_HOST && flow->arrival)
+		return datagrams_send(udp->batch, index, stop, arrival->fd, &arrival->way);
+	return datagrams_send(udp->batch, index, stop, flow->fds[to], NULL);
+}
+
+bool udp_pass(struct udp *udp, uint32_t slot, enum side from, unsigned index, unsigned stop)
 {
 	struct vnic_gateway_stats *stats = &udp->gateway->stats;
 	uint64_t *count = from == SIDE_INNER ? &stats->bytes_out : &stats->bytes_in;
@@ -144,7 +142,7 @@ static bool pass(struct udp *udp, uint32_t slot, enum side from, unsigned index,
 	unsigned failed = stop;
 
 	while (index < stop) {
-		int n = datagrams_send(udp->batch, index, stop, udp->flow[slot].fds[to]);
+		int n = send_some(udp, slot, to, index, stop);
 
 		if (n == -EAGAIN || n == -ENOBUFS)
 			break; /* the queue is full; the rest is lost, as on any wire */
@@ -164,7 +162,7 @@ static bool pass(struct udp *udp, uint32_t slot, enum side from, unsigned index,
 	return true;
 }
 
-static void set_bulk(int fd)
+void udp_set_bulk(int fd)
 {
 	setsockopt(fd, SOL_UDP, UDP_GRO, &(int){1}, sizeof(int));
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){BUSY_BUFFER}, sizeof(int));
@@ -172,19 +170,19 @@ static void set_bulk(int fd)
 }
 
 /* Not before it is worth the system calls: most flows are a question and an answer. */
-static void make_busy(struct flow *flow)
+void udp_make_busy(struct udp_flow *flow)
 {
 	if (flow->busy)
 		return;
 	flow->busy = true;
-	set_bulk(flow->fds[SIDE_HOST]);
-	set_bulk(flow->fds[SIDE_INNER]);
+	for (int side = 0; side < 2; side++)
+		if (flow->fds[side] >= 0)
+			udp_set_bulk(flow->fds[side]);
 }
 
-/* Something came from that side. */
-static void touch(struct udp *udp, uint32_t slot, enum side from, unsigned datagrams)
+void udp_touch(struct udp *udp, uint32_t slot, enum side from, unsigned datagrams)
 {
-	struct flow *flow = &udp->flow[slot];
+	struct udp_flow *flow = &udp->flow[slot];
 	const struct table_entry *entry = &udp->flows.entries[slot];
 	unsigned seen = flow->datagrams[from] + datagrams;
 	unsigned class = entry->class;
@@ -209,16 +207,16 @@ void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events)
 				take_errors(udp, slot, side);
 			return;
 		}
-		touch(udp, slot, side, (unsigned)n);
-		if (!pass(udp, slot, side, 0, (unsigned)n) || n < DATAGRAMS)
+		udp_touch(udp, slot, side, (unsigned)n);
+		if (!udp_pass(udp, slot, side, 0, (unsigned)n) || n < DATAGRAMS)
 			return;
-		make_busy(&udp->flow[slot]);
+		udp_make_busy(&udp->flow[slot]);
 	}
 }
 
 /* --- the beginning of a flow -------------------------------------------------------- */
 
-static int watch(struct udp *udp, uint32_t slot, enum side side)
+int udp_watch(struct udp *udp, uint32_t slot, enum side side)
 {
 	const struct loop_ref ref = {.type = REF_UDP_FLOW, .sub = (uint16_t)side, .index = slot};
 
@@ -227,7 +225,7 @@ static int watch(struct udp *udp, uint32_t slot, enum side side)
 
 static int open_host(struct udp *udp, uint32_t slot, const struct destination *to)
 {
-	struct flow *flow = &udp->flow[slot];
+	struct udp_flow *flow = &udp->flow[slot];
 	int fd = host_socket(to->addr.ss_family, 0), r;
 
 	if (fd < 0)
@@ -235,41 +233,37 @@ static int open_host(struct udp *udp, uint32_t slot, const struct destination *t
 	flow->fds[SIDE_HOST] = fd;
 	r = mapping_connect(&udp->mappings, &udp->flows.entries[slot].key, fd, (const struct sockaddr *)&to->addr,
 			    to->len, &flow->mapping);
-	return r < 0 ? r : watch(udp, slot, SIDE_HOST);
+	return r < 0 ? r : udp_watch(udp, slot, SIDE_HOST);
 }
 
-static int open_inner(struct udp *udp, uint32_t slot)
+int udp_open_inner(struct udp *udp, const struct flow_key *key, int *ret_fd)
 {
-	const struct flow_key *key = &udp->flows.entries[slot].key;
 	const struct vnic_opener *opener = udp->gateway->config.opener;
 	struct vnic_open_request request = {
 		.side = VNIC_SIDE_ROUTER,
 		.domain = key->family,
 		.type = SOCK_DGRAM,
 		.transparent = true,
-		.reuse_addr = true, /* other flows have the same remote */
+		.reuse_addr = key->dst.port != 0, /* other flows have the same remote */
 	};
-	int r;
 
 	endpoint_to_sockaddr(key->family, &key->dst, &request.bind);
 	endpoint_to_sockaddr(key->family, &key->src, &request.connect);
-	r = opener->open(opener->ctx, &request, &udp->flow[slot].fds[SIDE_INNER], NULL);
-	return r < 0 ? r : watch(udp, slot, SIDE_INNER);
+	return opener->open(opener->ctx, &request, ret_fd, NULL);
 }
 
-/* A slot for a new flow, if need be at the expense of another; 0: none. */
-static uint32_t new_slot(struct udp *udp, const struct flow_key *key)
+uint32_t udp_new_flow(struct udp *udp, const struct flow_key *key)
 {
 	uint32_t slot;
 
 	if (udp->flows.count >= udp->max) {
 		udp->gateway->stats.full++;
-		end(udp, table_first(&udp->flows));
+		udp_end_flow(udp, table_first(&udp->flows));
 	}
 	slot = table_add(&udp->flows, key, key->dst.port == DNS_PORT ? CLASS_DNS : CLASS_NEW, udp->gateway->now);
 	if (!slot)
 		return 0;
-	udp->flow[slot] = (struct flow){.fds = {-1, -1}};
+	udp->flow[slot] = (struct udp_flow){.fds = {-1, -1}};
 	udp->gateway->stats.udp_open++;
 	gateway_wake_at(udp->gateway, table_expires(&udp->flows, slot));
 	return slot;
@@ -286,7 +280,7 @@ static uint32_t start(struct udp *udp, const struct flow_key *key)
 		refuse(udp, key, UNREACHABLE_PROHIBITED);
 		return 0;
 	}
-	slot = new_slot(udp, key);
+	slot = udp_new_flow(udp, key);
 	if (!slot)
 		return 0;
 	r = open_host(udp, slot, &destination);
@@ -296,7 +290,7 @@ static uint32_t start(struct udp *udp, const struct flow_key *key)
 	}
 	udp->gateway->stats.failed++;
 	refuse_for(udp, key, -r);
-	end(udp, slot);
+	udp_end_flow(udp, slot);
 	return 0;
 }
 
@@ -330,13 +324,13 @@ static void take_new(struct udp *udp, unsigned index)
 		slot = start(udp, &key);
 	if (!slot)
 		return;
-	touch(udp, slot, SIDE_INNER, 1);
+	udp_touch(udp, slot, SIDE_INNER, 1);
 	/* Sent before the inner socket is opened, which takes as long as an answer from near. */
-	if (!pass(udp, slot, SIDE_INNER, index, index + 1) || udp->flow[slot].fds[SIDE_INNER] >= 0)
+	if (!udp_pass(udp, slot, SIDE_INNER, index, index + 1) || udp->flow[slot].fds[SIDE_INNER] >= 0)
 		return;
-	if (open_inner(udp, slot) < 0) {
+	if (udp_open_inner(udp, &key, &udp->flow[slot].fds[SIDE_INNER]) < 0 || udp_watch(udp, slot, SIDE_INNER) < 0) {
 		udp->gateway->stats.failed++;
-		end(udp, slot);
+		udp_end_flow(udp, slot);
 	}
 }
 
@@ -356,7 +350,7 @@ void udp_expire(struct udp *udp)
 	uint32_t slot;
 
 	while ((slot = table_first(&udp->flows)) && table_expires(&udp->flows, slot) <= udp->gateway->now)
-		end(udp, slot);
+		udp_end_flow(udp, slot);
 	if (slot)
 		gateway_wake_at(udp->gateway, table_expires(&udp->flows, slot));
 }
@@ -365,13 +359,7 @@ void udp_settle(struct udp *udp)
 {
 	table_settle(&udp->flows);
 	table_settle(&udp->mappings.table);
-}
-
-static void set_up_listeners(const int sockets[2])
-{
-	for (int v = VNIC_V4; v <= VNIC_V6; v++)
-		if (sockets[v] >= 0)
-			set_bulk(sockets[v]);
+	table_settle(&udp->arrivals.table);
 }
 
 int udp_new(struct vnic_gateway *gateway, struct udp **ret_udp, struct vnic_error *err)
@@ -385,11 +373,11 @@ int udp_new(struct vnic_gateway *gateway, struct udp **ret_udp, struct vnic_erro
 	udp->max = max;
 	udp->flow = reserve(max + SPARE + 1, sizeof(*udp->flow));
 	if (!udp->flow || table_open(&udp->flows, max + SPARE, idle_times) < 0 ||
-	    mappings_open(&udp->mappings, max + SPARE) < 0 || datagrams_open(&udp->batch) < 0) {
+	    mappings_open(&udp->mappings, max + SPARE) < 0 || arrivals_open(&udp->arrivals, max + SPARE) < 0 ||
+	    datagrams_open(&udp->batch) < 0) {
 		udp_free(udp);
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	}
-	set_up_listeners(gateway->config.udp);
 	*ret_udp = udp;
 	return 0;
 }
@@ -401,10 +389,11 @@ void udp_free(struct udp *udp)
 	if (!udp)
 		return;
 	while (udp->flow && (slot = table_first(&udp->flows)))
-		end(udp, slot);
+		udp_end_flow(udp, slot);
 	datagrams_close(udp->batch);
 	table_close(&udp->flows);
 	mappings_close(&udp->mappings);
+	arrivals_close(&udp->arrivals);
 	release(udp->flow);
 	free(udp);
 }

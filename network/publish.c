@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Published ports: their text, and the listeners on the host's side. */
+/* Published ports: their text, and their sockets on the host's side. */
 #include "publish.h"
 
 #include <errno.h>
@@ -12,13 +12,16 @@
 #include "parse.h"
 
 #define BACKLOG 4096
+#define UDP_BUFFER (4 << 20)
 
 /* --- text --------------------------------------------------------------------------- */
 
 static int refuse(const char *text, struct vnic_error *err)
 {
-	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
-			 "a published port is written [ADDRESS:]PORT:PORT or [ADDRESS:]FIRST-LAST:FIRST-LAST");
+	return vnic_fail(
+		err, VNIC_STEP_USAGE, EINVAL, text,
+		"a published port is written [ADDRESS:]PORT:PORT or [ADDRESS:]FIRST-LAST:FIRST-LAST, with /udp for "
+		"UDP");
 }
 
 /* "80" or "80-89". */
@@ -44,16 +47,15 @@ static int parse_ports(char *text, uint16_t *ret_first, uint16_t *ret_count, str
 	return 0;
 }
 
-static int parse_proto(char *text, struct vnic_error *err)
+static int parse_proto(char *text, bool *ret_udp, struct vnic_error *err)
 {
 	char *slash = strchr(text, '/');
 
 	if (!slash)
 		return 0;
 	*slash = '\0';
-	if (!strcmp(slash + 1, "udp"))
-		return vnic_fail(err, VNIC_STEP_USAGE, EOPNOTSUPP, text, "only TCP ports can be published so far");
-	return strcmp(slash + 1, "tcp") ? refuse(slash + 1, err) : 0;
+	*ret_udp = !strcmp(slash + 1, "udp");
+	return *ret_udp || !strcmp(slash + 1, "tcp") ? 0 : refuse(slash + 1, err);
 }
 
 /* Cuts an address off the front: "[::1]:" or "127.0.0.1:" before two more parts. */
@@ -84,7 +86,7 @@ int vnic_publish_parse(const char *text, struct vnic_publish *ret_publish, struc
 	int r = parse_copy(text, "--publish", copy, sizeof(copy), err);
 
 	if (r == 0)
-		r = parse_proto(copy, err);
+		r = parse_proto(copy, &publish.udp, err);
 	if (r == 0)
 		r = parse_addr(&rest, &publish.addr, err);
 	if (r < 0)
@@ -104,25 +106,42 @@ int vnic_publish_parse(const char *text, struct vnic_publish *ret_publish, struc
 	return 0;
 }
 
-/* --- listeners ---------------------------------------------------------------------- */
+/* --- sockets ------------------------------------------------------------------------ */
 
-static int listen_on(const struct vnic_addr *addr, uint16_t port, int *ret_fd, struct vnic_error *err)
+/* As large as the caller may: clients come all at once. */
+static void widen(int fd)
+{
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int){UDP_BUFFER}, sizeof(int)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){UDP_BUFFER}, sizeof(int));
+}
+
+/* UDP without SO_REUSEADDR, which would let two have one port.  True: it can be published. */
+static bool make_ready(int fd, bool v6, bool udp)
+{
+	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int)) < 0)
+		return false;
+	if (!udp)
+		return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0;
+	widen(fd);
+	return (v6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &(int){1}, sizeof(int))
+		   : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &(int){1}, sizeof(int))) == 0;
+}
+
+static int open_on(const struct vnic_addr *addr, uint16_t port, bool udp, int *ret_fd, struct vnic_error *err)
 {
 	bool v6 = addr->family == AF_INET6;
 	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	CLEANUP_FD int fd = socket(addr->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	char text[VNIC_ADDR_TEXT + 8], addr_text[VNIC_ADDR_TEXT];
+	CLEANUP_FD int fd = socket(addr->family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	char text[VNIC_ADDR_TEXT + 12], addr_text[VNIC_ADDR_TEXT];
 
 	memcpy(&in4.sin_addr, addr->bytes, sizeof(in4.sin_addr));
 	memcpy(&in6.sin6_addr, addr->bytes, sizeof(in6.sin6_addr));
-	snprintf(text, sizeof(text), v6 ? "[%s]:%u" : "%s:%u", vnic_addr_text(addr, false, addr_text), port);
-	if (fd < 0)
-		return vnic_fail(err, VNIC_STEP_PUBLISH, errno, text, NULL);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-	if (v6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
-	if (bind(fd, v6 ? (const void *)&in6 : &in4, v6 ? sizeof(in6) : sizeof(in4)) < 0 || listen(fd, BACKLOG) < 0)
+	snprintf(text, sizeof(text), v6 ? "[%s]:%u%s" : "%s:%u%s", vnic_addr_text(addr, false, addr_text), port,
+		 udp ? "/udp" : "");
+	if (fd < 0 || !make_ready(fd, v6, udp) ||
+	    bind(fd, v6 ? (const void *)&in6 : &in4, v6 ? sizeof(in6) : sizeof(in4)) < 0 ||
+	    (!udp && listen(fd, BACKLOG) < 0))
 		return vnic_fail(err, VNIC_STEP_PUBLISH, errno, text, NULL);
 	*ret_fd = take_fd(&fd);
 	return 0;
@@ -134,11 +153,12 @@ static int add(struct publish_list *list, const struct vnic_addr *addr, const st
 	int fd = -1;
 
 	if (list->count == VNIC_PUBLISHES)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--publish", "more than %d listeners", VNIC_PUBLISHES);
-	int r = listen_on(addr, (uint16_t)(publish->port + index), &fd, err);
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--publish", "more than %d ports", VNIC_PUBLISHES);
+	int r = open_on(addr, (uint16_t)(publish->port + index), publish->udp, &fd, err);
 	if (r == 0)
 		list->ports[list->count++] = (struct vnic_gateway_publish){
 			.fd = fd,
+			.udp = publish->udp,
 			.to_port = (uint16_t)(publish->to_port + index),
 		};
 	return r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The host's ports of a sandbox, as open listeners. */
+/* The host's ports of a sandbox, as open sockets. */
 #ifndef NETWORK_PUBLISH_H
 #define NETWORK_PUBLISH_H
 

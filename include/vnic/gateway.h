@@ -26,9 +26,11 @@ struct vnic_gateway;
 
 #define VNIC_PUBLISHES 1024
 
-/* A host port whose connections go into the sandbox. */
+/* A host port whose connections, or datagrams, go into the sandbox. */
 struct vnic_gateway_publish {
-	int fd;           /* listening, non-blocking TCP socket on the host's side; owned by the gateway afterwards */
+	int fd; /* on the host's side: listening for TCP, bound for UDP, with packet information; the gateway's from
+		   then on */
+	bool udp;
 	uint16_t to_port; /* in the sandbox */
 };
 
@@ -54,7 +56,7 @@ struct vnic_gateway_config {
 
 struct vnic_gateway_stats {
 	uint64_t tcp_flows, udp_flows, icmp_flows; /* ever started */
-	uint64_t published;                        /* of the TCP flows: that came from the host's side */
+	uint64_t published;                        /* of TCP and UDP flows: those that came from the host's side */
 	uint32_t tcp_open, udp_open, icmp_open;
 	uint64_t bytes_out, bytes_in;  /* payload, from and to the sandbox */
 	uint64_t denied, failed, full; /* not started: policy; the host's answer; a cap */

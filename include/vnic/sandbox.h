@@ -53,13 +53,15 @@ VNIC_API int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct v
 /* "veth", ...; static. */
 VNIC_API const char *vnic_nic_kind_text(enum vnic_nic_kind kind);
 
-/* Ports of the host whose connections go into the sandbox: `count` of them, beginning with these two. */
+/* Ports of the host whose connections or datagrams go into the sandbox: `count` of them, beginning with these two. */
 struct vnic_publish {
 	struct vnic_addr addr; /* of the host; AF_UNSPEC: all, IPv4 and IPv6 */
+	bool udp;
 	uint16_t port, to_port, count;
 };
 
-/* "8080:80", "127.0.0.1:8080:80", "[::1]:8080:80", "8000-8010:9000-9010", each with "/tcp" if you like.  -EINVAL. */
+/* "8080:80", "127.0.0.1:8080:80", "[::1]:8080:80", "8000-8010:9000-9010", each with "/udp", or "/tcp" if you like.
+ * -EINVAL. */
 VNIC_API int vnic_publish_parse(const char *text, struct vnic_publish *ret_publish, struct vnic_error *err);
 
 struct vnic_sandbox_config {

@@ -211,6 +211,23 @@ def serve_udp(address, port=0, groups=(), device=""):
     return sock.getsockname()[1]
 
 
+def greet_udp(address, port=0):
+    """answers with whom it came from, and to which port"""
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    sock.bind((address, port))
+    port = sock.getsockname()[1]
+
+    def answer():
+        while True:
+            peer = sock.recvfrom(65536)[1]
+            sock.sendto(f"{peer[0]} {port}".encode(), peer)
+
+    threading.Thread(target=answer, daemon=True).start()
+    return port
+
+
 def serve_abstract(name):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("\0" + name)
@@ -366,6 +383,26 @@ def open_from(source, source_port, address, port):
     sock.bind((source, source_port))
     sock.connect((address, port))
     return keep(sock)
+
+
+def open_udp(address, port, source="", source_port=0):
+    """only what comes from there is heard"""
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    sock.settimeout(PATIENCE)
+    if source or source_port:
+        sock.bind((source, source_port))
+    sock.connect((address, port))
+    return keep(sock)
+
+
+def ask_udp(address, port, text="x", source="", source_port=0):
+    """the answer, or the name of the error"""
+    handle = open_udp(address, port, source, source_port)
+    try:
+        sockets[handle].send(text.encode())
+        return recv(handle)
+    finally:
+        close(handle)
 
 
 def in_a_row(address, port, count):

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """TCP from the outside into the sandbox; tests/e2e/gateway_publish.bats says what each function shows."""
+import socket
 import subprocess
 
 import gateway_agent
 from gateway_agent import pattern_digest
-from gateway_world import VNIC_RUN, is_equal, run
+from gateway_world import VNIC_RUN, is_equal, run, until
 
 # The host as the outside sees it, and whom the sandbox sees then.
 HOSTS = {"10.77.0.1": "10.77.0.2", "fd88::1": "fd88::2", "198.51.100.7": "10.77.0.2"}
@@ -97,6 +98,121 @@ def free_again(world):
     for _ in range(20):
         subprocess.run([*VNIC_RUN, "--publish", "8000-8009:80-89", "--", "true"], check=True)
         gateway_agent.bound_port("0.0.0.0", 8000, 10)
+
+
+def udp_one_port(world):
+    """wildcard-bound: the answer comes from the address that was asked, and the client's own address is seen"""
+    with publish(world, "8080:53/udp") as box:
+        for version in 4, 6:
+            box.greet_udp(ANY[version], 53)
+        for host, client in HOSTS.items():
+            is_equal(world.outside.ask_udp(host, 8080), f"{client} 53")
+        is_equal(world.outside.ask_udp("fd77::1", 8080), "fd88::2 53")
+
+
+def udp_a_range(world):
+    with publish(world, "8000-8009:9000-9009/udp") as box:
+        for port in range(9000, 9010):
+            for version in 4, 6:
+                box.greet_udp(ANY[version], port)
+        for host, client in HOSTS.items():
+            for i in range(10):
+                is_equal(world.outside.ask_udp(host, 8000 + i), f"{client} {9000 + i}")
+            for port in 7999, 8010:
+                is_equal(world.outside.ask_udp(host, port), "ECONNREFUSED")
+
+
+def udp_bound(world):
+    with publish(world, "198.51.100.7:8080:80/udp", "[fd88::1]:8081:80/udp", "127.0.0.1:8082:80/udp") as box:
+        for version in 4, 6:
+            box.greet_udp(ANY[version], 80)
+        is_equal(world.outside.ask_udp("198.51.100.7", 8080), "10.77.0.2 80")
+        is_equal(world.outside.ask_udp("10.77.0.1", 8080), "ECONNREFUSED")
+        is_equal(world.outside.ask_udp("fd88::1", 8081), "fd88::2 80")
+        is_equal(world.outside.ask_udp("fd77::1", 8081), "ECONNREFUSED")
+        is_equal(world.outside.ask_udp("10.77.0.1", 8082), "ECONNREFUSED")
+        is_equal(world.host.ask_udp("127.0.0.1", 8082), "10.0.2.2 80")
+
+
+def udp_sources(world):
+    """those that cannot be a source inside become the router's, and answers find each"""
+    with publish(world, "8080:80/udp") as box:
+        for version in 4, 6:
+            box.greet_udp(ANY[version], 80)
+        is_equal(world.host.ask_udp("127.0.0.1", 8080), "10.0.2.2 80")
+        is_equal(world.host.ask_udp("::1", 8080), "fd00::2 80")
+        world.outside.sh("ip address add 10.0.2.100/32 dev lo")
+        is_equal(world.outside.ask_udp("10.77.0.1", 8080, "x", "10.0.2.100"), "10.0.2.2 80")
+        is_equal(world.outside.ask_udp("10.77.0.1", 8080, "x", "192.168.77.1"), "192.168.77.1 80")
+        is_equal(world.outside.ask_udp("fd88::1", 8080, "x", "2620:fe::fe"), "2620:fe::fe 80")
+
+
+def udp_same_tuple(world):
+    """one client port at two published ports, and at two of the host's addresses: three flows inside"""
+    with publish(world, "8080:80/udp", "8081:80/udp") as box:
+        box.serve_udp(ANY[4], 80)
+        ways = ("10.77.0.1", 8080), ("10.77.0.1", 8081), ("198.51.100.7", 8080)
+        for turn in range(2):
+            for host, port in ways:
+                is_equal(world.outside.ask_udp(host, port, f"{turn} {host} {port}", "10.77.0.2", 5555),
+                         f"{turn} {host} {port}")
+
+
+def udp_clients(world):
+    """many at one port, each with a flow of its own for as long as it is there"""
+    with publish(world, "8080:80/udp") as box:
+        for version in 4, 6:
+            box.serve_udp(ANY[version], 80)
+        for host in HOSTS:
+            clients = [world.outside.open_udp(host, 8080) for _ in range(100)]
+            for turn in range(3):
+                for client in clients:
+                    world.outside.send(client, f"{turn} {client}")
+                for client in clients:
+                    is_equal(world.outside.recv(client), f"{turn} {client}")
+            for client in clients:
+                world.outside.close(client)
+
+
+def udp_both_begin(world):
+    """what the sandbox sends to a client first goes out by the same flow"""
+    with publish(world, "8080:8080/udp") as box:
+        inner = box.open_udp("10.77.0.2", 5555, "0.0.0.0", 8080)
+        client = world.outside.open_udp("10.77.0.1", 8080, "10.77.0.2", 5555)
+        world.outside.send(client, "knock")
+        is_equal(box.recv(inner), "knock")
+        for i in range(5):
+            box.send(inner, f"unasked {i}")
+            is_equal(world.outside.recv(client), f"unasked {i}")
+
+
+def udp_in_use(world):
+    for address, text in ("0.0.0.0", "0.0.0.0:8080"), ("::", "[::]:8080"):
+        world.host.serve_udp(address, 8080)
+        ran = subprocess.run([*VNIC_RUN, "--publish", text + ":80/udp", "--", "true"], capture_output=True, text=True)
+        is_equal(ran.returncode, 125)
+        lines = ran.stderr.splitlines()
+        assert len([line for line in lines if not line.startswith("  try: ")]) == 1 and \
+            text + "/udp" in lines[0] and "Address already in use" in lines[0], ran.stderr
+
+
+def udp_free_again(world):
+    for _ in range(20):
+        subprocess.run([*VNIC_RUN, "--publish", "8000-8009:80-89/udp", "--", "true"], check=True)
+        for port in range(8000, 8010):
+            with socket.socket(type=socket.SOCK_DGRAM) as sock:
+                sock.bind(("0.0.0.0", port))
+
+
+def udp_nobody_listens(world):
+    """and then somebody does"""
+    with publish(world, "8080:80/udp") as box:
+        client = world.outside.open_udp("10.77.0.1", 8080)
+        world.outside.send(client, "anybody?")
+        until(lambda: int(box.sh("awk '/^Udp: [0-9]/ { print $3 }' /proc/net/snmp")) == 1)  # NoPorts
+        box.serve_udp(ANY[4], 80)
+        world.outside.send(client, "now?")
+        is_equal(world.outside.recv(client), "now?")
 
 
 def transfer(world, size, writes):

@@ -35,6 +35,7 @@ struct world {
 	unsigned opened, failures; /* by the opener; the next ones shall fail */
 	int slow;                  /* what the gateway injects */
 	int server;                /* on the host's loopback */
+	int publish;               /* a published port, which is the gateway's; -1: none */
 	uint16_t port;             /* of the server, and of the remote */
 };
 
@@ -56,6 +57,7 @@ static inline struct sockaddr_storage world_addr(int family, uint8_t last, uint1
 #define WORLD_HOST 1
 #define WORLD_SANDBOX 5
 #define WORLD_REMOTE 9
+#define WORLD_SERVICE 7007
 
 static inline int world_socket(int family, uint8_t last, uint16_t port)
 {
@@ -88,10 +90,10 @@ static inline int world_open(void *ctx, const struct vnic_open_request *request,
 		return vnic_fail(err, VNIC_STEP_SOCKET, EMFILE, "the fake opener", NULL);
 	}
 	assert_int_equal(request->side, VNIC_SIDE_ROUTER);
-	assert_true(request->transparent && request->reuse_addr);
+	assert_true(request->transparent);
 	fd = socket(request->domain, request->type | SOCK_CLOEXEC | SOCK_NONBLOCK, request->protocol);
 	assert_true(fd >= 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){request->reuse_addr}, sizeof(int)), 0);
 	assert_int_equal(bind(fd, (const struct sockaddr *)&request->bind, sizeof(request->bind)), 0);
 	assert_int_equal(connect(fd, (const struct sockaddr *)&request->connect, sizeof(request->connect)), 0);
 	world->opened++;
@@ -131,11 +133,27 @@ struct world_options {
 	const char *allow; /* NULL: any; "": nothing beside the default */
 	uint16_t port;     /* 0: any */
 	unsigned udp_max;
+	bool publish; /* a port of every address leads to WORLD_SERVICE in the sandbox */
 };
+
+/* As network/publish.c opens it. */
+static inline int world_publish(int family)
+{
+	struct sockaddr_storage any = {.ss_family = (sa_family_t)family};
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &(int){1}, sizeof(int))
+					    : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &(int){1}, sizeof(int)),
+			 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+	return fd;
+}
 
 static inline void world_start(struct world *world, int family, struct world_options options)
 {
 	struct vnic_gateway_config config = {.tcp = {-1, -1}, .udp = {-1, -1}, .udp_max = options.udp_max};
+	struct vnic_gateway_publish publish = {.fd = -1, .udp = true, .to_port = WORLD_SERVICE};
 	int v = family == AF_INET6, pair[2];
 	struct vnic_error err;
 
@@ -143,7 +161,12 @@ static inline void world_start(struct world *world, int family, struct world_opt
 		world_add_address(WORLD_SANDBOX);
 		world_add_address(WORLD_REMOTE);
 	}
-	*world = (struct world){.family = family, .opener = {.ctx = world, .open = world_open}};
+	if (options.publish) {
+		publish.fd = world_publish(family);
+		config.publishes = &publish;
+		config.publish_count = 1;
+	}
+	*world = (struct world){.family = family, .publish = publish.fd, .opener = {.ctx = world, .open = world_open}};
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	world->slow = pair[0];
 	world->server = world_socket(family, WORLD_HOST, options.port);
@@ -157,6 +180,8 @@ static inline void world_start(struct world *world, int family, struct world_opt
 	config.opener = &world->opener;
 	vt_ok(vnic_addr_parse("127.0.0.9", &config.router[VNIC_V4], &err), &err);
 	vt_ok(vnic_addr_parse("fd00::9", &config.router[VNIC_V6], &err), &err);
+	vt_ok(vnic_addr_parse("127.0.0.5", &config.sandbox[VNIC_V4], &err), &err);
+	vt_ok(vnic_addr_parse("fd00::5", &config.sandbox[VNIC_V6], &err), &err);
 	vnic_policy_init(&config.policy);
 	if (!options.allow || *options.allow)
 		vt_ok(vnic_policy_add(&config.policy, true, options.allow ? options.allow : "any", &err), &err);

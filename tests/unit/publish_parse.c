@@ -46,6 +46,15 @@ static void a_port_leads_to_a_port(void **state)
 	assert_int_equal(publish_of("8080:80").addr.family, AF_UNSPEC);
 }
 
+static void it_is_of_tcp_unless_it_says_udp(void **state)
+{
+	(void)state;
+	assert_false(publish_of("8080:80").udp);
+	assert_false(publish_of("8080:80/tcp").udp);
+	assert_true(publish_of("8080:80/udp").udp);
+	assert_true(publish_of("[::1]:8000-8009:80-89/udp").udp);
+}
+
 static void a_range_leads_to_a_range(void **state)
 {
 	(void)state;
@@ -89,6 +98,7 @@ static void what_is_not_of_this_form_is_told_the_form(void **state)
 	assert_complains("[::1]8080:80", EINVAL, "[::1]8080:80", form);
 	assert_complains("8080:80/sctp", EINVAL, "sctp", form);
 	assert_complains("8080:80/", EINVAL, "", form);
+	assert_complains("8080:80/udp/tcp", EINVAL, "udp/tcp", form);
 }
 
 static void a_port_is_a_number_from_1_to_65535(void **state)
@@ -163,6 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_test(a_port_leads_to_a_port),
 		vt_test(a_range_leads_to_a_range),
+		vt_test(it_is_of_tcp_unless_it_says_udp),
 		vt_test(an_address_stands_before_the_ports),
 		vt_test(what_is_not_of_this_form_is_told_the_form),
 		vt_test(a_port_is_a_number_from_1_to_65535),

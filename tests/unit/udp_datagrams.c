@@ -46,7 +46,7 @@ static void wire_stop(struct wire *wire)
 static void send_all(struct wire *wire, unsigned index, unsigned end)
 {
 	while (index < end) {
-		int n = datagrams_send(wire->batch, index, end, wire->out);
+		int n = datagrams_send(wire->batch, index, end, wire->out, NULL);
 
 		assert_true(n > 0);
 		index += (unsigned)n;
@@ -140,12 +140,12 @@ static void a_batch_can_be_used_again(void **state)
 	for (int round = 0; round < 3; round++) {
 		world_send_super(wire.from, large, sizeof(large), 1000);
 		assert_int_equal(datagrams_receive(wire.batch, wire.in), 1);
-		assert_int_equal(datagrams_send(wire.batch, 0, 1, wire.out), 1);
+		assert_int_equal(datagrams_send(wire.batch, 0, 1, wire.out, NULL), 1);
 		for (int i = 0; i < 3; i++)
 			assert_int_equal(recv(wire.to, got, sizeof(got), 0), 1000);
 		world_say(wire.from, "small");
 		assert_int_equal(datagrams_receive(wire.batch, wire.in), 1);
-		assert_int_equal(datagrams_send(wire.batch, 0, 1, wire.out), 1);
+		assert_int_equal(datagrams_send(wire.batch, 0, 1, wire.out, NULL), 1);
 		assert_int_equal(recv(wire.to, got, sizeof(got), 0), 5);
 	}
 	wire_stop(&wire);
@@ -163,7 +163,7 @@ static void a_way_that_takes_no_super_datagram_gets_the_parts(void **state)
 	assert_int_equal(setsockopt(wire.out, SOL_SOCKET, SO_NO_CHECK, &(int){1}, sizeof(int)), 0);
 	world_send_super(wire.from, large, sizeof(large), 1000);
 	assert_int_equal(datagrams_receive(wire.batch, wire.in), 1);
-	assert_int_equal(datagrams_send(wire.batch, 0, 1, wire.out), 1);
+	assert_int_equal(datagrams_send(wire.batch, 0, 1, wire.out, NULL), 1);
 	for (size_t at = 0; at < sizeof(large); at += 1000) {
 		size_t size = sizeof(large) - at < 1000 ? sizeof(large) - at : 1000;
 
@@ -191,9 +191,9 @@ static void an_error_of_the_way_out_is_told_and_nothing_is_lost_by_it(void **sta
 	world_say(wire.from, "one");
 	world_say(wire.from, "two");
 	assert_int_equal(datagrams_receive(wire.batch, wire.in), 2);
-	assert_int_equal(datagrams_send(wire.batch, 0, 1, wire.out), 1); /* the answer is an ICMP error */
-	assert_int_equal(datagrams_send(wire.batch, 1, 2, wire.out), -ECONNREFUSED);
-	assert_int_equal(datagrams_send(wire.batch, 1, 2, wire.out), 1);
+	assert_int_equal(datagrams_send(wire.batch, 0, 1, wire.out, NULL), 1); /* the answer is an ICMP error */
+	assert_int_equal(datagrams_send(wire.batch, 1, 2, wire.out, NULL), -ECONNREFUSED);
+	assert_int_equal(datagrams_send(wire.batch, 1, 2, wire.out, NULL), 1);
 	wire.to = -1;
 	wire_stop(&wire);
 }
