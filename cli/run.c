@@ -333,6 +333,7 @@ const struct command cmd_run = {
 		   "\n"
 		   "A NIC is written KIND[,key=value]...: KIND is veth, tap, tun, macvlan or macvtap; keys are name=,\n"
 		   "ip=ADDRESS/PREFIX (repeatable), gw=ADDRESS or gw=none, mac=, mtu=, queues= (tap, tun),\n"
+		   "ip=dhcp (the command configures it by DHCP, router advertisements or DHCPv6; veth, tap),\n"
 		   "to=gateway|bridge:NAME|none, and parent=LINK (macvlan, macvtap).\n",
 	.options = options,
 	.min_operands = 1,

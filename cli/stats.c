@@ -7,6 +7,14 @@
 
 #include "cli.h"
 
+static void print_leases(const struct vnic_lease_stats *leases)
+{
+	fprintf(stderr,
+		"vnic: leases  %" PRIu64 " given, %" PRIu64 " refused, %" PRIu64 " returned, %" PRIu64
+		" told of settings, %" PRIu64 " advertisements, %" PRIu64 " ignored\n",
+		leases->given, leases->refused, leases->returned, leases->told, leases->advertised, leases->ignored);
+}
+
 static void print_text(const struct vnic_gateway_stats *flows, const struct vnic_dns_stats *dns)
 {
 	fprintf(stderr,
@@ -23,9 +31,17 @@ static void print_text(const struct vnic_gateway_stats *flows, const struct vnic
 		"vnic: dns     %" PRIu64 " questions, %" PRIu64 " answers, %" PRIu64 " over TCP, %" PRIu64
 		" failed, %" PRIu64 " beyond a limit, %" PRIu64 " strange\n",
 		dns->queries, dns->answers, dns->streams, dns->failed, dns->full, dns->strange);
+	print_leases(&flows->leases);
 }
 
 #define NUMBER(n) ((json_int_t)(n))
+
+static json_t *leases_json(const struct vnic_lease_stats *leases)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "given", NUMBER(leases->given), "refused",
+			 NUMBER(leases->refused), "returned", NUMBER(leases->returned), "told", NUMBER(leases->told),
+			 "advertised", NUMBER(leases->advertised), "ignored", NUMBER(leases->ignored));
+}
 
 static json_t *to_json(const struct vnic_gateway_stats *flows, const struct vnic_dns_stats *dns)
 {
@@ -38,11 +54,11 @@ static json_t *to_json(const struct vnic_gateway_stats *flows, const struct vnic
 				  NUMBER(dns->answers), "streams", NUMBER(dns->streams), "failed", NUMBER(dns->failed),
 				  "full", NUMBER(dns->full), "strange", NUMBER(dns->strange));
 
-	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "flows", started, "open", open,
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "flows", started, "open", open,
 			 "bytes_out", NUMBER(flows->bytes_out), "bytes_in", NUMBER(flows->bytes_in), "denied",
 			 NUMBER(flows->denied), "failed", NUMBER(flows->failed), "full", NUMBER(flows->full),
 			 "malformed", NUMBER(flows->malformed), "ignored", NUMBER(flows->ignored), "fragments",
-			 NUMBER(flows->fragments_dropped), "dns", names);
+			 NUMBER(flows->fragments_dropped), "dns", names, "leases", leases_json(&flows->leases));
 }
 
 /* One line, so that whoever asks several times can tell the answers apart. */

@@ -279,6 +279,8 @@ static void expire(struct vnic_gateway *gateway)
 	icmp_expire(gateway->icmp);
 	if (gateway->dns)
 		dns_expire(gateway->dns);
+	if (gateway->leases)
+		leases_expire(gateway->leases);
 }
 
 static int64_t monotonic_now(void)
@@ -320,6 +322,9 @@ static void take_event(struct vnic_gateway *gateway, const struct epoll_event *e
 		break;
 	case REF_DNS:
 		dns_event(gateway->dns, ref.index, ref.sub, event->events);
+		break;
+	case REF_LEASE:
+		leases_event(gateway->leases, ref.sub);
 		break;
 	case REF_TIMER:
 		expire(gateway);
@@ -400,6 +405,8 @@ static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 		r = icmp_new(gateway, &gateway->icmp, err);
 	if (r == 0 && has_forwarder(&gateway->config.dns))
 		r = dns_new(gateway, &gateway->config.dns, &gateway->dns, err);
+	if (r == 0 && gateway->config.lease_count)
+		r = leases_new(gateway, &gateway->leases, err);
 	if (r == 0)
 		r = publish_new(gateway, &gateway->publish, err);
 	return r < 0 ? r : watch(gateway, err);
@@ -409,6 +416,7 @@ static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 static void disown(struct vnic_gateway_config *config)
 {
 	config->slow_fd = config->tcp[0] = config->tcp[1] = config->udp[0] = config->udp[1] = -1;
+	config->lease_count = 0;
 }
 
 int vnic_gateway_new(const struct vnic_gateway_config *config, struct vnic_gateway **ret_gateway,
@@ -438,6 +446,9 @@ void vnic_gateway_free(struct vnic_gateway *gateway)
 	udp_free(gateway->udp);
 	icmp_free(gateway->icmp);
 	dns_free(gateway->dns);
+	leases_free(gateway->leases);
+	for (unsigned i = 0; i < VNIC_LEASE_SOCKETS && gateway->config.lease_count; i++)
+		close_fd(&gateway->config.lease_sockets[i]);
 	for (int i = 0; i < 2; i++) {
 		close_fd(&gateway->config.tcp[i]);
 		close_fd(&gateway->config.udp[i]);

@@ -25,6 +25,7 @@ enum gateway_ref {
 	REF_ICMP_FLOW,
 	REF_PUBLISH, /* index: of the published port */
 	REF_DNS,     /* see dns.h */
+	REF_LEASE,   /* sub: enum vnic_lease_socket */
 	REF_TIMER,
 	REF_STOP,
 };
@@ -37,6 +38,7 @@ struct udp;
 struct icmp;
 struct publish;
 struct dns;
+struct leases;
 
 struct vnic_gateway {
 	struct vnic_gateway_config config;
@@ -53,7 +55,8 @@ struct vnic_gateway {
 	struct udp *udp;
 	struct icmp *icmp;
 	struct publish *publish;
-	struct dns *dns; /* NULL: none */
+	struct dns *dns;       /* NULL: none */
+	struct leases *leases; /* NULL: none */
 };
 
 #define NS_PER_S 1000000000LL
@@ -140,5 +143,13 @@ void publish_event(struct publish *publish, uint32_t index);
 /* The flow of a client of this port, as the sandbox sees it: from its own address, if that can be one there. */
 void publish_key(const struct vnic_gateway *gateway, const struct vnic_gateway_publish *port,
 		 const struct endpoint *client, uint16_t family, struct flow_key *ret_key);
+
+/* --- lease.c ------------------------------------------------------------------------ */
+
+int leases_new(struct vnic_gateway *gateway, struct leases **ret_leases, struct vnic_error *err);
+void leases_free(struct leases *leases);
+/* Guests ask. */
+void leases_event(struct leases *leases, enum vnic_lease_socket socket);
+void leases_expire(struct leases *leases);
 
 #endif

@@ -46,9 +46,17 @@ void gate_close(struct gate *gate)
 	}
 }
 
-int gate_send(const struct gate *gate, const struct gate_hello *hello, const int *fds, struct vnic_error *err)
+int gate_send(const struct gate *gate, struct gate_hello *hello, const int fds[GATE_FDS], struct vnic_error *err)
 {
-	return vnic_fd_send(gate->hello[1], fds, hello->ipv6 ? GATE_FDS : GATE_TCP6, hello, sizeof(*hello), err);
+	int sent[GATE_FDS];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < GATE_FDS; i++) {
+		hello->has[i] = fds[i] >= 0;
+		if (hello->has[i])
+			sent[count++] = fds[i];
+	}
+	return vnic_fd_send(gate->hello[1], sent, count, hello, sizeof(*hello), err);
 }
 
 /* --- before flows may come ---------------------------------------------------------- */
@@ -94,29 +102,44 @@ static int close_behind_us(int fd, struct vnic_error *err)
 	return r;
 }
 
-static int receive(struct gate *gate, struct vnic_gateway_config *config, struct vnic_error *err)
+static int receive_hello(struct gate *gate, struct gate_hello *hello, int fds[GATE_FDS], struct vnic_error *err)
 {
-	int fds[GATE_FDS] = {-1, -1, -1, -1, -1};
-	struct gate_hello hello;
-	unsigned count = 0;
+	int sent[GATE_FDS];
+	unsigned count = 0, used = 0;
 	size_t size = 0;
-	int r = vnic_fd_recv(gate->hello[0], fds, GATE_FDS, &count, &hello, sizeof(hello), &size, err);
+	int r = vnic_fd_recv(gate->hello[0], sent, GATE_FDS, &count, hello, sizeof(*hello), &size, err);
 
 	if (r < 0)
 		return r;
-	if (size != sizeof(hello) || count != (hello.ipv6 ? GATE_FDS : GATE_TCP6)) {
-		for (unsigned i = 0; i < count; i++)
-			close_fd(&fds[i]);
-		return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the router's helper has ended");
-	}
+	for (unsigned i = 0; i < GATE_FDS && size == sizeof(*hello); i++)
+		fds[i] = hello->has[i] && used < count ? sent[used++] : -1;
+	if (used > 0 && used == count)
+		return 0;
+	for (unsigned i = 0; i < count; i++)
+		close_fd(&sent[i]);
+	return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the router's helper has ended");
+}
+
+/* *hello must live as long as *config. */
+static int receive(struct gate *gate, struct gate_hello *hello, struct vnic_gateway_config *config,
+		   struct vnic_error *err)
+{
+	int fds[GATE_FDS];
+	int r = receive_hello(gate, hello, fds, err);
+
+	if (r < 0)
+		return r;
 	config->slow_fd = fds[GATE_SLOW];
 	config->tcp[VNIC_V4] = fds[GATE_TCP4];
 	config->udp[VNIC_V4] = fds[GATE_UDP4];
 	config->tcp[VNIC_V6] = fds[GATE_TCP6];
 	config->udp[VNIC_V6] = fds[GATE_UDP6];
-	config->slow_mac = hello.slow_mac;
-	config->own_mac = hello.own_mac;
-	config->backlog = hello.backlog;
+	config->slow_mac = hello->slow_mac;
+	config->own_mac = hello->own_mac;
+	config->backlog = hello->backlog;
+	config->leases = hello->leases;
+	config->lease_count = hello->lease_count;
+	memcpy(config->lease_sockets, fds + GATE_LEASE, sizeof(config->lease_sockets));
 	return close_behind_us(config->slow_fd, err);
 }
 
@@ -181,6 +204,7 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 		.denied = tell_denied,
 		.ctx = gate,
 	};
+	struct gate_hello hello;
 	int r = drop_privilege(gate, err);
 
 	if (!config.dns.named)
@@ -188,7 +212,7 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 	config.dns.ctx = gate;
 	raise_descriptor_limit();
 	if (r == 0)
-		r = receive(gate, &config, err);
+		r = receive(gate, &hello, &config, err);
 	if (r == 0)
 		r = vnic_gateway_new(&config, ret_gateway, err);
 	return r < 0 ? r : vnic_gateway_stop_on(*ret_gateway, gate->step.child, err);

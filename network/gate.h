@@ -11,13 +11,23 @@
 #include "ns.h"
 #include "publish.h"
 
-/* What the router's helper opens for the gateway; sent with `fds` descriptors in this order. */
-enum { GATE_SLOW, GATE_TCP4, GATE_UDP4, GATE_TCP6, GATE_UDP6, GATE_FDS };
+/* What the router's helper opens for the gateway; GATE_LEASE is followed by the others of vnic_lease_socket. */
+enum {
+	GATE_SLOW,
+	GATE_TCP4,
+	GATE_UDP4,
+	GATE_TCP6,
+	GATE_UDP6,
+	GATE_LEASE,
+	GATE_FDS = GATE_LEASE + VNIC_LEASE_SOCKETS,
+};
 
 struct gate_hello {
 	struct vnic_mac slow_mac, own_mac;
-	bool ipv6;        /* otherwise the last two are missing */
-	unsigned backlog; /* SYNs that the listeners have room for */
+	unsigned backlog;   /* SYNs that the listeners have room for */
+	bool has[GATE_FDS]; /* those that come with it, in this order; gate_send sets it */
+	unsigned lease_count;
+	struct vnic_lease leases[VNIC_LEASES];
 };
 
 /* What the gateway writes to the descriptor that comes with NS_STATS. */
@@ -45,7 +55,7 @@ void gate_close(struct gate *gate);
 /* The gateway's life; says NS_READY on its step when flows may come, and NS_NOTE for each line to tell the user. */
 _Noreturn void gate_main(struct gate *gate);
 
-/* In the router's helper. */
-int gate_send(const struct gate *gate, const struct gate_hello *hello, const int *fds, struct vnic_error *err);
+/* In the router's helper; a descriptor that there is not is -1. */
+int gate_send(const struct gate *gate, struct gate_hello *hello, const int fds[GATE_FDS], struct vnic_error *err);
 
 #endif

@@ -2,6 +2,7 @@
 /* The text of a NIC: "kind,key=value,...". */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <vnic/sandbox.h>
 
@@ -19,11 +20,16 @@ const char *vnic_nic_kind_text(enum vnic_nic_kind kind)
 
 static int set_ip(struct vnic_nic *nic, const char *value, struct vnic_error *err)
 {
+	if (!strcmp(value, "dhcp")) {
+		nic->dhcp = true;
+		return 0;
+	}
 	if (nic->addr_count == VNIC_NIC_ADDRS)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "a NIC takes %d addresses at most",
 				 VNIC_NIC_ADDRS);
 	if (!strchr(value, '/'))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "ip= needs a prefix length, as in 10.0.2.100/24");
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value,
+				 "ip= needs a prefix length, as in 10.0.2.100/24, or is dhcp");
 	int r = vnic_addr_parse(value, &nic->addrs[nic->addr_count], err);
 	if (r == 0)
 		nic->addr_count++;
@@ -98,6 +104,23 @@ static int set_kind(struct vnic_nic *nic, const char *text, struct vnic_error *e
 	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a NIC is a veth, tap, tun, macvlan or macvtap");
 }
 
+/* The router is the server, and one address of each family is what it has to give. */
+static int check_dhcp(const struct vnic_nic *nic, struct vnic_error *err)
+{
+	unsigned v6 = 0;
+
+	for (unsigned i = 0; i < nic->addr_count; i++)
+		v6 += nic->addrs[i].family == AF_INET6;
+	if (nic->kind == VNIC_NIC_TUN || nic->parent[0] || nic->to != VNIC_TO_GATEWAY)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "ip=dhcp", "only a veth or tap on the gateway has it");
+	if (nic->no_gw)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "ip=dhcp", "it and gw=none exclude each other");
+	if (v6 > 1 || nic->addr_count - v6 > 1)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "ip=dhcp",
+				 "beside it a NIC takes one ip= of each address family");
+	return 0;
+}
+
 /* What one key can say only together with another. */
 static int check(const struct vnic_nic *nic, struct vnic_error *err)
 {
@@ -119,7 +142,7 @@ static int check(const struct vnic_nic *nic, struct vnic_error *err)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "a TUN device cannot be a port of a bridge");
 	if (nic->no_gw && nic->gw_count)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "gw=none and a gw= address exclude each other");
-	return 0;
+	return nic->dhcp ? check_dhcp(nic, err) : 0;
 }
 
 int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct vnic_error *err)

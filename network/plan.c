@@ -158,6 +158,18 @@ static void place_dns(struct nic_plan *plan)
 	}
 }
 
+/* A server of DHCP has an address of its own in each network. */
+static int check_dhcp(const struct vnic_nic *nic, struct vnic_error *err)
+{
+	char text[VNIC_ADDR_TEXT];
+
+	for (unsigned i = 0; i < nic->addr_count && nic->dhcp; i++)
+		if (!gw_of(nic, nic->addrs[i].family))
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, vnic_addr_text(&nic->addrs[i], true, text),
+					 "this network has no room for the router, which ip=dhcp asks");
+	return 0;
+}
+
 /*
  * On the host many sandboxes meet: there name and index are made of the MAC, which is random.  The index must be
  * chosen too, or the kernel overlooks the one chosen for the inner end (veth_newlink, drivers/net/veth.c).
@@ -207,7 +219,7 @@ static int decide(struct nic_plan *plan, unsigned position, const struct subnets
 	r = place_gateways(plan, err);
 	if (r == 0 && gateway && !nic->no_gw)
 		place_dns(plan);
-	return r;
+	return r < 0 ? r : check_dhcp(nic, err);
 }
 
 /* What a default must keep clear of: the host's networks, and those that other NICs were given. */
@@ -477,6 +489,24 @@ int plan_wait(const struct plan *plan, enum plan_side side, const int lifelines[
 	return r;
 }
 
+static void add_addresses(const struct nic_plan *plan, struct vnic_batch *batch)
+{
+	const struct vnic_nic *nic = &plan->nic;
+
+	for (unsigned a = 0; a < nic->addr_count; a++)
+		vnic_batch_addr_add(batch, plan->inner_index, &nic->addrs[a]);
+	for (unsigned g = 0; g < nic->gw_count; g++) {
+		struct vnic_addr any = {.family = nic->gw[g].family};
+
+		vnic_batch_route_add(batch, &(struct vnic_route){
+						    .dst = any,
+						    .gateway = nic->gw[g],
+						    .oif = plan->inner_index,
+						    .priority = plan->priority,
+					    });
+	}
+}
+
 static void fill_sandbox(const struct plan *plan, struct vnic_batch *batch)
 {
 	for (unsigned i = 0; i < plan->count; i++) {
@@ -484,18 +514,8 @@ static void fill_sandbox(const struct plan *plan, struct vnic_batch *batch)
 		const struct vnic_nic *nic = &plan_nic->nic;
 
 		vnic_batch_link_set(batch, plan_nic->inner_index, &(struct vnic_link){.name = nic->name, .up = true});
-		for (unsigned a = 0; a < nic->addr_count; a++)
-			vnic_batch_addr_add(batch, plan_nic->inner_index, &nic->addrs[a]);
-		for (unsigned g = 0; g < nic->gw_count; g++) {
-			struct vnic_addr any = {.family = nic->gw[g].family};
-
-			vnic_batch_route_add(batch, &(struct vnic_route){
-							    .dst = any,
-							    .gateway = nic->gw[g],
-							    .oif = plan_nic->inner_index,
-							    .priority = plan_nic->priority,
-						    });
-		}
+		if (!nic->dhcp)
+			add_addresses(plan_nic, batch);
 	}
 }
 
@@ -508,8 +528,9 @@ int plan_sandbox_side(const struct plan *plan, int lifeline, struct vnic_error *
 	if (r == 0 && plan->count)
 		r = vnic_monitor_open(&monitor, err);
 	for (unsigned i = 0; i < plan->count && r == 0; i++)
-		r = wait_addrs(monitor, plan->nics[i].inner_index, plan->nics[i].nic.addrs,
-			       plan->nics[i].nic.addr_count, lifelines, err);
+		if (!plan->nics[i].nic.dhcp)
+			r = wait_addrs(monitor, plan->nics[i].inner_index, plan->nics[i].nic.addrs,
+				       plan->nics[i].nic.addr_count, lifelines, err);
 	vnic_monitor_close(monitor);
 	return r;
 }

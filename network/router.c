@@ -21,6 +21,7 @@
 
 #include "build.h"
 #include "fd.h"
+#include "lease.h"
 #include "loop.h"
 #include "slowpath.h"
 
@@ -261,16 +262,20 @@ static int open_slow_path(struct build *build, struct vnic_error *err)
 
 	if (r < 0)
 		return r;
-	struct gate_hello hello = {.slow_mac = slow.slow0_mac,
-				   .own_mac = slow.slow1_mac,
-				   .ipv6 = slow.ipv6,
-				   .backlog = (unsigned)slow.backlog};
+	struct gate_hello hello = {
+		.slow_mac = slow.slow0_mac, .own_mac = slow.slow1_mac, .backlog = (unsigned)slow.backlog};
 	int fds[GATE_FDS] = {
 		[GATE_SLOW] = slow.packet_fd,        [GATE_TCP4] = slow.tcp[SLOWPATH_V4],
 		[GATE_UDP4] = slow.udp[SLOWPATH_V4], [GATE_TCP6] = slow.tcp[SLOWPATH_V6],
 		[GATE_UDP6] = slow.udp[SLOWPATH_V6],
 	};
-	return gate_send(&build->gate, &hello, fds, err);
+	hello.lease_count = lease_plan(build, slow.ipv6, hello.leases);
+	r = lease_open(hello.leases, hello.lease_count, fds + GATE_LEASE, err);
+	if (r == 0)
+		r = gate_send(&build->gate, &hello, fds, err);
+	for (unsigned i = GATE_LEASE; i < GATE_FDS; i++)
+		close_fd(&fds[i]);
+	return r;
 }
 
 static int build_router(struct router *router, struct vnic_error *err)

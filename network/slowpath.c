@@ -69,7 +69,7 @@
  * The router asks for a MAC with a link-local address when the packet's source is a remote's.  The kernel's own, made
  * of the MAC, is tentative for two seconds.
  */
-static const struct vnic_addr link_local = {AF_INET6, 64, {0xfe, 0x80, [15] = 1}};
+const struct vnic_addr slowpath_link_local = {AF_INET6, 64, {0xfe, 0x80, [15] = 1}};
 static const struct vnic_mac slow0_mac = {{0x02, 'v', 'n', 'i', 'c', 0}, true};
 static const struct vnic_mac slow1_mac = {{0x02, 'v', 'n', 'i', 'c', 1}, true};
 
@@ -192,7 +192,7 @@ static void add_nic(struct vnic_batch *batch, const struct nic_plan *nic, bool i
 {
 	batch_link_routes(batch, nic->outer_index);
 	if (ipv6)
-		vnic_batch_addr_add(batch, nic->outer_index, &link_local);
+		vnic_batch_addr_add(batch, nic->outer_index, &slowpath_link_local);
 	for (unsigned i = 0; i < nic->outer_count; i++) {
 		struct vnic_route own = {
 			.dst = nic->outer[i], .oif = nic->outer_index, .table = TABLE_OWN, .type = RTN_LOCAL};

@@ -20,6 +20,9 @@
  */
 #define SLOWPATH_BACKLOG 16384
 
+/* Of the router, on the link of each NIC. */
+extern const struct vnic_addr slowpath_link_local;
+
 enum { SLOWPATH_V4, SLOWPATH_V6, SLOWPATH_FAMILIES };
 
 struct slowpath {

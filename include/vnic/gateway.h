@@ -16,6 +16,7 @@
 #include <vnic/api.h>
 #include <vnic/dns.h>
 #include <vnic/error.h>
+#include <vnic/lease.h>
 #include <vnic/opener.h>
 #include <vnic/policy.h>
 
@@ -46,6 +47,9 @@ struct vnic_gateway_config {
 	struct vnic_addr sandbox[2];                  /* where published ports lead; AF_UNSPEC: none of this family */
 	const struct vnic_gateway_publish *publishes; /* needed only by vnic_gateway_new */
 	unsigned publish_count;
+	const struct vnic_lease *leases; /* of guests that configure themselves; needed only by vnic_gateway_new */
+	unsigned lease_count;            /* at most VNIC_LEASES */
+	int lease_sockets[VNIC_LEASE_SOCKETS]; /* in the router, where there is a lease; -1: none; owned */
 	struct vnic_policy policy;
 	struct vnic_dns_config dns;
 	unsigned tcp_max, udp_max; /* flows; 0: 32768 and 8192 */
@@ -62,6 +66,7 @@ struct vnic_gateway_stats {
 	uint64_t denied, failed, full; /* not started: policy; the host's answer; a cap */
 	uint64_t malformed, ignored;   /* slow-path packets */
 	uint64_t fragments_dropped;    /* of echo requests that never became whole */
+	struct vnic_lease_stats leases;
 };
 
 VNIC_API int vnic_gateway_new(const struct vnic_gateway_config *config, struct vnic_gateway **ret_gateway,

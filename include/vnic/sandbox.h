@@ -37,6 +37,7 @@ struct vnic_nic {
 	char name[IFNAMSIZ];    /* in the sandbox; "": eth0, eth1, ... by position */
 	unsigned addr_count;    /* 0: the default plan (gateway), or none */
 	struct vnic_addr addrs[VNIC_NIC_ADDRS];
+	bool dhcp; /* ip=dhcp: nothing is set inside; who asks is told one address of each family and its gateway */
 	unsigned gw_count;
 	struct vnic_addr gw[2]; /* at most one of each family; the router has these addresses */
 	bool no_gw;             /* gw=none */
@@ -47,7 +48,7 @@ struct vnic_nic {
 
 /*
  * "veth", "tap,ip=10.9.0.1/24,ip=fd09::1/64,gw=none,mac=02:00:00:00:00:01,mtu=9000,queues=2,name=lan0",
- * "veth,to=bridge:br0", "macvlan,parent=eth0".  Errors: -EINVAL, naming the key.
+ * "veth,ip=dhcp", "veth,to=bridge:br0", "macvlan,parent=eth0".  Errors: -EINVAL, naming the key.
  */
 VNIC_API int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct vnic_error *err);
 /* "veth", ...; static. */

@@ -52,6 +52,32 @@ static void a_kind_alone_leaves_the_rest_to_vnic(void **state)
 	}
 }
 
+static void dhcp_leaves_the_address_to_whoever_asks(void **state)
+{
+	struct vnic_nic nic = nic_of("tap,ip=dhcp");
+
+	(void)state;
+	assert_true(nic.dhcp);
+	assert_int_equal(nic.addr_count, 0);
+	nic = nic_of("veth,ip=10.9.0.5/24,ip=dhcp,ip=fd09::5/64");
+	assert_true(nic.dhcp);
+	assert_int_equal(nic.addr_count, 2);
+}
+
+static void dhcp_is_for_guests_of_the_router(void **state)
+{
+	static const char only[] = "only a veth or tap on the gateway has it";
+
+	(void)state;
+	assert_complains("tun,ip=dhcp", "ip=dhcp", only);
+	assert_complains("veth,ip=dhcp,to=none", "ip=dhcp", only);
+	assert_complains("tap,ip=dhcp,to=bridge:br0", "ip=dhcp", only);
+	assert_complains("macvlan,ip=dhcp,parent=eth0", "ip=dhcp", only);
+	assert_complains("veth,ip=dhcp,gw=none", "ip=dhcp", "it and gw=none exclude each other");
+	assert_complains("veth,ip=dhcp,ip=10.9.0.5/24,ip=10.8.0.5/24", "ip=dhcp",
+			 "beside it a NIC takes one ip= of each address family");
+}
+
 static void every_key_is_kept(void **state)
 {
 	struct vnic_nic nic = nic_of("tap,name=lan0,ip=10.9.0.1/24,ip=fd09::1/64,gw=10.9.0.254,gw=fd09::fe,"
@@ -102,7 +128,7 @@ static void each_mistake_has_its_own_sentence(void **state)
 	assert_complains("veth,mtu=", "mtu", "this key of a NIC needs a value: mtu=...");
 	assert_complains("veth,mtu=67", "67", "mtu= takes a number from 68 to 65535");
 	assert_complains("tap,queues=0", "0", "queues= takes a number from 1 to 256");
-	assert_complains("veth,ip=10.9.0.1", "10.9.0.1", "ip= needs a prefix length, as in 10.0.2.100/24");
+	assert_complains("veth,ip=10.9.0.1", "10.9.0.1", "ip= needs a prefix length, as in 10.0.2.100/24, or is dhcp");
 	assert_complains("veth,ip=10.9.0.300/24", "10.9.0.300/24", "this is not an IP address");
 	assert_complains("veth,gw=10.9.0.1/24", "10.9.0.1/24", "gw= is an address without a prefix length, or none");
 	assert_complains("veth,gw=10.9.0.1,gw=10.9.0.2", "10.9.0.2", "a NIC takes one gw= of each address family");
@@ -137,6 +163,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_test(a_kind_alone_leaves_the_rest_to_vnic),
+		vt_test(dhcp_leaves_the_address_to_whoever_asks),
+		vt_test(dhcp_is_for_guests_of_the_router),
 		vt_test(every_key_is_kept),
 		vt_test(a_gateway_can_be_declined),
 		vt_test(what_stands_on_a_link_names_it),

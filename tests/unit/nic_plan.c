@@ -188,6 +188,18 @@ static void more_networks_than_are_remembered_do_no_harm(void **state)
 	assert_int_equal(host.count, SUBNETS);
 }
 
+static void a_guest_that_asks_has_a_plan_too(void **state)
+{
+	struct plan p = plan(TEXTS("veth,ip=dhcp"));
+
+	(void)state;
+	assert_addr(&p.nics[0].nic.addrs[0], "10.0.2.100/24");
+	assert_addr(&p.nics[0].nic.addrs[1], "fd00::100/64");
+	assert_addr(&p.nics[0].outer[0], "10.0.2.2/24");
+	assert_complains(TEXTS("veth,ip=dhcp,ip=10.9.0.5/32"), "10.9.0.5/32",
+			 "this network has no room for the router, which ip=dhcp asks");
+}
+
 static void the_forwarder_takes_the_first_free_address_from_the_third_on(void **state)
 {
 	struct plan p =
@@ -277,6 +289,7 @@ int main(void)
 		vt_test(nothing_is_said_where_only_the_ipv6_network_moves),
 		vt_test(a_default_keeps_clear_of_what_another_nic_was_given),
 		vt_test(more_networks_than_are_remembered_do_no_harm),
+		vt_test(a_guest_that_asks_has_a_plan_too),
 		vt_test(the_forwarder_takes_the_first_free_address_from_the_third_on),
 		vt_test(several_nics_differ_in_all_that_must_differ),
 		vt_test(a_gateway_is_found_in_the_nics_own_network),
