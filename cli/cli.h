@@ -59,7 +59,7 @@ struct command {
 
 /* --- commands.c --------------------------------------------------------------------- */
 
-extern const struct command cmd_run, cmd_exec, cmd_ns, cmd_tap, cmd_relay, cmd_list, cmd_doctor;
+extern const struct command cmd_run, cmd_exec, cmd_vm, cmd_ns, cmd_tap, cmd_relay, cmd_list, cmd_doctor;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct command *const cli_commands[];

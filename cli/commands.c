@@ -6,7 +6,7 @@
 #include <string.h>
 
 const struct command *const cli_commands[] = {
-	&cmd_run, &cmd_exec, &cmd_ns, &cmd_tap, &cmd_relay, &cmd_list, &cmd_doctor, NULL,
+	&cmd_run, &cmd_exec, &cmd_vm, &cmd_ns, &cmd_tap, &cmd_relay, &cmd_list, &cmd_doctor, NULL,
 };
 
 static const char *command_name_at(const void *ctx, int index)

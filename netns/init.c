@@ -311,6 +311,26 @@ static int take_signals(struct init *init)
 	return -1;
 }
 
+/* Kills the first of our children; those that it leaves become ours, for we are their subreaper. */
+static void kill_child(void)
+{
+	CLEANUP_FD int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+	char text[16] = "";
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
+		kill(atoi(text), SIGKILL);
+}
+
+/* A pid namespace does the same when its init ends. */
+static void sweep(const struct init *init)
+{
+	if (!init->spawn->sweep || init->spawn->namespaces & CLONE_NEWPID)
+		return;
+	do
+		kill_child();
+	while (waitpid(-1, NULL, 0) > 0);
+}
+
 /* Until the command has ended, or the parent: then everything ends with us. */
 static int serve(struct init *init)
 {
@@ -320,10 +340,13 @@ static int serve(struct init *init)
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return STATUS_OURS;
 		int status = take_signals(init);
-		if (status >= 0)
+		if (status >= 0) {
+			sweep(init);
 			return status;
+		}
 		if (fds[1].revents) {
 			kill(init->command, SIGKILL);
+			sweep(init);
 			if (init->spawn->name)
 				vnic_name_drop(init->spawn->name);
 			return 128 + SIGKILL;

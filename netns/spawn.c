@@ -4,6 +4,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -159,6 +160,15 @@ int vnic_child_wait(struct vnic_child *child, int *ret_status, struct vnic_error
 	return 0;
 }
 
+/* It ends with its init, but for a command without a pid namespace that gave PDEATHSIG up. */
+static void end_command(int pidfd)
+{
+	if (pidfd < 0)
+		return;
+	pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+	TEMP_FAILURE_RETRY(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, -1));
+}
+
 void vnic_child_close(struct vnic_child *child)
 {
 	int status;
@@ -169,6 +179,7 @@ void vnic_child_close(struct vnic_child *child)
 		pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
 		vnic_child_wait(child, &status, NULL);
 	}
+	end_command(child->command_pidfd);
 	close_fd(&child->pidfd);
 	close_fd(&child->control);
 	close_fd(&child->go);

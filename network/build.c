@@ -14,6 +14,7 @@
 #include "fd.h"
 
 #define NOBODY 65534
+#define HANDED_QUEUES 253 /* of descriptors in a message: SCM_MAX_FD, include/net/scm.h */
 
 static unsigned gateway_nics(const struct vnic_sandbox_config *config)
 {
@@ -24,7 +25,28 @@ static unsigned gateway_nics(const struct vnic_sandbox_config *config)
 	return count;
 }
 
-static int check_config(const struct vnic_sandbox_config *config, struct vnic_error *err)
+/* A VMM's. */
+static int check_handed(const struct vnic_sandbox_config *config, unsigned count, struct vnic_error *err)
+{
+	for (unsigned i = 0; i < config->nic_count; i++) {
+		const struct vnic_nic *nic = &config->nics[i];
+
+		if (count != config->nic_count || nic->kind != VNIC_NIC_TAP)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, vnic_nic_kind_text(nic->kind),
+					 "a VMM takes NICs of the kind tap");
+		if (nic->to == VNIC_TO_NONE)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "to=none",
+					 "a VMM's NIC goes to the gateway or to a bridge");
+		if (nic->name[0])
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, nic->name, "the guest names its NICs itself");
+		if (nic->queues > HANDED_QUEUES)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL,
+					 "queues=", "a VMM's NIC has from 1 to %d of them", HANDED_QUEUES);
+	}
+	return 0;
+}
+
+static int check_placed(const struct vnic_sandbox_config *config, struct vnic_error *err)
 {
 	unsigned namespaces = config->spawn.namespaces;
 
@@ -34,6 +56,18 @@ static int check_config(const struct vnic_sandbox_config *config, struct vnic_er
 	if (config->rootless && config->nic_count && !(namespaces & CLONE_NEWUSER))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--share user",
 				 "without root a sandbox with NICs needs a user namespace of its own");
+	return 0;
+}
+
+static int check_config(const struct vnic_sandbox_config *config, struct vnic_error *err)
+{
+	unsigned namespaces = config->spawn.namespaces, handed = 0;
+
+	for (unsigned i = 0; i < config->nic_count; i++)
+		handed += nic_is_handed(&config->nics[i]);
+	int r = handed ? check_handed(config, handed, err) : check_placed(config, err);
+	if (r < 0)
+		return r;
 	if (config->spawn.hostname && !config->spawn.hostname[0])
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--hostname", "a host name cannot be empty");
 	if (config->spawn.hostname && !(namespaces & CLONE_NEWUTS))
@@ -57,8 +91,7 @@ static int plan_ids(struct build *build, struct vnic_error *err)
 {
 	struct ns_idmap *router = &build->router_map, *sandbox = &build->sandbox_map;
 	enum vnic_idmap kind = build->spawn.idmap;
-	bool nested = build->rootless && build->has_router;
-	int r;
+	int r = 0;
 
 	if (!build->rootless) {
 		/* In a user namespace that lacks nobody: its root, who is somebody else outside already. */
@@ -67,13 +100,14 @@ static int plan_ids(struct build *build, struct vnic_error *err)
 
 		*router =
 			(struct ns_idmap){.uids = {{0, uid, 1}}, .gids = {{0, gid, 1}}, .uid_count = 1, .gid_count = 1};
-		return build->user ? ns_idmap_plan(kind, getuid(), getgid(), sandbox, err) : 0;
+	} else if (build->has_router) {
+		r = ns_idmap_plan(kind == VNIC_IDMAP_AUTO ? VNIC_IDMAP_AUTO : VNIC_IDMAP_ROOT, getuid(), getgid(),
+				  router, err);
 	}
-	if (!nested)
-		return build->user ? ns_idmap_plan(kind, getuid(), getgid(), sandbox, err) : 0;
-	r = ns_idmap_plan(kind == VNIC_IDMAP_AUTO ? VNIC_IDMAP_AUTO : VNIC_IDMAP_ROOT, getuid(), getgid(), router, err);
 	if (r < 0)
 		return r;
+	if (!build->nested)
+		return build->user ? ns_idmap_plan(kind, getuid(), getgid(), sandbox, err) : 0;
 	*sandbox = *router;
 	sandbox->by_helper = false;
 	for (unsigned i = 0; i < NS_RANGES; i++) {
@@ -109,12 +143,12 @@ static int open_channels(const struct vnic_sandbox_config *config, struct build 
 				 err);
 	if (r == 0 && build->has_router)
 		r = make_pair(SOCK_SEQPACKET, build->opener, err);
-	if (r == 0 && plan_is_relayed(&build->plan))
+	if (r == 0 && (plan_is_relayed(&build->plan) || (build->has_router && plan_is_handed(&build->plan))))
 		r = make_pair(SOCK_SEQPACKET, build->devices, err);
 	return r;
 }
 
-/* The outer sides that a bridge of the host gets: made here, joined to the bridge, relayed by the router's child. */
+/* Devices in a bridge of the host: made and joined to it here; the router's child relays, or a VMM gets them. */
 static int open_host_devices(struct build *build, struct vnic_nl *nl, struct vnic_error *err)
 {
 	int r = 0;
@@ -123,11 +157,14 @@ static int open_host_devices(struct build *build, struct vnic_nl *nl, struct vni
 		const struct nic_plan *nic = &build->plan.nics[i];
 		struct vnic_tap *tap = &build->host_taps[i];
 
-		if (!nic_is_relayed(&nic->nic) || nic->nic.to != VNIC_TO_BRIDGE)
+		if (nic->nic.kind == VNIC_NIC_VETH || nic->nic.to != VNIC_TO_BRIDGE)
 			continue;
 		r = plan_open_device(nic, nic->outer_name, &nic->outer_mac, tap, err);
 		if (r == 0)
-			r = vnic_link_set(nl, tap->index, &(struct vnic_link){.master = nic->lower_index, .up = true},
+			r = vnic_link_set(nl, tap->index,
+					  &(struct vnic_link){.master = nic->lower_index,
+							      .up = true,
+							      .txqueuelen = plan_queue(nic)},
 					  err);
 	}
 	return r;
@@ -170,14 +207,15 @@ static void plan_names(const struct vnic_sandbox_config *config, struct build *b
 {
 	struct vnic_dns_config *dns = &build->gate.dns;
 	bool mounts = config->spawn.namespaces & CLONE_NEWNS;
+	bool handed = plan_is_handed(&build->plan); /* the guest has a resolv.conf of its own */
 
 	dns->servers = config->dns;
 	dns->named = config->dns.count > 0;
-	dns->in_their_name = !mounts && !dns->named;
+	dns->in_their_name = !mounts && !dns->named && !handed;
 	build->resolvers.path = build->resolv.path = RESOLV_PATH;
 	if (!dns->named)
 		resolv_refresh(&build->resolvers, &dns->servers);
-	if (mounts)
+	if (mounts && !handed)
 		memcpy(build->resolv.listen, dns->listen, sizeof(build->resolv.listen));
 }
 
@@ -220,6 +258,7 @@ int build_make(const struct vnic_sandbox_config *config, struct build *build, st
 	build->rootless = config->rootless;
 	build->user = config->spawn.namespaces & CLONE_NEWUSER;
 	build->has_router = plan_has_router(&build->plan);
+	build->nested = build->rootless && build->has_router && !plan_is_handed(&build->plan);
 	plan_gate(config, build);
 	r = plan_ids(build, err);
 	if (r == 0)

@@ -12,6 +12,7 @@
  * Everything is decided before the first clone, in this struct; the others get it by being forked.
  * A rootless router starts init, as the front's child (CLONE_PARENT), so that S is below U and only U
  * holds a capability over both ends of a NIC.  With privilege the front starts both and makes the links.
+ * A VMM's NICs have no inner end: its init is the front's child, in the front's namespaces, and gets descriptors.
  *
  * Each closes the descriptors of the others at once, so that a death is an end of file.
  */
@@ -29,12 +30,13 @@ struct build {
 	bool rootless;
 	bool has_gateway;      /* and the router its slow path */
 	bool user, has_router; /* the sandbox has a user namespace of its own; there is a router */
+	bool nested;           /* and below the router's, which starts init */
 	struct ns_idmap router_map, sandbox_map;
 	struct ns_step router_step, init_step; /* front <-> router, front <-> init */
 	int linked;                            /* eventfd: the links are there; init waits on it */
-	int devices[2];                        /* socket pair: [1] init sends its taps to [0] the router */
-	int opener[2];                         /* socket pair: [0] the front asks [1] the router */
-	struct vnic_tap host_taps[VNIC_NICS];  /* outer sides of relayed NICs in a bridge of the host */
+	int devices[2]; /* socket pair: [1] init sends its taps to [0] the router, or gets those that are handed */
+	int opener[2];  /* socket pair: [0] the front asks [1] the router */
+	struct vnic_tap host_taps[VNIC_NICS]; /* outer sides of relayed NICs in a bridge of the host */
 	struct gate gate;
 	struct resolv_source resolvers; /* of the host, as gate.dns has them */
 	struct resolv_config resolv;    /* no address: the sandbox has the host's */

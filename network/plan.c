@@ -39,6 +39,11 @@ bool plan_is_relayed(const struct plan *plan)
 	return false;
 }
 
+bool plan_is_handed(const struct plan *plan)
+{
+	return plan->count && nic_is_handed(&plan->nics[0].nic);
+}
+
 /* --- deciding ----------------------------------------------------------------------- */
 
 /* 10.0.2.100/24 and fd00::100/64; the next NIC has 10.0.3.100/24 and fd00:0:0:1::100/64. */
@@ -187,6 +192,15 @@ static void name_outer(struct nic_plan *plan, unsigned position)
 	}
 }
 
+/* A guest that is saved and resumed, behind another router, still knows its MAC. */
+static int choose_outer_mac(struct nic_plan *plan, unsigned position, struct vnic_error *err)
+{
+	if (!nic_is_handed(&plan->nic) || plan->nic.to == VNIC_TO_BRIDGE)
+		return vnic_mac_random(&plan->outer_mac, err);
+	plan->outer_mac = (struct vnic_mac){{0x02, 'v', 'n', 'i', 'c', (uint8_t)(0x20 + position)}, true};
+	return 0;
+}
+
 static int decide(struct nic_plan *plan, unsigned position, const struct subnets *host, struct subnets *used,
 		  struct vnic_error *err)
 {
@@ -212,7 +226,7 @@ static int decide(struct nic_plan *plan, unsigned position, const struct subnets
 	if (!plan->inner_mac.set)
 		r = vnic_mac_random(&plan->inner_mac, err);
 	if (r == 0)
-		r = vnic_mac_random(&plan->outer_mac, err);
+		r = choose_outer_mac(plan, position, err);
 	if (r < 0)
 		return r;
 	name_outer(plan, position);
@@ -390,8 +404,9 @@ static void fill_router(const struct plan *plan, struct vnic_batch *batch)
 
 		if (!nic_is_routed(&nic->nic))
 			continue;
-		if (nic_is_relayed(&nic->nic))
-			vnic_batch_link_set(batch, nic->outer_index, &(struct vnic_link){.up = true});
+		if (nic->nic.kind != VNIC_NIC_VETH) /* a pair is born so */
+			vnic_batch_link_set(batch, nic->outer_index,
+					    &(struct vnic_link){.up = true, .txqueuelen = plan_queue(nic)});
 		for (unsigned a = 0; a < nic->outer_count; a++)
 			vnic_batch_addr_add(batch, nic->outer_index, &nic->outer[a]);
 	}
@@ -538,12 +553,13 @@ int plan_sandbox_side(const struct plan *plan, int lifeline, struct vnic_error *
 int plan_open_device(const struct nic_plan *plan, const char *name, const struct vnic_mac *mac,
 		     struct vnic_tap *ret_tap, struct vnic_error *err)
 {
+	bool handed = nic_is_handed(&plan->nic);
 	struct vnic_tap_config config = {
 		.tun = plan->nic.kind == VNIC_NIC_TUN,
 		.name = name,
 		.queues = plan->nic.queues,
 		.vnet_hdr = true,
-		.offloads = VNIC_OFFLOAD_ALL,
+		.offloads = handed ? 0 : VNIC_OFFLOAD_ALL,
 		.persistent = plan->nic.to == VNIC_TO_NONE,
 		.mtu = plan->nic.mtu,
 	};

@@ -12,6 +12,13 @@
 
 #include "subnet.h"
 
+/*
+ * Frames that wait for a VMM.  Beyond them the kernel drops without a word while TCP counts bytes: a guest without
+ * segmentation offload and with the largest window that is common (tcp_rmem, 6 MiB) has 4,096 of 1,500 bytes under way.
+ * Set by netlink: the ioctl asks for the host's CAP_NET_ADMIN (dev_ioctl, net/core/dev_ioctl.c).
+ */
+#define PLAN_HANDED_QUEUE 4096
+
 #define PLAN_OUTER 4 /* the router's and the forwarder's address, each for both families */
 
 struct nic_plan {
@@ -33,17 +40,24 @@ struct plan {
 	struct nic_plan nics[VNIC_NICS];
 };
 
+/* A device whose descriptors the command gets. */
+static inline bool nic_is_handed(const struct vnic_nic *nic)
+{
+	return nic->places;
+}
+
 /* A device with a descriptor, whose frames the relay carries to the other side. */
 static inline bool nic_is_relayed(const struct vnic_nic *nic)
 {
-	return (nic->kind == VNIC_NIC_TAP || nic->kind == VNIC_NIC_TUN) && nic->to != VNIC_TO_NONE;
+	return (nic->kind == VNIC_NIC_TAP || nic->kind == VNIC_NIC_TUN) && nic->to != VNIC_TO_NONE &&
+	       !nic_is_handed(nic);
 }
 
 /* Is its outer side in the router? */
 static inline bool nic_is_routed(const struct vnic_nic *nic)
 {
 	return (nic->kind == VNIC_NIC_VETH && nic->to != VNIC_TO_BRIDGE) ||
-	       (nic_is_relayed(nic) && nic->to == VNIC_TO_GATEWAY);
+	       ((nic_is_relayed(nic) || nic_is_handed(nic)) && nic->to == VNIC_TO_GATEWAY);
 }
 
 /* Does it need links of the caller's namespace, and so privilege there? */
@@ -52,9 +66,16 @@ static inline bool nic_needs_host(const struct vnic_nic *nic)
 	return nic->to == VNIC_TO_BRIDGE || nic->kind == VNIC_NIC_MACVLAN || nic->kind == VNIC_NIC_MACVTAP;
 }
 
+static inline uint32_t plan_queue(const struct nic_plan *plan)
+{
+	return nic_is_handed(&plan->nic) ? PLAN_HANDED_QUEUE : 0;
+}
+
 /* True if one of the plan's NICs has its outer side, or its relay, in the router. */
 bool plan_has_router(const struct plan *plan);
 bool plan_is_relayed(const struct plan *plan);
+/* Its command is a VMM: all NICs are handed to it. */
+bool plan_is_handed(const struct plan *plan);
 
 /*
  * Decides everything but what only the host's kernel knows.  Pure, but for random MACs.  `host`: the networks that it
@@ -94,7 +115,10 @@ int plan_wait(const struct plan *plan, enum plan_side side, const int lifelines[
 /* In the sandbox: lo, links up, addresses, routes. */
 int plan_sandbox_side(const struct plan *plan, int lifeline, struct vnic_error *err);
 
-/* The device of a TAP or TUN NIC, made in the caller's namespace.  The relay's super-frames need its offloads. */
+/*
+ * The device of a TAP or TUN NIC, made in the caller's namespace.  The relay's super-frames need its offloads; a VMM
+ * sets those that its guest has.
+ */
 int plan_open_device(const struct nic_plan *plan, const char *name, const struct vnic_mac *mac,
 		     struct vnic_tap *ret_tap, struct vnic_error *err);
 

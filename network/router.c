@@ -3,6 +3,7 @@
  * The router's helper: a process in user namespace U and the router's network namespace.
  *
  *   map ids -> [rootless: start init, make the namespace] -> devices -> [rootless: make the links]
+ *   -> [a VMM's: hand the devices over]
  *   -> addresses -> relay for TAP and TUN NICs -> links carry frames -> READY -> open sockets on request
  *
  * It leads a session of its own, so the terminal's signals do not reach it; it may not be traced; it
@@ -187,12 +188,28 @@ static int open_outer_devices(struct router *router, struct vnic_error *err)
 	for (unsigned i = 0; i < plan->count && r == 0; i++) {
 		struct nic_plan *nic = &plan->nics[i];
 
-		if (!nic_is_relayed(&nic->nic) || !nic_is_routed(&nic->nic))
+		if (nic->nic.kind == VNIC_NIC_VETH || !nic_is_routed(&nic->nic))
 			continue;
 		r = plan_open_device(nic, nic->outer_name, &nic->outer_mac, &router->outer[i], err);
 		nic->outer_index = router->outer[i].index;
 	}
 	return r;
+}
+
+/* To the process that becomes the VMM; from here on the devices live as long as that does. */
+static int hand_over(struct router *router, struct vnic_error *err)
+{
+	struct build *build = router->build;
+	int r = 0;
+
+	for (unsigned i = 0; i < build->plan.count && r == 0; i++) {
+		struct vnic_tap *tap = &router->outer[i];
+
+		if (tap->queues)
+			r = vnic_fd_send(build->devices[0], tap->fds, tap->queues, &i, sizeof(i), err);
+		vnic_tap_close(tap);
+	}
+	return r < 0 ? r : ns_step_signal(build->linked, err);
 }
 
 static int take_ids(struct build *build, struct vnic_error *err)
@@ -236,13 +253,15 @@ static int build_rootless(struct router *router, struct vnic_error *err)
 	pid_t init = 0;
 	int r = take_ids(build, err);
 
-	if (r == 0)
+	if (r == 0 && build->nested)
 		r = start_init(build, &init, err);
 	if (r == 0)
 		r = ns_leave_netns(NULL, err);
 	if (r == 0)
 		r = open_outer_devices(router, err);
-	return r < 0 ? r : build_links(build, getpid(), init, err);
+	if (r == 0 && build->nested)
+		r = build_links(build, getpid(), init, err);
+	return r;
 }
 
 static int build_privileged(struct router *router, struct vnic_error *err)
@@ -288,6 +307,8 @@ static int build_router(struct router *router, struct vnic_error *err)
 	setsid(); /* not before init is born: the command's session is the front's, with its terminal */
 	if (r == 0)
 		r = plan_router_side(&build->plan, err);
+	if (r == 0 && plan_is_handed(&build->plan))
+		r = hand_over(router, err);
 	if (r == 0 && build->has_gateway)
 		r = open_slow_path(build, err);
 	if (r == 0 && plan_is_relayed(&build->plan))
@@ -341,7 +362,7 @@ _Noreturn void build_router_main(struct build *build)
 	close_fd(&build->gate.opener[0]);
 	close_fd(&build->gate.hello[0]);
 	ns_step_close(&build->gate.step);
-	if (!build->rootless) /* the front starts init */
+	if (!build->nested) /* the front starts init */
 		ns_step_close(&build->init_step);
 	if (build_router(&router, &message.err) < 0)
 		message.type = NS_FAILED;

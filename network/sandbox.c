@@ -116,7 +116,7 @@ static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct 
 			       &sandbox->init, err);
 
 	take_helpers(sandbox, build);
-	if (r == 0 && build->plan.count) {
+	if (r == 0 && build->plan.count && !plan_is_handed(&build->plan)) {
 		struct ns_message message;
 
 		r = build_links(build, sandbox->helpers[ROUTER].pid, sandbox->init.pid, err);
@@ -212,13 +212,12 @@ static int wait_ready(struct vnic_sandbox *sandbox, struct vnic_error *err)
 
 static int start_all(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
 {
-	bool nested = build->rootless && build->has_router;
 	int r = build->has_router ? start_router(sandbox, build, err) : 0;
 
 	if (r == 0 && build->has_gateway)
 		r = start_gateway(sandbox, build, err);
 	if (r == 0)
-		r = nested ? adopt_init(sandbox, build, err) : start_init(sandbox, build, err);
+		r = build->nested ? adopt_init(sandbox, build, err) : start_init(sandbox, build, err);
 	/* What was for the others goes now: only then is the end of one an end of file. */
 	build_close(build);
 	if (r == 0)

@@ -33,7 +33,8 @@ static void leave_to_others(struct build *build)
 	close_fd(&build->opener[0]);
 	close_fd(&build->opener[1]);
 	for (unsigned i = 0; i < build->plan.count; i++)
-		vnic_tap_close(&build->host_taps[i]);
+		if (!nic_is_handed(&build->plan.nics[i].nic))
+			vnic_tap_close(&build->host_taps[i]);
 }
 
 /* The kernel chooses a device's index: it goes into our copy of the plan. */
@@ -58,6 +59,52 @@ static int open_devices(struct build *build, struct vnic_error *err)
 	return r;
 }
 
+/* --- a VMM's ------------------------------------------------------------------------ */
+
+static int put(const int *fds, const int *places, unsigned count, struct vnic_error *err)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (dup2(fds[i], places[i]) < 0) /* without close-on-exec */
+			return vnic_fail(err, VNIC_STEP_SANDBOX, errno, "a VMM's descriptor", NULL);
+	return 0;
+}
+
+/* The next one that the router hands over. */
+static int take_device(struct build *build, struct vnic_error *err)
+{
+	int fds[VNIC_TAP_QUEUES];
+	unsigned count = 0, nic = 0;
+	size_t size;
+	int r = vnic_fd_recv(build->devices[1], fds, VNIC_TAP_QUEUES, &count, &nic, sizeof(nic), &size, err);
+
+	if (r < 0)
+		return r;
+	if (size != sizeof(nic) || nic >= build->plan.count || count > VNIC_TAP_QUEUES)
+		r = vnic_fail(err, VNIC_STEP_SANDBOX, EPROTO, "devices", "the router ended before it had made them");
+	else
+		r = put(fds, build->plan.nics[nic].nic.places, count, err);
+	for (unsigned i = 0; i < count; i++)
+		close_fd(&fds[i]);
+	return r;
+}
+
+static int take_devices(struct build *build, struct vnic_error *err)
+{
+	int r = build->has_router ? ns_step_wait(build->linked, build->init_step.child, err) : 0;
+
+	for (unsigned i = 0; i < build->plan.count && r == 0; i++) {
+		const struct vnic_tap *tap = &build->host_taps[i];
+
+		if (tap->queues)
+			r = put(tap->fds, build->plan.nics[i].nic.places, tap->queues, err);
+		else
+			r = take_device(build, err);
+	}
+	return r;
+}
+
+/* --- a command's -------------------------------------------------------------------- */
+
 static bool has_resolv(const struct build *build)
 {
 	return build->resolv.listen[0].family || build->resolv.listen[1].family;
@@ -70,6 +117,8 @@ int build_sandbox_side(void *ctx, struct vnic_error *err)
 	int r;
 
 	leave_to_others(build);
+	if (plan_is_handed(&build->plan))
+		return take_devices(build, err);
 	if (!(build->spawn.namespaces & CLONE_NEWNET))
 		return 0;
 	write_sysctl("/proc/sys/net/ipv4/ping_group_range", build->ping_groups);

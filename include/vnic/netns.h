@@ -50,6 +50,7 @@ struct vnic_spawn {
 	bool no_proc, no_sys;              /* leave /proc, /sys as they are although there is a mount namespace */
 	int64_t boottime_ns, monotonic_ns; /* clock offsets, with CLONE_NEWTIME */
 	bool privileged;      /* keep SYS_ADMIN, SYS_PTRACE and their like when root without a user namespace */
+	bool sweep;           /* without a pid namespace: kill what the command leaves behind when it ends */
 	char *const *argv;    /* argv[0] is looked up in PATH of envp; ends with NULL */
 	char *const *envp;    /* NULL: the caller's */
 	const sigset_t *mask; /* the command's signal mask; NULL: the caller's */

@@ -44,6 +44,13 @@ struct vnic_nic {
 	struct vnic_mac mac;
 	uint32_t mtu;    /* 0: 1500 */
 	unsigned queues; /* tap, tun; 0: 1 */
+	/*
+	 * Of a VMM: the device itself is the router's end, or the bridge's port, and the command gets its descriptors,
+	 * not close-on-exec, at these numbers, `queues` of them: places that the caller keeps with descriptors of its
+	 * own. Then all NICs of the sandbox are so, and the command needs no namespaces.  Owned by the caller; NULL:
+	 * not so.
+	 */
+	const int *places;
 };
 
 /*
