@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Ways for a sandbox to talk to the world: each a function of a World that gives a Lane.  All stand at once and idle while
+another is measured.  vnic, slirp4netns and pasta run as an ordinary user (as root Debian's pasta spins).
+"""
+import contextlib
+import functools
+import json
+import os
+import socket
+
+from .world import GATEWAY, HOST, SERVER, Failed, cpu_seconds, descendants, use_cubic, use_cubic_below, who_stays
+
+INSIDE_PORT = 5201
+
+
+class Lane:
+    """
+    A namespace that sees the server at .server and the host at .host, and whose INSIDE_PORT others see at .published.
+    """
+
+    def __init__(self, world, namespace, server=SERVER, host=None, published=(HOST, INSIDE_PORT), roots=()):
+        self.world, self.namespace, self.server, self.published = world, namespace, server, published
+        self.host = host  # None: there is nothing between the two
+        self.roots = roots  # (process, those below it that belong to the sandbox and not to the side)
+
+    def pids(self):
+        """The processes that the side needs, without what runs in the sandbox."""
+        return [pid for root, stays in self.roots for pid in descendants(root) if pid not in stays]
+
+    def cpu(self):
+        return cpu_seconds(self.pids())
+
+    def other(self, near):
+        """Namespace and address of who is talked to: the server, or, if near, one on the host itself."""
+        return ("host", self.host) if near and self.host else ("server", self.server)
+
+    def start(self, argv, ready=None):
+        return self.world.process(argv, self.namespace, ready)
+
+
+@contextlib.contextmanager
+def veth(world):
+    """Two namespaces and the link between them: what a sandbox costs nothing over."""
+    yield Lane(world, "/run/netns/host")
+
+
+@contextlib.contextmanager
+def loopback(world):
+    yield Lane(world, "/run/netns/server", published=(SERVER, INSIDE_PORT))
+
+
+@contextlib.contextmanager
+def vnic(world, mtu=1500, options=()):
+    port = world.port()
+    argv = [world.vnic, "run", "--allow", "any", "--publish", f"{port}:{INSIDE_PORT}", *options]
+    if mtu != 1500:
+        argv += ["--nic", f"veth,mtu={mtu}"]
+    with world.process([*argv, "--", world.load, "stay"], "host", "ready", as_user=True) as process:
+        inside = who_stays(process.pid)
+        use_cubic_below(process.pid)
+        yield Lane(world, f"/proc/{inside}/ns/net", host="10.0.2.2", published=(HOST, port),
+                   roots=[(process.pid, [inside])])
+
+
+@contextlib.contextmanager
+def slirp4netns(world, mtu=1500):
+    port = world.port()
+    api = f"{world.home}/slirp-{port}.sock"
+    with contextlib.ExitStack() as stack:
+        holder = stack.enter_context(world.process(["unshare", "-Urn", world.load, "stay"], "host", "ready",
+                                                   as_user=True))
+        receive, send = os.pipe()
+        stack.callback(os.close, receive)
+        argv = ["slirp4netns", "-c", "-m", str(mtu), "-r", str(send), "--api-socket", api, str(holder.pid), "tap0"]
+        process = world.process(argv, "host", as_user=True, pass_fds=[send], stderr=-3)
+        stack.enter_context(process)
+        os.close(send)
+        if os.read(receive, 1) != b"1":
+            raise Failed("slirp4netns is not ready")
+        forward(api, port)
+        use_cubic_below(holder.pid)
+        yield Lane(world, f"/proc/{holder.pid}/ns/net", host="10.0.2.2", published=(HOST, port),
+                   roots=[(process.pid, [])])
+
+
+def forward(api, port):
+    """A published port of slirp4netns."""
+    request = {"execute": "add_hostfwd", "arguments": {"proto": "tcp", "host_addr": HOST, "host_port": port,
+                                                       "guest_addr": "10.0.2.100", "guest_port": INSIDE_PORT}}
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(api)
+        connection.sendall(json.dumps(request).encode())
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(4096).decode()
+    if "error" in answer:
+        raise Failed(f"slirp4netns: {answer}")
+
+
+@contextlib.contextmanager
+def pasta(world, mtu=1500):
+    port = world.port()
+    argv = ["pasta", "-q", "-f", "-4", "--config-net", "--mtu", str(mtu), "-t", f"{port}:{INSIDE_PORT}", "-u", "none",
+            "-T", "none", "-U", "none", "--", world.load, "stay"]
+    with world.process(argv, "host", "ready", as_user=True) as process:
+        inside = who_stays(process.pid)
+        use_cubic(f"/proc/{inside}/ns/net")
+        # It stands for the host where the host's own gateway would be.
+        yield Lane(world, f"/proc/{inside}/ns/net", host=GATEWAY, published=(HOST, port),
+                   roots=[(process.pid, [inside])])
+
+
+def with_mtu(side, mtu):
+    return functools.partial(side, mtu=mtu)

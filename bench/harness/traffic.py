@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One measurement between a Lane's namespace and the server."""
+import json
+import os
+import time
+
+from . import sides
+from .world import Failed, read
+
+SECONDS = 1
+
+
+def iperf_json(text):
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        raise Failed("iperf3 gave no figures") from None
+    if "error" in answer:
+        raise Failed(f"iperf3: {answer['error']}")
+    return answer["end"]
+
+
+def iperf(lane, direction="out", streams=1, seconds=SECONDS, near=False, options=()):
+    """
+    out: from the sandbox to the server.  down: the same connection, but data to the sandbox.  in: a connection of the
+    server to a published port, data to the sandbox.  both: out, and data both ways.
+    """
+    world = lane.world
+    inwards = direction == "in"
+    other, address = lane.other(near)
+    server_at, client_at = (lane.namespace, other) if inwards else (other, lane.namespace)
+    address, port = lane.published if inwards else (address, sides.INSIDE_PORT)
+    more = {"down": ["-R"], "both": ["--bidir"]}.get(direction, [])
+    with world.process(["iperf3", "-s", "-1", "--forceflush", "-p", str(sides.INSIDE_PORT)], server_at,
+                       "listening") as server:
+        before, begin = lane.cpu(), time.monotonic()
+        argv = ["iperf3", "-c", address, "-p", str(port), "-t", str(seconds), "-P", str(streams), "-J", *more, *options]
+        with world.process(argv, client_at) as client:
+            end = iperf_json(client.finish(seconds + 20))
+            took = time.monotonic() - begin
+        side_seconds = lane.cpu() - before
+        server.finish(5)
+    sums = ["sum_received"] + (["sum_received_bidir_reverse"] if direction == "both" else [])
+    bits = sum(end[key]["bits_per_second"] for key in sums if key in end)
+    moved = sum(end[key]["bytes"] for key in sums if key in end) * 8
+    if not moved:
+        raise Failed("iperf3 moved nothing")
+    cpu = server.seconds + client.seconds + side_seconds
+    return {"gbits": bits / 1e9, "cpu_per_gigabit": cpu / (moved / 1e9), "side_cpu_per_gigabit": side_seconds / (moved / 1e9),
+            "retransmits": end["sum_sent"].get("retransmits"), "took": took}
+
+
+def load(lane, verb, count, near=False, timeout=60):
+    """What a verb of bench/load.c measured from inside, asking an echo server COUNT times."""
+    world = lane.world
+    other, address = lane.other(near)
+    with world.process([world.load, "echo", str(sides.INSIDE_PORT)], other, "ready"), \
+            lane.start([world.load, *verb, address, str(sides.INSIDE_PORT), str(count)]) as client:
+        text = client.finish(timeout)
+    if client.popen.returncode != 0 or not text:
+        raise Failed(f"load {' '.join(verb)}: no figures")
+    return json.loads(text)
+
+
+def machine():
+    """What the figures depend on."""
+    model = next((line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines()
+                  if line.startswith("model name")), "unknown")
+    return {"kernel": os.uname().release, "cpus": os.cpu_count(), "model": model,
+            "memory_mib": int(read("/proc/meminfo").split()[1]) // 1024}

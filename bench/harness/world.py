@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A host and a server of the bench's own, each in a network namespace.
+
+    server  in0 10.77.0.2 ==== out0 10.77.0.1  host  <- vnic run, slirp4netns, pasta: their sandboxes
+            10.78.0.1 on lo
+
+The server stands behind a link, so no side gets a short cut by way of the host's loopback.  (Rejected: the server on
+the host itself: it saves all sides a link, which is a larger share of what is fast.)
+
+The congestion control is cubic on both ends of every connection.  A namespace may only default to an algorithm that the
+machine lists as allowed, and the machine's settings are not the bench's to change; a route, however, may name any that
+is loaded.  So every route of every namespace gets `congctl cubic`: also for sockets of peers that know no such option.
+"""
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+from .subject import Failed
+
+NOBODY = 65534
+PATIENCE = 30
+HOST, GATEWAY, SERVER = "10.77.0.1", "10.77.0.2", "10.78.0.1"
+AS_USER = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--"]
+
+
+def run(argv, **options):
+    """Output of a command that ends soon; one that fails ends the case."""
+    done = subprocess.run(argv, text=True, capture_output=True, timeout=options.pop("timeout", PATIENCE),
+                          stdin=subprocess.DEVNULL, **options)
+    if done.returncode != 0:
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise Failed(f"{' '.join(argv[-6:])}: {words[-1] if words else f'status {done.returncode}'}")
+    return done.stdout
+
+
+def ip(command, namespace=None):
+    return run(["ip", *(["-n", namespace] if namespace else []), *command.split()])
+
+
+class Process:
+    """One that is told to end by the end of its input, then by a signal; never outlives its `with`."""
+
+    def __init__(self, argv, ready=None, **options):
+        self.argv = argv
+        self.popen = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, **options)
+        self.pid = self.popen.pid
+        self.seconds = 0.0
+        self.text = ""
+        self.has_ended = False
+        if ready:
+            try:
+                self.wait_for(ready)
+            except Failed:
+                self.__exit__()
+                raise
+
+    def wait_for(self, words):
+        """Until these words have come on its standard output."""
+        deadline, output = time.monotonic() + PATIENCE, self.popen.stdout.fileno()
+        while words not in self.text:
+            if not select.select([output], [], [], max(deadline - time.monotonic(), 0))[0]:
+                raise Failed(f"{' '.join(self.argv[-6:])}: not ready in {PATIENCE} s")
+            part = os.read(output, 65536)
+            if not part:
+                raise Failed(f"{' '.join(self.argv[-6:])}: ended before it was ready")
+            self.text += part.decode()
+
+    def finish(self, timeout=PATIENCE):
+        """
+        Ends its input and waits; its whole output.  One that takes longer is killed.  CPU time is in .seconds then.
+        """
+        if not self.has_ended:
+            with contextlib.suppress(BrokenPipeError):
+                self.popen.stdin.close()
+            killer = threading.Timer(timeout, self.popen.kill)
+            killer.start()
+            self.text += self.popen.stdout.read().decode()
+            _, status, usage = os.wait4(self.pid, 0)
+            killer.cancel()
+            self.has_ended = True
+            self.popen.returncode = os.waitstatus_to_exitcode(status)
+            self.seconds = usage.ru_utime + usage.ru_stime
+            self.popen.stdout.close()
+        return self.text
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if not self.has_ended:
+            with contextlib.suppress(ProcessLookupError):
+                self.popen.send_signal(signal.SIGTERM)
+            self.finish(5)
+
+
+class World(contextlib.ExitStack):
+    """Namespaces and processes of one subject, gone when it ends."""
+
+    def __init__(self, programs):
+        super().__init__()
+        self.vnic, self.load = programs
+        self.place = self.enter_context(tempfile.TemporaryDirectory(prefix="vnic-bench.", dir="/tmp"))
+        os.chmod(self.place, 0o755)  # the ordinary user has no way to the build
+        self.vnic, self.load = (shutil.copy(program, self.place) for program in programs)
+        self.home = f"{self.place}/home"
+        os.makedirs(f"{self.home}/run", 0o700)
+        for path in (self.home, f"{self.home}/run"):
+            os.chown(path, NOBODY, NOBODY)
+        self.environ = os.environ | {"HOME": self.home, "XDG_RUNTIME_DIR": f"{self.home}/run", "TMPDIR": self.home}
+        self.next_port = 5300
+
+    def namespace(self, name):
+        ip(f"netns add {name}")
+        self.callback(ip, f"netns del {name}")
+        ip("link set lo up", name)
+
+    def outside(self):
+        """The host, the server, and the link between them."""
+        for name in ("host", "server"):
+            self.namespace(name)
+        self.link()
+        ip(f"address add {SERVER}/32 dev lo", "server")
+        for name in ("host", "server"):
+            use_cubic(f"/run/netns/{name}")
+
+    def link(self):
+        ip("link add out0 netns host type veth peer name in0 netns server")
+        self.addresses()
+
+    def addresses(self):
+        ip(f"address add {HOST}/24 dev out0", "host")
+        ip(f"address add {GATEWAY}/24 dev in0", "server")
+        ip("link set out0 up", "host")
+        ip("link set in0 up", "server")
+        ip(f"route add default via {GATEWAY}", "host")
+
+    def port(self):
+        self.next_port += 1
+        return self.next_port
+
+    def command(self, argv, namespace, as_user=False):
+        """argv for a network namespace: a name, or a path."""
+        path = namespace if "/" in namespace else f"/run/netns/{namespace}"
+        return ["nsenter", f"--net={path}", "--", *(AS_USER if as_user else []), *argv]
+
+    def start(self, argv, namespace, ready=None, as_user=False, **options):
+        return self.enter_context(self.process(argv, namespace, ready, as_user, **options))
+
+    def process(self, argv, namespace, ready=None, as_user=False, **options):
+        return Process(self.command(argv, namespace, as_user), ready,
+                       **({"env": self.environ, "cwd": self.home} if as_user else {}) | options)
+
+
+# --- what runs below a process -----------------------------------------------------------------------------------
+
+
+def read(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def descendants(pid):
+    """Of a process, itself first."""
+    found, queue = [], [pid]
+    while queue:
+        found.append(queue.pop(0))
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{found[-1]}/task"):
+                queue += [int(child) for child in read(f"/proc/{found[-1]}/task/{task}/children").split()]
+    return found
+
+
+def net_of(pid):
+    return os.stat(f"/proc/{pid}/ns/net").st_ino
+
+
+def who_stays(pid):
+    """The process below `pid` that executes `load stay`: it stands in the sandbox."""
+    for child in descendants(pid):
+        with contextlib.suppress(OSError):
+            if read(f"/proc/{child}/cmdline").split("\0")[:2][-1] == "stay":
+                return child
+    raise Failed("nobody stands in the sandbox")
+
+
+def cpu_seconds(pids):
+    """Of all their threads, to the nanosecond."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                total += int(read(f"/proc/{pid}/task/{task}/schedstat").split()[0])
+    return total / 1e9
+
+
+def pss_kib(pids):
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for line in read(f"/proc/{pid}/smaps_rollup").splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
+    return total
+
+
+def switches(pids):
+    """Voluntary context switches of all their threads, ever."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                for line in read(f"/proc/{pid}/task/{task}/status").splitlines():
+                    if line.startswith("voluntary_ctxt_switches:"):
+                        total += int(line.split()[1])
+    return total
+
+
+def use_cubic(path):
+    """For every connection of the namespace, whoever opens it; see the top."""
+    prefix = ["nsenter", f"--net={path}", "--", "ip"]
+    for family in ("-4", "-6"):
+        for route in json.loads(run([*prefix, "-j", family, "route", "show", "table", "all"]) or "[]"):
+            if route.get("type", "unicast") not in ("unicast", "local"):
+                continue
+            if family == "-6" and (route["dst"] == "::1" or route["dst"].startswith(("ff", "fe80"))):
+                continue
+            words = [route["type"]] if "type" in route else []
+            words.append(route["dst"])
+            for key, word in (("gateway", "via"), ("dev", "dev"), ("protocol", "proto"), ("scope", "scope"),
+                              ("prefsrc", "src"), ("metric", "metric"), ("table", "table")):
+                if key in route and not (family == "-6" and key == "scope"):
+                    words += [word, str(route[key])]
+            run([*prefix, family, "route", "replace", *words, "congctl", "cubic"])
+
+
+def use_cubic_below(pid):
+    """In all network namespaces of a process and its descendants."""
+    done = set()
+    for child in descendants(pid):
+        with contextlib.suppress(OSError):
+            if net_of(child) not in done:
+                done.add(net_of(child))
+                use_cubic(f"/proc/{child}/ns/net")

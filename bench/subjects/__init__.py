@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One file a subject, each ending in its SUBJECT."""
+
+# As the report has them: what is asked first comes first.
+ORDER = ["tcp", "tcp_far"]
