@@ -121,6 +121,8 @@ static const struct {
 	{"setsockopt", {{1, IPPROTO_IP, 0}, {2, IP_RECVERR, 0}}, 2},
 	{"setsockopt", {{1, IPPROTO_IPV6, 0}, {2, IPV6_RECVERR, 0}}, 2},
 	{"setsockopt", {{1, IPPROTO_IPV6, 0}, {2, IPV6_V6ONLY, 0}}, 2},
+	{"setsockopt", {{1, IPPROTO_IP, 0}, {2, IP_MTU_DISCOVER, 0}}, 2}, /* echo requests that may not be cut */
+	{"setsockopt", {{1, IPPROTO_IPV6, 0}, {2, IPV6_MTU_DISCOVER, 0}}, 2},
 };
 
 /* --- what kills --------------------------------------------------------------------- */

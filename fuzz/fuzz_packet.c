@@ -43,10 +43,12 @@ static void check_answer(const struct packet *packet, size_t size)
 static void answer_to(const struct packet *packet)
 {
 	static const struct link_ends ends = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
+	static const struct icmp_error too_big = {.type = 3, .code = 4, .info = 1400};
 	size_t size;
 
 	for (enum unreachable why = UNREACHABLE_NET; why <= UNREACHABLE_PROHIBITED; why++)
 		check_answer(packet, packet_make_unreachable(packet, why, &ends, answer));
+	check_answer(packet, packet_make_error(packet, &too_big, &ends, answer));
 	if (packet->proto == IPPROTO_TCP && packet_tcp_flags(packet) & TCP_SYN)
 		check_answer(packet, packet_make_reset(packet, &ends, answer));
 	size = packet_make_udp(&packet->key, packet->l4, packet->l4_len, &ends, answer);

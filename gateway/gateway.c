@@ -208,9 +208,18 @@ void gateway_inject_reset(struct vnic_gateway *gateway, const struct packet *syn
 	inject_made(gateway, frame, packet_make_reset(syn, &gateway->ends, frame));
 }
 
+#define ERROR_FRAME 1400
+
+void gateway_inject_error(struct vnic_gateway *gateway, const struct packet *cause, const struct icmp_error *error)
+{
+	uint8_t frame[ERROR_FRAME];
+
+	inject_made(gateway, frame, packet_make_error(cause, error, &gateway->ends, frame));
+}
+
 void gateway_inject_unreachable(struct vnic_gateway *gateway, const struct packet *cause, enum unreachable why)
 {
-	uint8_t frame[1400];
+	uint8_t frame[ERROR_FRAME];
 
 	inject_made(gateway, frame, packet_make_unreachable(cause, why, &gateway->ends, frame));
 }

@@ -25,7 +25,7 @@ int host_socket(int family, int protocol)
 	return fd;
 }
 
-static int errno_of(struct msghdr *message)
+static struct host_error error_of(struct msghdr *message)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
 		struct sock_extended_err error;
@@ -34,12 +34,18 @@ static int errno_of(struct msghdr *message)
 		    !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
 			continue;
 		memcpy(&error, CMSG_DATA(c), sizeof(error));
-		return (int)error.ee_errno;
+		return (struct host_error){
+			.code = (int)error.ee_errno,
+			.from_afar = error.ee_origin != SO_EE_ORIGIN_LOCAL,
+			.type = error.ee_type,
+			.what = error.ee_code,
+			.mtu = error.ee_info,
+		};
 	}
-	return EIO;
+	return (struct host_error){.code = EIO};
 }
 
-int host_error(int fd, void *quote, size_t *size)
+bool host_error(int fd, struct host_error *ret_error, void *quote, size_t *size)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in6))];
@@ -52,9 +58,12 @@ int host_error(int fd, void *quote, size_t *size)
 	int code = 0;
 
 	*size = n > 0 ? (size_t)n : 0;
-	if (n >= 0)
-		return errno_of(&message);
+	if (n >= 0) {
+		*ret_error = error_of(&message);
+		return true;
+	}
 	/* An error that left no message, as when memory is short; asking takes it off. */
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &(socklen_t){sizeof(code)});
-	return code;
+	*ret_error = (struct host_error){.code = code};
+	return code != 0;
 }

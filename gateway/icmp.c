@@ -10,7 +10,10 @@
  * "prohibited".  (Rejected: a raw socket, which takes a capability over the host and gets everybody's answers.)
  *
  * Errors that the host reports are about one request, of which the kernel gives back the header; with it and the
- * IP header of the last request we quote what the sandbox sent.  "Too big" does not come: the host's kernel fragments.
+ * IP header of the last request we quote what the sandbox sent.
+ *
+ * A request that no router may cut leaves the host so too (IP_PMTUDISC_DO), or ping -M do would find a path that is
+ * not there; others may be cut by anybody.
  */
 #include <errno.h>
 #include <netinet/icmp6.h>
@@ -18,6 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "errors.h"
 #include "fd.h"
 #include "fragments.h"
 #include "host.h"
@@ -38,6 +42,7 @@ static const int64_t idle_times[TABLE_CLASSES] = {10 * NS_PER_S};
 
 struct echo {
 	int fd;
+	bool dont_cut;    /* what it sends */
 	uint8_t peer[16]; /* whom the host's socket asks */
 	/* The last request, from its IP header on. */
 	uint8_t quote[QUOTE];
@@ -62,6 +67,17 @@ static void end(struct icmp *icmp, uint32_t slot)
 
 /* --- requests ----------------------------------------------------------------------- */
 
+static void set_cutting(struct echo *echo, uint16_t family, bool dont_cut)
+{
+	if (family == AF_INET)
+		setsockopt(echo->fd, IPPROTO_IP, IP_MTU_DISCOVER, &(int){dont_cut ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT},
+			   sizeof(int));
+	else
+		setsockopt(echo->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+			   &(int){dont_cut ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT}, sizeof(int));
+	echo->dont_cut = dont_cut;
+}
+
 static int open_host(struct icmp *icmp, uint32_t slot, const struct destination *to)
 {
 	const struct loop_ref ref = {.type = REF_ICMP_FLOW, .index = slot};
@@ -72,6 +88,7 @@ static int open_host(struct icmp *icmp, uint32_t slot, const struct destination 
 	if (fd < 0)
 		return fd;
 	icmp->echo[slot].fd = fd;
+	set_cutting(&icmp->echo[slot], to->addr.ss_family, true);
 	if (connect(fd, (const struct sockaddr *)&to->addr, to->len) < 0)
 		return -errno;
 	if (sockaddr_to_endpoint(&to->addr, &peer, &family))
@@ -96,14 +113,6 @@ static uint32_t new_slot(struct icmp *icmp, const struct flow_key *key)
 	return slot;
 }
 
-static void refuse(struct icmp *icmp, const struct packet *request, int code)
-{
-	enum unreachable why;
-
-	if (gateway_why(code, &why))
-		gateway_inject_unreachable(icmp->gateway, request, why);
-}
-
 /* 0: it may not or cannot start, which the sandbox was told. */
 static uint32_t start(struct icmp *icmp, const struct packet *request)
 {
@@ -124,7 +133,7 @@ static uint32_t start(struct icmp *icmp, const struct packet *request)
 		return slot;
 	}
 	icmp->gateway->stats.failed++;
-	refuse(icmp, request, -r);
+	errors_tell(icmp->gateway, request, &(struct host_error){.code = -r});
 	end(icmp, slot);
 	return 0;
 }
@@ -136,22 +145,27 @@ static void remember(struct echo *echo, const struct packet *request)
 	memcpy(echo->quote, request->ip, echo->size);
 }
 
-static void take_errors(struct icmp *icmp, uint32_t slot)
+/* True: among them is one of the host itself, about the last request. */
+static bool take_errors(struct icmp *icmp, uint32_t slot)
 {
 	struct echo *echo = &icmp->echo[slot];
 	const struct packet request = {.key = icmp->flows.entries[slot].key, .ip = echo->quote, .ip_len = echo->size};
 
+	bool refused = false;
+
 	for (int i = 0; i < ANSWERS; i++) {
 		uint8_t head[ECHO_HEADER];
 		size_t size = sizeof(head);
-		int code = host_error(echo->fd, head, &size);
+		struct host_error error;
 
-		if (!code)
-			return;
+		if (!host_error(echo->fd, &error, head, &size))
+			break;
 		if (size == sizeof(head) && echo->header + sizeof(head) <= echo->size)
 			memcpy(echo->quote + echo->header + 6, head + 6, 2); /* which one of the requests it was */
-		refuse(icmp, &request, code);
+		errors_tell(icmp->gateway, &request, &error);
+		refused |= !error.from_afar;
 	}
+	return refused;
 }
 
 static void take_request(struct icmp *icmp, const struct packet *packet)
@@ -170,15 +184,17 @@ static void take_request(struct icmp *icmp, const struct packet *packet)
 		return;
 	table_touch(&icmp->flows, slot, 0, icmp->gateway->now);
 	remember(&icmp->echo[slot], packet);
+	if (icmp->echo[slot].dont_cut != packet->dont_cut)
+		set_cutting(&icmp->echo[slot], packet->key.family, packet->dont_cut);
 	for (int tries = 0; tries < 2; tries++) { /* an error of an earlier request comes first */
 		if (send(icmp->echo[slot].fd, packet->l4, packet->l4_len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
 			icmp->gateway->stats.bytes_out += packet->l4_len - ECHO_HEADER;
 			return;
 		}
 		if (tries)
-			refuse(icmp, packet, errno);
-		else
-			take_errors(icmp, slot);
+			errors_tell(icmp->gateway, packet, &(struct host_error){.code = errno});
+		else if (take_errors(icmp, slot))
+			return;
 	}
 }
 

@@ -66,6 +66,7 @@ struct vnic_gateway {
 /* Writes a finished frame to the slow path; a frame that does not fit in its queue is lost, as on any wire. */
 void gateway_inject(struct vnic_gateway *gateway, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size);
 void gateway_inject_reset(struct vnic_gateway *gateway, const struct packet *syn);
+void gateway_inject_error(struct vnic_gateway *gateway, const struct packet *cause, const struct icmp_error *error);
 void gateway_inject_unreachable(struct vnic_gateway *gateway, const struct packet *cause, enum unreachable why);
 
 /* Where the host side of a flow goes. */

@@ -249,12 +249,9 @@ size_t packet_make_bare_syn(const struct packet *syn, const struct link_ends *en
 	return (size_t)(tcp - buf) + len;
 }
 
-size_t packet_make_unreachable(const struct packet *cause, enum unreachable why, const struct link_ends *ends,
-			       uint8_t *buf)
+size_t packet_make_error(const struct packet *cause, const struct icmp_error *error, const struct link_ends *ends,
+			 uint8_t *buf)
 {
-	static const uint8_t codes4[] = {ICMP_NET_UNREACH, ICMP_HOST_UNREACH, ICMP_PORT_UNREACH, ICMP_PKT_FILTERED};
-	static const uint8_t codes6[] = {ICMP6_DST_UNREACH_NOROUTE, ICMP6_DST_UNREACH_ADDR, ICMP6_DST_UNREACH_NOPORT,
-					 ICMP6_DST_UNREACH_ADMIN};
 	bool v4 = cause->key.family == AF_INET;
 	size_t header = v4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr);
 	size_t quote_max = (v4 ? QUOTE4 : QUOTE6) - header - 8;
@@ -262,13 +259,29 @@ size_t packet_make_unreachable(const struct packet *cause, enum unreachable why,
 	uint8_t proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	uint8_t *icmp = begin(&cause->key, proto, 8 + quote, ends, buf);
 
-	memset(icmp, 0, 8);
-	icmp[0] = v4 ? ICMP_DEST_UNREACH : ICMP6_DST_UNREACH;
-	icmp[1] = v4 ? codes4[why] : codes6[why];
+	memset(icmp, 0, 4);
+	icmp[0] = error->type;
+	icmp[1] = error->code;
+	put32(icmp + 4, error->info);
 	memcpy(icmp + 8, cause->ip, quote);
 	put16(icmp + 2, v4 ? checksum_finish(checksum_add(0, icmp, 8 + quote))
 			   : l4_checksum(&cause->key, proto, icmp, 8 + quote));
 	return (size_t)(icmp - buf) + 8 + quote;
+}
+
+size_t packet_make_unreachable(const struct packet *cause, enum unreachable why, const struct link_ends *ends,
+			       uint8_t *buf)
+{
+	static const uint8_t codes4[] = {ICMP_NET_UNREACH, ICMP_HOST_UNREACH, ICMP_PORT_UNREACH, ICMP_PKT_FILTERED};
+	static const uint8_t codes6[] = {ICMP6_DST_UNREACH_NOROUTE, ICMP6_DST_UNREACH_ADDR, ICMP6_DST_UNREACH_NOPORT,
+					 ICMP6_DST_UNREACH_ADMIN};
+	bool v4 = cause->key.family == AF_INET;
+	const struct icmp_error error = {
+		.type = v4 ? ICMP_DEST_UNREACH : ICMP6_DST_UNREACH,
+		.code = v4 ? codes4[why] : codes6[why],
+	};
+
+	return packet_make_error(cause, &error, ends, buf);
 }
 
 size_t packet_make_udp(const struct flow_key *key, const void *data, size_t size, const struct link_ends *ends,

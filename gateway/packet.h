@@ -73,13 +73,20 @@ size_t packet_make_reset(const struct packet *syn, const struct link_ends *ends,
 size_t packet_make_bare_syn(const struct packet *syn, const struct link_ends *ends, uint8_t *buf);
 #define PACKET_SYN_MAX (14 + 40 + 60) /* Ethernet, IPv6, TCP with all options */
 
+struct icmp_error {
+	uint8_t type, code;
+	uint32_t info; /* the header's second word: the MTU of "too big" */
+};
+/* An ICMP error about `cause`, from its destination; quotes as much as may be (RFC 1812, RFC 4443). */
+size_t packet_make_error(const struct packet *cause, const struct icmp_error *error, const struct link_ends *ends,
+			 uint8_t *buf);
+
 enum unreachable {
 	UNREACHABLE_NET,
 	UNREACHABLE_HOST,
 	UNREACHABLE_PORT,
 	UNREACHABLE_PROHIBITED, /* administratively: RFC 1812 5.2.7.1 code 13; RFC 4443 3.1 code 1 */
 };
-/* ICMP destination unreachable about `cause`, from its destination; quotes as much as may be (RFC 1812, RFC 4443). */
 size_t packet_make_unreachable(const struct packet *cause, enum unreachable why, const struct link_ends *ends,
 			       uint8_t *buf);
 

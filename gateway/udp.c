@@ -28,6 +28,7 @@
 #include <sys/socket.h>
 
 #include "dns.h"
+#include "errors.h"
 #include "fd.h"
 #include "host.h"
 #include "reserve.h"
@@ -55,12 +56,10 @@ static const int64_t idle_times[TABLE_CLASSES] = {
 /* The error is about a datagram that is gone; its headers are what the sandbox's kernel wants to see. */
 static void refuse(struct udp *udp, const struct flow_key *key, enum unreachable why)
 {
-	const struct flow_key reversed = {.src = key->dst, .dst = key->src, .family = key->family};
 	uint8_t frame[128];
 	struct packet cause;
-	size_t size = packet_make_udp(&reversed, "", 0, &udp->gateway->ends, frame);
 
-	if (packet_parse(frame, size, &cause))
+	if (errors_datagram(udp->gateway, key, frame, &cause))
 		gateway_inject_unreachable(udp->gateway, &cause, why);
 }
 
@@ -89,15 +88,14 @@ void udp_end_flow(struct udp *udp, uint32_t slot)
 
 static void take_host_errors(struct udp *udp, uint32_t slot)
 {
-	int code;
+	struct host_error error;
 
 	if (udp->flow[slot].arrival) /* a shared socket tells of none */
 		return;
 	for (int i = 0; i < DATAGRAMS; i++) {
-		code = host_error(udp->flow[slot].fds[SIDE_HOST], NULL, &(size_t){0});
-		if (!code)
+		if (!host_error(udp->flow[slot].fds[SIDE_HOST], &error, NULL, &(size_t){0}))
 			return;
-		refuse_for(udp, &udp->flows.entries[slot].key, code);
+		errors_tell_datagram(udp->gateway, &udp->flows.entries[slot].key, &error);
 	}
 	/* Level-triggered: what is left is the next event. */
 }

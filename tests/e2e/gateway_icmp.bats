@@ -14,3 +14,7 @@ shows() {
 }
 
 @test "echo requests of every size are answered, IPv4 and IPv6" { shows large; }
+@test "a path's MTU is learnt by the sandbox, and what is too long is told" { shows too_big; }
+@test "what the host itself cannot send whole is told" { shows too_big_for_the_host; }
+@test "an unreachable or prohibited destination is told as it was said" { shows unreachable; }
+@test "a closed UDP port is told" { shows closed; }

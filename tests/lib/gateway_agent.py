@@ -511,6 +511,25 @@ def by_ping(address):
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
+def udp_fate(address, port, size, uncut=False):
+    """what a connected socket is told about a datagram: errno, ICMP type, code and MTU"""
+    v4 = family_of(address) == socket.AF_INET
+    level, recverr, discover = (socket.IPPROTO_IP, 11, 10) if v4 else (socket.IPPROTO_IPV6, 25, 23)
+    with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(level, recverr, 1)
+        if uncut:
+            sock.setsockopt(level, discover, 2)  # IP_PMTUDISC_DO
+        sock.connect((address, port))
+        sock.send(b"x" * size)
+        wait = select.poll()
+        wait.register(sock, 0)
+        if not wait.poll(PATIENCE * 1000):
+            return ["silence", 0, 0, 0]
+        told = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)[1][0][2]
+        number, _, kind, what, _, info = struct.unpack_from("=IBBBBI", told)
+        return [errno.errorcode[number], kind, what, info]
+
+
 def by_abstract(name):
     with socket.socket(socket.AF_UNIX) as sock:
         return sock.connect_ex("\0" + name) == 0
