@@ -29,5 +29,6 @@
 #include <vnic/relay.h>
 #include <vnic/sandbox.h>
 #include <vnic/tap.h>
+#include <vnic/view.h>
 
 #endif

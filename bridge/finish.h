@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BRIDGE_FINISH_H
+#define BRIDGE_FINISH_H
+
+#include "port.h"
+
+/* True if the partial checksum, when there is one, lies within the frame. */
+bool frame_checksum_fits(const struct frame *frame);
+
+/*
+ * Finishes a partial checksum in place, for a port or a reader that does not know of them; a frame without one is left
+ * as it is.  The result is good for every port.  Not for super-frames, whose every segment has its own:
+ * gso.h.  -EPROTO: the virtio header points outside of the frame, or says that it is a super-frame.
+ */
+int frame_finish_checksum(struct frame *frame);
+
+#endif
