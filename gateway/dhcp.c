@@ -55,6 +55,7 @@ enum option {
 	OPTION_ROUTER = 3,
 	OPTION_DNS = 6,
 	OPTION_HOSTNAME = 12,
+	OPTION_DOMAIN = 15,
 	OPTION_MTU = 26,
 	OPTION_REQUESTED = 50,
 	OPTION_LEASE_TIME = 51,
@@ -230,6 +231,24 @@ static void write_addr(struct writer *writer, enum option code, const struct vni
 	write_option(writer, code, addr->bytes, addr->family == AF_INET ? 4 : 0);
 }
 
+/* The first of the domains, as text, for clients that do not know the other option. */
+static void write_domain(struct writer *writer, const struct vnic_lease *lease)
+{
+	char text[VNIC_LEASE_SEARCH];
+	size_t size = 0;
+
+	for (size_t at = 0; at < lease->search_size && lease->search[at];) {
+		size_t label = lease->search[at];
+
+		if (size)
+			text[size++] = '.';
+		memcpy(text + size, lease->search + at + 1, label);
+		size += label;
+		at += 1 + label;
+	}
+	write_option(writer, OPTION_DOMAIN, text, size);
+}
+
 static void write_settings(struct writer *writer, const struct vnic_lease *lease)
 {
 	uint8_t mtu[2];
@@ -241,6 +260,7 @@ static void write_settings(struct writer *writer, const struct vnic_lease *lease
 	if (lease->mtu != MTU_KNOWN)
 		write_option(writer, OPTION_MTU, mtu, sizeof(mtu));
 	write_option(writer, OPTION_HOSTNAME, lease->hostname, strlen(lease->hostname));
+	write_domain(writer, lease);
 	write_option(writer, OPTION_SEARCH, lease->search, lease->search_size);
 }
 

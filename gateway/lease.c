@@ -4,7 +4,7 @@
  *
  * Theory of operation.  Three sockets in the router for all NICs; the link by which a message came says whose it is,
  * and the answer leaves by the same.  What is asked on the link of a NIC without a lease gets no answer.  The messages
- * are read and made elsewhere, without sockets: dhcp.c, ra.c.
+ * are read and made elsewhere, without sockets: dhcp.c, dhcp6.c, ra.c.
  *
  * An answer to a guest without an address goes to everybody on its link, where it is alone (RFC 2131 section 4.1
  * allows it to servers that cannot do otherwise).  Rejected: a packet socket with the guest's MAC, for a client that
@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "dhcp.h"
+#include "dhcp6.h"
 #include "internal.h"
 #include "ra.h"
 
@@ -195,6 +196,19 @@ static void take_dhcp(struct leases *leases, int fd, const struct arrival *arriv
 	count(leases, answer.outcome, !answer.size || send_v4(fd, lease, &to, answer.bytes, answer.size));
 }
 
+/* To the port from which it came, which need not be the usual one. */
+static void take_dhcp6(struct leases *leases, int fd, const struct arrival *arrival)
+{
+	const struct sockaddr_in6 *from = (const struct sockaddr_in6 *)&arrival->from;
+	const struct vnic_lease *lease = &arrival->guest->lease;
+	struct dhcp6_answer answer = {.outcome = LEASE_IGNORED};
+
+	/* RFC 8415 section 18.4: nobody was told that he may ask a single address. */
+	if (lease->addr[VNIC_V6].family && arrival->group)
+		dhcp6_answer(lease, arrival->bytes, arrival->size, &answer);
+	count(leases, answer.outcome, !answer.size || send_v6(fd, lease, from, answer.bytes, answer.size));
+}
+
 /* --- router advertisements ---------------------------------------------------------- */
 
 static void advertise(struct leases *leases, int fd, struct guest *guest, const struct in6_addr *to)
@@ -276,7 +290,9 @@ void leases_event(struct leases *leases, enum vnic_lease_socket socket)
 			leases->stats->ignored++;
 		else if (socket == VNIC_LEASE_DHCP)
 			take_dhcp(leases, fd, &arrival);
-		else if (socket == VNIC_LEASE_SOLICIT)
+		else if (socket == VNIC_LEASE_DHCP6)
+			take_dhcp6(leases, fd, &arrival);
+		else
 			take_solicitation(leases, fd, &arrival);
 	}
 	/* Level-triggered: what is left is the next event. */

@@ -28,6 +28,74 @@ static void choose(const struct nic_plan *plan, struct vnic_lease *lease)
 		lease->router[plan->nic.gw[i].family == AF_INET6] = plan->nic.gw[i];
 }
 
+#define BLANK " \t"
+#define LABEL_MAX 63
+
+/* One name; 0: it is none, or there is no room. */
+static size_t write_name(const char *name, size_t size, uint8_t *buf, size_t room)
+{
+	size_t label = 0; /* where its length stands */
+
+	if (size && name[size - 1] == '.')
+		size--;
+	if (size == 0 || size + 2 > room)
+		return 0;
+	for (size_t i = 0; i <= size; i++) {
+		if (i < size && name[i] != '.') {
+			buf[i + 1] = (uint8_t)name[i];
+			continue;
+		}
+		if (i == label || i - label > LABEL_MAX)
+			return 0;
+		buf[label] = (uint8_t)(i - label);
+		label = i + 1;
+	}
+	buf[label] = 0;
+	return label + 1;
+}
+
+/* The last line counts: resolv.conf(5). */
+static const char *last_search(const char *kept, size_t size, size_t *ret_size)
+{
+	const char *found = NULL;
+
+	for (size_t at = 0; at < size;) {
+		const char *line = kept + at;
+		size_t len = strcspn(line, "\n"), word = strcspn(line, BLANK "\n");
+
+		if (word == 6 && (!memcmp(line, "search", 6) || !memcmp(line, "domain", 6))) {
+			found = line + word;
+			*ret_size = len - word;
+		}
+		at += len + 1;
+	}
+	return found;
+}
+
+uint8_t lease_search(const char *kept, size_t size, uint8_t ret_names[VNIC_LEASE_SEARCH])
+{
+	size_t left = 0, used = 0;
+	const char *at = last_search(kept, size, &left);
+
+	while (at && left) {
+		size_t skip = strspn(at, BLANK), word = strcspn(at + skip, BLANK "\n");
+
+		used += write_name(at + skip, word, ret_names + used, VNIC_LEASE_SEARCH - used);
+		at += skip + word;
+		left -= skip + word;
+	}
+	return (uint8_t)used;
+}
+
+static void add_search(struct vnic_lease *leases, unsigned count)
+{
+	struct resolv resolv;
+
+	resolv_read(RESOLV_PATH, &resolv);
+	for (unsigned i = 0; i < count; i++)
+		leases[i].search_size = lease_search(resolv.kept, resolv.kept_size, leases[i].search);
+}
+
 unsigned lease_plan(const struct build *build, bool ipv6, struct vnic_lease *ret_leases)
 {
 	unsigned count = 0;
@@ -52,6 +120,8 @@ unsigned lease_plan(const struct build *build, bool ipv6, struct vnic_lease *ret
 			strncpy(lease->hostname, build->spawn.hostname, sizeof(lease->hostname) - 1);
 		count++;
 	}
+	if (count && (build->gate.dns.listen[0].family || build->gate.dns.listen[1].family))
+		add_search(ret_leases, count);
 	return count;
 }
 
