@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "parse.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 int parse_u32(const char *text, const char *what, uint32_t min, uint32_t max, uint32_t *ret_value,
@@ -76,4 +78,40 @@ int parse_item(char **cursor, char **ret_key, char **ret_value, struct vnic_erro
 	*ret_key = item;
 	*ret_value = equals ? equals + 1 : NULL;
 	return 1;
+}
+
+int parse_sockaddr(const char *text, struct sockaddr_storage *ret_addr, socklen_t *ret_len, struct vnic_error *err)
+{
+	struct sockaddr_storage addr = {0};
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&addr;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&addr;
+	char host[INET6_ADDRSTRLEN + 2], *start = host;
+	const char *colon = strrchr(text, ':');
+	size_t len = colon ? (size_t)(colon - text) : 0;
+	uint32_t port = 0;
+
+	if (len == 0 || len >= sizeof(host))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
+				 "an address with a port is written 10.0.0.1:80 or [fd00::1]:80");
+	memcpy(host, text, len);
+	host[len] = '\0';
+	int r = parse_u32(colon + 1, "a port", 1, 65535, &port, err);
+	if (r < 0)
+		return r;
+	if (host[0] == '[' && host[len - 1] == ']') {
+		host[len - 1] = '\0';
+		start++;
+		addr.ss_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t)port);
+	} else {
+		addr.ss_family = AF_INET;
+		v4->sin_port = htons((uint16_t)port);
+	}
+	if (inet_pton(addr.ss_family, start,
+		      addr.ss_family == AF_INET ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr) != 1)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
+				 "an address with a port is written 10.0.0.1:80 or [fd00::1]:80");
+	*ret_len = addr.ss_family == AF_INET ? sizeof(*v4) : sizeof(*v6);
+	*ret_addr = addr;
+	return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <vnic/error.h>
 
@@ -18,6 +19,9 @@ int parse_copy(const char *text, const char *what, char *ret_buf, size_t size, s
 
 /* An interface name as the kernel's dev_valid_name has it: 1..15 bytes, no '/', ':', space, not "." or "..". */
 int parse_ifname(const char *text, const char *what, char ret_name[16], struct vnic_error *err);
+
+/* "10.0.0.1:80" or "[fd00::1]:80". */
+int parse_sockaddr(const char *text, struct sockaddr_storage *ret_addr, socklen_t *ret_len, struct vnic_error *err);
 
 /*
  * Walks "a,b=c,d": each call cuts one item off *cursor and splits it at the first '='.

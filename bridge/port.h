@@ -19,6 +19,8 @@ struct frame {
 	size_t len;
 };
 
+#define PORT_WRITABLE UINT16_MAX /* the `sub` of an event: a queue can be written to again */
+
 struct port;
 
 struct port_ops {
@@ -37,9 +39,11 @@ struct port_ops {
 	int (*write)(struct port *port, const struct frame *frame);
 	/* NULL: write is all.  Called at the end of a turn in which `dirty` was set. */
 	void (*flush)(struct port *port);
+	/* NULL: nothing to begin.  Called once, when the port has its relay and number. */
+	int (*start)(struct port *port, struct vnic_error *err);
 	/*
 	 * NULL: none.  Something else became ready: a descriptor that the port gave to port_watch (`sub` as it was
-	 * given there).  -EBADFD: the port is gone.
+	 * given there), or a queue to write to (PORT_WRITABLE).  Negative: the port is gone.
 	 */
 	int (*event)(struct port *port, unsigned sub, uint32_t events);
 	void (*close)(struct port *port);
@@ -56,12 +60,12 @@ struct port {
 	bool dirty;     /* has gathered frames */
 	unsigned takes; /* VNIC_OFFLOAD_*: of super-frames and partial checksums; what it lacks is finished before */
 	unsigned queues;
-	int *fds;            /* one a queue, watched for reading; owned by the kind; may be 0 of them */
-	struct vnic_tap tap; /* taps and tuns */
-	int fd;              /* the others */
-	void *state;         /* of the kind, freed by its close */
-	struct vnic_nl *nl;  /* a link to delete at the end is in its namespace; NULL: none */
-	int link;
+	int *fds;                  /* one a queue, watched for reading; owned by the kind; may be 0 of them */
+	struct vnic_tap tap;       /* taps and tuns */
+	int fd;                    /* the others */
+	void *state;               /* of the kind, freed by its close */
+	void (*at_end)(void *ctx); /* see vnic_relay_at_end */
+	void *at_end_ctx;
 };
 
 /*
@@ -70,6 +74,9 @@ struct port {
  */
 int port_tap_init(struct port *port, const void *with, struct vnic_error *err);
 int port_packet_init(struct port *port, const void *with, struct vnic_error *err);
+int port_stream_init(struct port *port, const void *with, struct vnic_error *err);    /* struct vnic_conn */
+int port_seqpacket_init(struct port *port, const void *with, struct vnic_error *err); /* struct vnic_conn */
+int port_dgram_init(struct port *port, const void *with, struct vnic_error *err);     /* struct vnic_dgram */
 
 /* --- what the relay does for its ports (relay_ports.c) ------------------------------- */
 
@@ -80,7 +87,7 @@ enum vnic_drop port_drop_reason(int error);
 /* Descriptors beside the queues: events (EPOLLIN, ...) go to ops->event; watching it again changes the events. */
 int port_watch(struct port *port, int fd, uint32_t events, unsigned sub, struct vnic_error *err);
 void port_unwatch(struct port *port, int fd);
-/* A queue that came or went while the relay runs (a stream that was accepted, or ended). */
-int port_watch_queue(struct port *port, unsigned queue, struct vnic_error *err);
+/* A queue that came while the relay runs; or that is to be watched for writing too, or not any more. */
+int port_watch_queue(struct port *port, unsigned queue, bool for_writing, struct vnic_error *err);
 
 #endif

@@ -53,8 +53,15 @@ static void take_port_event(struct vnic_relay *relay, unsigned number, unsigned 
 {
 	struct port *port = relay->ports[number];
 
-	if (port->open && port->ops->event(port, sub, events) < 0)
+	if (port->open && port->ops->event && port->ops->event(port, sub, events) < 0)
 		relay_close_port(relay, number);
+}
+
+static int take_queue_event(struct vnic_relay *relay, unsigned number, unsigned queue, uint32_t events)
+{
+	if (events & EPOLLOUT)
+		take_port_event(relay, number, PORT_WRITABLE, events);
+	return take_turn(relay, number, queue);
 }
 
 /* --- wait --------------------------------------------------------------------------- */
@@ -103,7 +110,7 @@ int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_er
 
 		switch ((enum relay_ref)ref.type) {
 		case RELAY_REF_QUEUE:
-			moved += take_turn(relay, ref.index, ref.sub);
+			moved += take_queue_event(relay, ref.index, ref.sub, events[i].events);
 			break;
 		case RELAY_REF_PORT:
 			take_port_event(relay, ref.index, ref.sub, events[i].events);

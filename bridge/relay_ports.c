@@ -112,9 +112,8 @@ void vnic_relay_free(struct vnic_relay *relay)
 	for (unsigned i = 0; i < relay->count; i++) {
 		struct port *port = relay->ports[i];
 
-		if (port->nl)
-			vnic_link_del(port->nl, port->link, NULL, NULL); /* it may be gone, with its namespace */
-		vnic_nl_close(port->nl);
+		if (port->at_end)
+			port->at_end(port->at_end_ctx);
 		if (port->open)
 			port->ops->close(port);
 		free((char *)(uintptr_t)port->name);
@@ -154,19 +153,24 @@ enum vnic_drop port_drop_reason(int error)
 	}
 }
 
-int port_watch_queue(struct port *port, unsigned queue, struct vnic_error *err)
+static int watch(struct port *port, int fd, uint32_t events, struct loop_ref ref, struct vnic_error *err)
+{
+	int r = loop_change(port->relay->epfd, fd, events, ref, err);
+
+	return r == -ENOENT ? loop_add(port->relay->epfd, fd, events, ref, err) : r;
+}
+
+int port_watch_queue(struct port *port, unsigned queue, bool for_writing, struct vnic_error *err)
 {
 	const struct loop_ref ref = {.type = RELAY_REF_QUEUE, .sub = (uint16_t)queue, .index = port->number};
 
-	return loop_add(port->relay->epfd, port->fds[queue], EPOLLIN, ref, err);
+	return watch(port, port->fds[queue], EPOLLIN | (for_writing ? EPOLLOUT : 0u), ref, err);
 }
 
 int port_watch(struct port *port, int fd, uint32_t events, unsigned sub, struct vnic_error *err)
 {
-	const struct loop_ref ref = {.type = RELAY_REF_PORT, .sub = (uint16_t)sub, .index = port->number};
-	int r = loop_change(port->relay->epfd, fd, events, ref, err);
-
-	return r == -ENOENT ? loop_add(port->relay->epfd, fd, events, ref, err) : r;
+	return watch(port, fd, events,
+		     (struct loop_ref){.type = RELAY_REF_PORT, .sub = (uint16_t)sub, .index = port->number}, err);
 }
 
 void port_unwatch(struct port *port, int fd)
@@ -185,7 +189,7 @@ static int watch_queues(struct port *port, struct vnic_error *err)
 	int r = 0;
 
 	for (unsigned q = 0; r == 0 && q < port->queues; q++)
-		r = port_watch_queue(port, q, err);
+		r = port_watch_queue(port, q, false, err);
 	if (r < 0)
 		unwatch_queues(port);
 	return r;
@@ -207,6 +211,11 @@ int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port
 	port->relay = relay;
 	port->number = number;
 	r = watch_queues(port, err);
+	if (r == 0 && port->ops->start) {
+		r = port->ops->start(port, err);
+		if (r < 0)
+			unwatch_queues(port);
+	}
 	if (r < 0) {
 		free(copy);
 		return r;
@@ -256,8 +265,12 @@ int relay_add_kind(struct vnic_relay *relay, const char *name,
 		r = check_kind(relay, name, port, err);
 	if (r == 0)
 		r = relay_add_port(relay, name, port, err);
-	if (r >= 0)
-		take_ptr(port);
+	if (r < 0) {
+		if (port->state)
+			free(port->state); /* its descriptors are still the caller's */
+		return r;
+	}
+	take_ptr(port);
 	return r;
 }
 
@@ -275,13 +288,30 @@ int vnic_relay_add_packet(struct vnic_relay *relay, const char *name, int fd, st
 	return relay_add_kind(relay, name, port_packet_init, &fd, err);
 }
 
-int vnic_relay_own_link(struct vnic_relay *relay, unsigned port, struct vnic_nl *nl, int index)
+int vnic_relay_add_stream(struct vnic_relay *relay, const char *name, const struct vnic_conn *conn,
+			  struct vnic_error *err)
+{
+	return relay_add_kind(relay, name, port_stream_init, conn, err);
+}
+
+int vnic_relay_add_seqpacket(struct vnic_relay *relay, const char *name, const struct vnic_conn *conn,
+			     struct vnic_error *err)
+{
+	return relay_add_kind(relay, name, port_seqpacket_init, conn, err);
+}
+
+int vnic_relay_add_dgram(struct vnic_relay *relay, const char *name, const struct vnic_dgram *dgram,
+			 struct vnic_error *err)
+{
+	return relay_add_kind(relay, name, port_dgram_init, dgram, err);
+}
+
+int vnic_relay_at_end(struct vnic_relay *relay, unsigned port, void (*at_end)(void *ctx), void *ctx)
 {
 	if (port >= relay->count)
 		return -ENOENT;
-	vnic_nl_close(relay->ports[port]->nl);
-	relay->ports[port]->nl = nl;
-	relay->ports[port]->link = index;
+	relay->ports[port]->at_end = at_end;
+	relay->ports[port]->at_end_ctx = ctx;
 	return 0;
 }
 

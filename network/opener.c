@@ -50,7 +50,9 @@ static int set_up(int fd, const struct vnic_open_request *request, struct vnic_e
 	if (request->bind.ss_family && bind(fd, (const void *)&request->bind, addr_len(&request->bind)) < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "bind");
 	if (request->connect.ss_family &&
-	    connect(fd, (const void *)&request->connect, addr_len(&request->connect)) < 0 && errno != EINPROGRESS)
+	    connect(fd, (const void *)&request->connect,
+		    request->connect_len ? request->connect_len : addr_len(&request->connect)) < 0 &&
+	    errno != EINPROGRESS)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "connect");
 	if (request->backlog > 0 && listen(fd, request->backlog) < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "listen");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A relay's ports from their locators, "kind:argument,key=value,...": parsed into a plain struct,
- * then opened where the locator says.
+ * A relay's ports, opened where their locators say (port_parse.c).
  *
  * Opening happens in a short-lived child in the target's namespaces; what it makes hangs on descriptors
  * (a TAP device on its queues, a veth pair on a scratch namespace that only our sockets hold), so that it ends
@@ -11,124 +10,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include "build.h"
 #include "fd.h"
 #include "ns.h"
-#include "parse.h"
-#include "plan.h"
 
 #define PORT_DEADLINE_MS 10000
+#define DIAL_SECONDS 5 /* for the first connection */
 #define RELAY_END 1000 /* ifindex of the relay's end of a pair, in a namespace where nothing else is */
 
-static const struct {
-	const char *name;
-	bool device; /* takes the keys of a link that is made */
-} kinds[] = {
-	[VNIC_PORT_TAP] = {"tap", true},   [VNIC_PORT_TUN] = {"tun", true}, [VNIC_PORT_LINK] = {"link", false},
-	[VNIC_PORT_VETH] = {"veth", true}, [VNIC_PORT_FD] = {"fd", false},
-};
-
-/* --- parsing ------------------------------------------------------------------------ */
-
-static int set_ip(struct vnic_port *port, const char *value, struct vnic_error *err)
-{
-	if (port->addr_count == VNIC_NIC_ADDRS)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "a port takes %d addresses at most",
-				 VNIC_NIC_ADDRS);
-	if (!strchr(value, '/'))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "ip= needs a prefix length, as in 10.9.0.1/24");
-	int r = vnic_addr_parse(value, &port->addrs[port->addr_count], err);
-	if (r == 0)
-		port->addr_count++;
-	return r;
-}
-
-static int set_key(struct vnic_port *port, const char *key, const char *value, struct vnic_error *err)
-{
-	bool device = kinds[port->kind].device;
-
-	if (!strcmp(key, "isolated") && !value) {
-		port->isolated = true;
-		return 0;
-	}
-	if (!value || !*value)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "this key of a port needs a value: %s=...", key);
-	if (!strcmp(key, "netns") && port->kind != VNIC_PORT_FD)
-		return parse_copy(value, "netns=", port->netns, sizeof(port->netns), err);
-	if (device && !strcmp(key, "ip"))
-		return set_ip(port, value, err);
-	if (device && !strcmp(key, "mtu"))
-		return parse_u32(value, "mtu=", 68, 65535, &port->mtu, err);
-	if (device && port->kind != VNIC_PORT_TUN && !strcmp(key, "mac"))
-		return vnic_mac_parse(value, &port->mac, err);
-	if (device && port->kind != VNIC_PORT_VETH && !strcmp(key, "queues"))
-		return parse_u32(value, "queues=", 1, VNIC_TAP_QUEUES, &port->queues, err);
-	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "%s ports have the keys %s", kinds[port->kind].name,
-			 port->kind == VNIC_PORT_FD     ? "isolated"
-			 : port->kind == VNIC_PORT_LINK ? "netns, isolated"
-			 : port->kind == VNIC_PORT_VETH ? "netns, ip, mac, mtu, isolated"
-			 : port->kind == VNIC_PORT_TUN  ? "netns, ip, mtu, queues, isolated"
-							: "netns, ip, mac, mtu, queues, isolated");
-}
-
-static int set_kind(struct vnic_port *port, const char *kind, const char *argument, struct vnic_error *err)
-{
-	uint32_t fd = 0;
-
-	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (strcmp(kind, kinds[i].name) != 0)
-			continue;
-		port->kind = (enum vnic_port_kind)i;
-		if (port->kind != VNIC_PORT_FD)
-			return parse_ifname(argument, "a port's interface", port->name, err);
-		int r = parse_u32(argument, "fd:", 0, 1 << 20, &fd, err);
-		port->fd = (int)fd;
-		return r;
-	}
-	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text,
-			 "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME or fd:N");
-}
-
-int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_error *err)
-{
-	struct vnic_port port = {.fd = -1};
-	char copy[512], *cursor, *key = copy, *value = NULL;
-	int r = parse_copy(text, "a port", copy, sizeof(copy), err);
-
-	if (r < 0)
-		return r;
-	snprintf(port.text, sizeof(port.text), "%.*s", (int)strcspn(text, ","), text);
-	char *colon = strchr(copy, ':');
-	if (!colon || (size_t)(colon - copy) > strcspn(copy, ",="))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a port is written KIND:NAME[,key=value]...");
-	*colon = '\0';
-	cursor = colon + 1;
-	r = parse_item(&cursor, &key, &value, err);
-	if (r < 0)
-		return r;
-	if (value)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "a port's name comes before its keys");
-	r = set_kind(&port, copy, key, err);
-	while (r == 0 && (r = parse_item(&cursor, &key, &value, err)) > 0)
-		r = set_key(&port, key, value, err);
-	if (r == 0 && port.netns[0]) { /* how messages and counters call it: "tap:eth0@red" */
-		size_t len = strlen(port.text);
-
-		snprintf(port.text + len, sizeof(port.text) - len, "@%s", port.netns);
-	}
-	if (r == 0)
-		*ret_port = port;
-	return r;
-}
-
-/* --- opening, in the target's namespaces -------------------------------------------- */
+/* --- links, in the target's namespaces ------------------------------------------------ */
 
 struct opening {
 	const struct vnic_port *port;
 	struct vnic_tap tap;
-	int packet_fd;
+	int fd;                /* a socket of whatever kind */
+	bool listens;          /* and waits for a peer */
 	struct vnic_nl *there; /* of a pair: in the scratch namespace */
 };
 
@@ -190,7 +93,7 @@ static int open_link(void *ctx, struct vnic_error *err)
 
 	if (r == 0)
 		r = vnic_link_get(nl, 0, opening->port->name, &info, err);
-	return r < 0 ? r : blame(opening->port, vnic_packet_open(info.index, &opening->packet_fd, err), err);
+	return r < 0 ? r : blame(opening->port, vnic_packet_open(info.index, &opening->fd, err), err);
 }
 
 /* The relay's end speaks for others, never for itself: without IPv6 it sends nothing of its own. */
@@ -268,36 +171,182 @@ static int open_pair(void *ctx, struct vnic_error *err)
 		r = set_up_link(here, port, index, err);
 	if (r == 0)
 		r = vnic_monitor_wait_link(monitor, RELAY_END, "relay", VNIC_LINK_OPER_UP, PORT_DEADLINE_MS, err);
-	return r < 0 ? r : vnic_packet_open(RELAY_END, &opening->packet_fd, err);
+	return r < 0 ? r : vnic_packet_open(RELAY_END, &opening->fd, err);
 }
 
-/* What the user handed over: a queue of a TAP or TUN, or a packet socket. */
+/* --- sockets, in the target's namespaces ---------------------------------------------- */
+
+static bool is_path(const struct vnic_endpoint *endpoint)
+{
+	return endpoint->addr.ss_family == AF_UNIX && ((const struct sockaddr_un *)&endpoint->addr)->sun_path[0];
+}
+
+/* A socket's file outlives its owner where that was killed: then nobody answers there, and it may go. */
+static void remove_stale(const struct vnic_endpoint *local, int type)
+{
+	const char *path = ((const struct sockaddr_un *)&local->addr)->sun_path;
+	CLEANUP_FD int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat info;
+
+	if (fd < 0 || !is_path(local) || lstat(path, &info) < 0 || !S_ISSOCK(info.st_mode))
+		return;
+	if (connect(fd, (const struct sockaddr *)&local->addr, local->len) < 0 && errno == ECONNREFUSED)
+		unlink(path);
+}
+
+static int bind_to(int fd, const struct vnic_endpoint *local, int type, const char *text, struct vnic_error *err)
+{
+	if (local->addr.ss_family == AF_UNIX)
+		remove_stale(local, type);
+	else if (type == SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	if (bind(fd, (const struct sockaddr *)&local->addr, local->len) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, text, NULL);
+	return 0;
+}
+
+/* The first connection is waited for, or its failure is told. */
+static int dial(int fd, const struct vnic_endpoint *remote, const char *text, struct vnic_error *err)
+{
+	const struct timeval limit = {.tv_sec = DIAL_SECONDS};
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	if (connect(fd, (const struct sockaddr *)&remote->addr, remote->len) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno == EINPROGRESS ? ETIMEDOUT : errno, text, "connect");
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){0}, sizeof(struct timeval));
+	return 0;
+}
+
+static int socket_type(const struct vnic_port *port)
+{
+	return port->kind == VNIC_PORT_STREAM      ? SOCK_STREAM
+	       : port->kind == VNIC_PORT_SEQPACKET ? SOCK_SEQPACKET
+						   : SOCK_DGRAM;
+}
+
+static int open_socket(void *ctx, struct vnic_error *err)
+{
+	struct opening *opening = ctx;
+	const struct vnic_port *port = opening->port;
+	const struct vnic_endpoint *any = port->local.len ? &port->local : &port->remote;
+	int type = socket_type(port), r = 0;
+	CLEANUP_FD int fd = -1;
+
+	if (!port->local.len && port->redial_s) /* dialled by the relay, now and again */
+		return 0;
+	fd = socket(any->addr.ss_family, type | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, port->text, NULL);
+	if (port->local.len)
+		r = bind_to(fd, &port->local, type, port->text, err);
+	if (r == 0 && type != SOCK_DGRAM && port->remote.len)
+		r = dial(fd, &port->remote, port->text, err);
+	opening->listens = type != SOCK_DGRAM && !port->remote.len;
+	if (r == 0 && opening->listens && listen(fd, 16) < 0)
+		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, port->text, "listen");
+	if (r < 0)
+		return r;
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	opening->fd = take_fd(&fd);
+	return 0;
+}
+
+/* --- a descriptor --------------------------------------------------------------------- */
+
+/* What the user handed over: a queue of a TAP or TUN, or a socket of any kind that can be a port. */
 static int open_fd(struct opening *opening, struct vnic_error *err)
 {
 	const char *text = opening->port->text;
-	int fd = opening->port->fd, domain = 0;
+	int fd = opening->port->fd;
 
 	if (fcntl(fd, F_GETFD) < 0)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "there is no such open descriptor");
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){sizeof(domain)}) == 0) {
-		opening->packet_fd = fd;
-		return domain == AF_PACKET
-			       ? 0
-			       : vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "this socket is not a packet socket");
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &(int){0}, &(socklen_t){sizeof(int)}) == 0) {
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+		opening->fd = fd;
+		return 0;
 	}
 	if (vnic_tap_adopt(&fd, 1, &opening->tap, NULL) < 0)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
-				 "this descriptor is neither a TAP or TUN device nor a packet socket");
+				 "this descriptor is neither a TAP or TUN device nor a socket");
 	return 0;
+}
+
+static int socket_option(int fd, int option)
+{
+	int value = 0;
+
+	getsockopt(fd, SOL_SOCKET, option, &value, &(socklen_t){sizeof(value)});
+	return value;
+}
+
+/* --- added to the relay --------------------------------------------------------------- */
+
+static int open_for_relay(void *ctx, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
+{
+	(void)ctx;
+	return opener_ask(-1, request, ret_fd, err);
+}
+
+static int add_conn(struct opening *opening, int type, struct vnic_relay *relay, struct vnic_error *err)
+{
+	static const struct vnic_opener opener = {.open = open_for_relay};
+	const struct vnic_port *port = opening->port;
+	const struct vnic_conn conn = {
+		.listener = opening->listens ? opening->fd : -1,
+		.fd = opening->listens ? -1 : opening->fd,
+		.opener = &opener,
+		.redial = {.side = VNIC_SIDE_HOST,
+			   .domain = port->remote.addr.ss_family,
+			   .type = type,
+			   .connect = port->remote.addr,
+			   .connect_len = port->remote.len},
+		.redial_ms = port->redial_s * 1000,
+	};
+
+	return type == SOCK_STREAM ? vnic_relay_add_stream(relay, port->text, &conn, err)
+				   : vnic_relay_add_seqpacket(relay, port->text, &conn, err);
+}
+
+static int add_dgram(struct opening *opening, struct vnic_relay *relay, struct vnic_error *err)
+{
+	const struct vnic_port *port = opening->port;
+	struct sockaddr_storage peer;
+	bool connected = getpeername(opening->fd, (struct sockaddr *)&peer, &(socklen_t){sizeof(peer)}) == 0;
+	const struct vnic_dgram dgram = {
+		.fd = opening->fd,
+		.learns = !connected && !port->remote.len,
+		.peer = port->remote.addr,
+		.peer_len = port->remote.len,
+	};
+
+	return vnic_relay_add_dgram(relay, port->text, &dgram, err);
+}
+
+static int add_socket(struct opening *opening, struct vnic_relay *relay, struct vnic_error *err)
+{
+	int type = opening->fd < 0 ? socket_type(opening->port) : socket_option(opening->fd, SO_TYPE);
+	int domain = opening->fd < 0 ? AF_UNIX : socket_option(opening->fd, SO_DOMAIN);
+
+	if (domain == AF_PACKET)
+		return vnic_relay_add_packet(relay, opening->port->text, opening->fd, err);
+	if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6)
+		type = 0;
+	if (opening->port->kind == VNIC_PORT_FD)
+		opening->listens = socket_option(opening->fd, SO_ACCEPTCONN);
+	if (type == SOCK_STREAM || type == SOCK_SEQPACKET)
+		return add_conn(opening, type, relay, err);
+	if (type == SOCK_DGRAM)
+		return add_dgram(opening, relay, err);
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, opening->port->text, "a socket of this type cannot be a port");
 }
 
 static int open_where(struct opening *opening, const char *state_dir, struct vnic_error *err)
 {
-	static int (*const openers[])(void *ctx, struct vnic_error *err) = {
-		[VNIC_PORT_TAP] = open_device,
-		[VNIC_PORT_TUN] = open_device,
-		[VNIC_PORT_LINK] = open_link,
-		[VNIC_PORT_VETH] = open_pair,
+	static int (*const openers[VNIC_PORT_KINDS])(void *ctx, struct vnic_error *err) = {
+		[VNIC_PORT_TAP] = open_device, [VNIC_PORT_TUN] = open_device,       [VNIC_PORT_LINK] = open_link,
+		[VNIC_PORT_VETH] = open_pair,  [VNIC_PORT_STREAM] = open_socket,    [VNIC_PORT_DGRAM] = open_socket,
+		[VNIC_PORT_UDP] = open_socket, [VNIC_PORT_SEQPACKET] = open_socket,
 	};
 	CLEANUP(vnic_target_close) struct vnic_target target = VNIC_TARGET_EMPTY;
 	const struct vnic_port *port = opening->port;
@@ -311,31 +360,60 @@ static int open_where(struct opening *opening, const char *state_dir, struct vni
 	return r < 0 ? r : vnic_target_call(&target, openers[port->kind], opening, err);
 }
 
+/* --- the end -------------------------------------------------------------------------- */
+
+static void delete_pair(void *ctx)
+{
+	struct vnic_nl *there = ctx;
+
+	vnic_link_del(there, RELAY_END, NULL, NULL); /* it may be gone, with its namespace */
+	vnic_nl_close(there);
+}
+
+static void remove_path(void *ctx)
+{
+	unlink(ctx);
+	free(ctx);
+}
+
+/* What must be taken back although no descriptor of ours holds it. */
+static void arrange_end(const struct opening *opening, struct vnic_relay *relay, unsigned number)
+{
+	const struct vnic_endpoint *local = &opening->port->local;
+
+	if (opening->there)
+		vnic_relay_at_end(relay, number, delete_pair, opening->there);
+	else if (is_path(local))
+		vnic_relay_at_end(relay, number, remove_path,
+				  strdup(((const struct sockaddr_un *)&local->addr)->sun_path));
+}
+
 static void undo(struct opening *opening)
 {
 	if (opening->there)
-		vnic_link_del(opening->there, RELAY_END, NULL, NULL);
-	vnic_nl_close(opening->there);
+		delete_pair(opening->there);
 	vnic_tap_close(&opening->tap);
-	if (opening->port->kind != VNIC_PORT_FD) /* that is still the user's */
-		close_fd(&opening->packet_fd);
+	if (opening->port->kind == VNIC_PORT_FD) /* that is still the user's */
+		return;
+	if (opening->fd >= 0 && is_path(&opening->port->local))
+		unlink(((const struct sockaddr_un *)&opening->port->local.addr)->sun_path);
+	close_fd(&opening->fd);
 }
 
 int vnic_port_open(const struct vnic_port *port, const char *state_dir, struct vnic_relay *relay,
 		   struct vnic_error *err)
 {
-	struct opening opening = {.port = port, .packet_fd = -1};
+	struct opening opening = {.port = port, .fd = -1};
 	int r = open_where(&opening, state_dir, err);
 
 	if (r == 0)
-		r = opening.packet_fd >= 0 ? vnic_relay_add_packet(relay, port->text, opening.packet_fd, err)
-					   : vnic_relay_add_tap(relay, port->text, &opening.tap, err);
+		r = opening.tap.queues ? vnic_relay_add_tap(relay, port->text, &opening.tap, err)
+				       : add_socket(&opening, relay, err);
 	if (r < 0) {
 		undo(&opening);
 		return r;
 	}
-	if (opening.there)
-		vnic_relay_own_link(relay, (unsigned)r, opening.there, RELAY_END);
+	arrange_end(&opening, relay, (unsigned)r);
 	if (port->isolated)
 		vnic_relay_set_isolated(relay, (unsigned)r, true);
 	return r;

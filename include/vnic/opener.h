@@ -29,6 +29,7 @@ struct vnic_open_request {
 	char device[16];              /* SO_BINDTODEVICE, for AF_PACKET: bind there with vnic_packet_open; "": none */
 	struct sockaddr_storage bind; /* ss_family 0: none */
 	struct sockaddr_storage connect; /* ss_family 0: none; EINPROGRESS is success */
+	socklen_t connect_len;           /* 0: that of the family; needed for AF_UNIX */
 	int backlog;                     /* >0: listen(2) */
 };
 

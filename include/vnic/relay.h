@@ -15,7 +15,7 @@
 #include <vnic/addr.h>
 #include <vnic/api.h>
 #include <vnic/error.h>
-#include <vnic/link.h>
+#include <vnic/opener.h>
 #include <vnic/tap.h>
 
 #define VNIC_RELAY_PORTS 1024
@@ -97,12 +97,38 @@ VNIC_API int vnic_relay_add_packet(struct vnic_relay *relay, const char *name, i
 /* Opens such a socket on interface `index` of the caller's namespace; promiscuous. Needs CAP_NET_RAW. */
 VNIC_API int vnic_packet_open(int index, int *ret_fd, struct vnic_error *err);
 
+/* How a connection is had: accepted, or dialled; and how again, when it is lost. */
+struct vnic_conn {
+	int listener;                     /* listening, non-blocking; one peer at a time; -1: none */
+	int fd;                           /* connected, non-blocking; -1: none yet */
+	const struct vnic_opener *opener; /* opens `redial`; must live as long as the relay */
+	struct vnic_open_request redial;
+	unsigned redial_ms; /* rest before a dial; 0: a lost connection is the end of the port */
+};
+
 /*
- * Makes a link part of a port: vnic_relay_free deletes it, and waits for that (16 ms), so that its name is free
- * afterwards; the end of its namespace alone would come some time later.  `index` is a link of the namespace of `nl`,
- * which the relay takes over.  -ENOENT: no such port; then nl stays the caller's.
+ * Adds a byte stream, each frame behind its length in 32 bits, big endian, as QEMU's "-netdev stream" has it; or a
+ * socket of sequenced packets, each a frame.  Takes the descriptors over when it succeeds.  Returns the port's number.
  */
-VNIC_API int vnic_relay_own_link(struct vnic_relay *relay, unsigned port, struct vnic_nl *nl, int index);
+VNIC_API int vnic_relay_add_stream(struct vnic_relay *relay, const char *name, const struct vnic_conn *conn,
+				   struct vnic_error *err);
+VNIC_API int vnic_relay_add_seqpacket(struct vnic_relay *relay, const char *name, const struct vnic_conn *conn,
+				      struct vnic_error *err);
+
+struct vnic_dgram {
+	int fd;                       /* bound or connected, non-blocking */
+	bool learns;                  /* the peer is whoever spoke last */
+	struct sockaddr_storage peer; /* where frames go */
+	socklen_t peer_len;           /* 0: learnt, or the socket is connected */
+};
+
+/* Adds a socket of Unix datagrams or UDP, each a frame; takes it over when it succeeds.  Returns the port's number. */
+VNIC_API int vnic_relay_add_dgram(struct vnic_relay *relay, const char *name, const struct vnic_dgram *dgram,
+				  struct vnic_error *err);
+
+/* Has vnic_relay_free call `at_end` before it closes the port: to delete a link, to remove a file.  -ENOENT: no such
+ * port. */
+VNIC_API int vnic_relay_at_end(struct vnic_relay *relay, unsigned port, void (*at_end)(void *ctx), void *ctx);
 
 /* The link of a port that is down loses what comes in and what should go out.  -ENOENT: no such port. */
 VNIC_API int vnic_relay_set_link(struct vnic_relay *relay, unsigned port, bool up);

@@ -153,11 +153,37 @@ VNIC_API int vnic_sandbox_list(const char *state_dir, int (*each)(const struct v
 /* --- relay ports -------------------------------------------------------------------- */
 
 /*
- * A port's locator: "tap:eth0,netns=red,ip=10.9.0.1/24,mac=...,mtu=...,queues=...",
- * "tun:...", "link:eth1,netns=red" (a packet socket on an existing interface), "veth:eth0,netns=red,ip=..."
- * (a pair of which the relay holds the other end; needs no /dev/net/tun), "fd:5" (a tap or a packet socket).
+ * A port's locator, "KIND:ARGUMENT,key=value,...":
+ *
+ *   tap:eth0 tun:tun0   a device that is made; netns=, ip=, mac=, mtu=, queues=
+ *   veth:eth0           a pair of which the relay holds the other end; needs no /dev/net/tun
+ *   link:eth1           a packet socket on an interface that exists
+ *   stream:PATH         32-bit length, frame; a Unix path, @name, or ADDRESS:PORT for TCP.  Listens, unless
+ *                       `connect` or `reconnect=SECONDS` is given
+ *   seqpacket:PATH      the same with a frame in each packet
+ *   dgram:PATH          a frame in each Unix datagram; peer=PATH, or whoever spoke last
+ *   udp:ADDRESS:PORT    a frame in each datagram to there; local=ADDRESS:PORT, or the same port on all addresses
+ *   fd:5                what is open there: a tap, a packet socket, or any of the sockets above
+ *
+ * and for all of them: netns=TARGET (not fd), isolated.
  */
-enum vnic_port_kind { VNIC_PORT_TAP, VNIC_PORT_TUN, VNIC_PORT_LINK, VNIC_PORT_VETH, VNIC_PORT_FD };
+enum vnic_port_kind {
+	VNIC_PORT_TAP,
+	VNIC_PORT_TUN,
+	VNIC_PORT_LINK,
+	VNIC_PORT_VETH,
+	VNIC_PORT_FD,
+	VNIC_PORT_STREAM,
+	VNIC_PORT_DGRAM,
+	VNIC_PORT_SEQPACKET,
+	VNIC_PORT_UDP,
+	VNIC_PORT_KINDS,
+};
+
+struct vnic_endpoint {
+	struct sockaddr_storage addr;
+	socklen_t len; /* 0: none */
+};
 
 struct vnic_port {
 	enum vnic_port_kind kind;
@@ -170,6 +196,8 @@ struct vnic_port {
 	struct vnic_mac mac;
 	uint32_t mtu;
 	unsigned queues;
+	struct vnic_endpoint local, remote; /* of sockets */
+	uint32_t redial_s;                  /* 0: a lost connection stays lost */
 	bool isolated;
 };
 

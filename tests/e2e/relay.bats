@@ -6,6 +6,7 @@
 setup() {
 	local id=$$-$EUID-$BATS_TEST_NUMBER
 	red=e2e-red-$id blue=e2e-blue-$id green=e2e-green-$id
+	port=$((39100 + (EUID ? 10 : 0)))
 }
 
 teardown() {
@@ -144,14 +145,14 @@ sends() { "$VNIC" exec "$1" -- ping -n -q -c 1 -W 5 "${@:3}" "$2"; }
 
 @test "a descriptor that is no port is refused" {
 	run "$VNIC" relay fd:0 fd:1 </dev/null
-	complains 2 "fd:0: this descriptor is neither a TAP or TUN device nor a packet socket"
+	complains 2 "fd:0: this descriptor is neither a TAP or TUN device nor a socket"
 	run "$VNIC" relay fd:99 fd:98
 	complains 2 "fd:99: there is no such open descriptor"
 	run bash -c 'python3 -c "import socket, os
-pair = socket.socketpair()
-os.set_inheritable(pair[0].fileno(), True)
-os.execv(os.environ[\"VNIC\"], [\"vnic\", \"relay\", f\"fd:{pair[0].fileno()}\", \"fd:0\"])"'
-	complains 2 "this socket is not a packet socket"
+it = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM)
+os.set_inheritable(it.fileno(), True)
+os.execv(os.environ[\"VNIC\"], [\"vnic\", \"relay\", f\"fd:{it.fileno()}\", \"fd:0\"])"'
+	complains 2 "a socket of this type cannot be a port"
 }
 
 @test "a sandbox is a place for a port" {
@@ -286,4 +287,69 @@ three_ports() {
 	complains 2 "it needs PORT PORT..."
 	run "$VNIC" relay veth:eth0 veth:eth1 --hubb
 	complains 2 "did you mean --hub?"
+}
+
+# Two namespaces, each with a relay of its own; what joins the relays is given: joined LEFT RIGHT, RIGHT is started first.
+joined() {
+	"$VNIC" ns add "$red" && "$VNIC" ns add "$blue"
+	start veth:eth0,netns="$blue",mac=02:00:00:00:00:02,ip=10.9.0.2/24 "$2"
+	other=$relay
+	exec 7<&5
+	start veth:eth0,netns="$red",ip=10.9.0.1/24 "$1"
+	sandbox=$other
+}
+
+@test "two relays are joined by a stream" {
+	joined stream:"$BATS_TEST_TMPDIR/s",connect stream:"$BATS_TEST_TMPDIR/s"
+	sends "$red" 10.9.0.2
+	sends "$blue" 10.9.0.1 -s 1400
+	stop TERM
+	kill -TERM "$other"
+	wait "$other"
+	[[ ! -e $BATS_TEST_TMPDIR/s ]] # the listener took its file away
+}
+
+@test "two relays are joined by TCP, and again after one was killed" {
+	joined stream:127.0.0.1:"$port",reconnect=1 stream:127.0.0.1:"$port"
+	sends "$red" 10.9.0.2
+	kill -KILL "$other"
+	wait "$other" || true
+	"$VNIC" ns del "$blue" && "$VNIC" ns add "$blue"
+	left=$relay
+	start veth:eth0,netns="$blue",mac=02:00:00:00:00:02,ip=10.9.0.2/24 stream:127.0.0.1:"$port"
+	sandbox=$left
+	sends "$red" 10.9.0.2 -w 20 # the first ones may come too early
+	stop TERM
+}
+
+@test "two relays are joined by datagrams, by sequenced packets and by UDP" {
+	joined dgram:"$BATS_TEST_TMPDIR/a",peer="$BATS_TEST_TMPDIR/b" dgram:"$BATS_TEST_TMPDIR/b"
+	sends "$red" 10.9.0.2
+	stop TERM
+	kill -TERM "$other" && wait "$other"
+	"$VNIC" ns del "$red" && "$VNIC" ns del "$blue"
+	joined seqpacket:"@$red",connect seqpacket:"@$red"
+	sends "$blue" 10.9.0.1
+	stop TERM
+	kill -TERM "$other" && wait "$other"
+	"$VNIC" ns del "$red" && "$VNIC" ns del "$blue"
+	joined udp:127.0.0.1:"$port",local=127.0.0.1:"$((port + 1))" udp:127.0.0.1:"$((port + 1))",local=127.0.0.1:"$port"
+	sends "$red" 10.9.0.2
+	stop TERM
+}
+
+@test "a socket's path that is taken, absent, or left behind by the dead" {
+	touch "$BATS_TEST_TMPDIR/file"
+	run "$VNIC" relay stream:"$BATS_TEST_TMPDIR/file" stream:"@$red"
+	complains 1 "stream:$BATS_TEST_TMPDIR/file: "
+	run "$VNIC" relay stream:"$BATS_TEST_TMPDIR/none",connect stream:"@$red"
+	complains 1 "stream:$BATS_TEST_TMPDIR/none: "
+	start stream:"$BATS_TEST_TMPDIR/s" stream:"$BATS_TEST_TMPDIR/t"
+	run "$VNIC" relay stream:"$BATS_TEST_TMPDIR/s" stream:"@$red"
+	complains 1 "stream:$BATS_TEST_TMPDIR/s: "
+	kill -KILL "$relay"
+	wait "$relay" || true
+	start stream:"$BATS_TEST_TMPDIR/s" stream:"$BATS_TEST_TMPDIR/t"
+	stop TERM
+	[[ ! -e $BATS_TEST_TMPDIR/s && ! -e $BATS_TEST_TMPDIR/t ]]
 }

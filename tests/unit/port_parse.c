@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A port's locator says what and where it is, and each mistake in it has its own sentence. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include <vnic/sandbox.h>
 
@@ -92,7 +95,8 @@ static void a_place_may_be_long_but_not_too_long(void **state)
 
 static void each_mistake_has_its_own_sentence(void **state)
 {
-	static const char kinds[] = "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME or fd:N";
+	static const char kinds[] = "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME, stream:PATH, dgram:PATH, "
+				    "seqpacket:PATH, udp:ADDRESS:PORT or fd:N";
 
 	(void)state;
 	assert_complains("tap", "tap", "a port is written KIND:NAME[,key=value]...");
@@ -115,14 +119,52 @@ static void each_kind_has_its_own_keys(void **state)
 	assert_complains("veth:e0,queues=2", "queues", "veth ports have the keys netns, ip, mac, mtu, isolated");
 	assert_complains("link:e0,mtu=1400", "mtu", "link ports have the keys netns, isolated");
 	assert_complains("fd:3,netns=red", "netns", "fd ports have the keys isolated");
+	assert_complains("stream:/x,peer=/y", "peer", "stream ports have the keys netns, connect, reconnect, isolated");
+	assert_complains("dgram:/x,connect", "connect", "dgram ports have the keys netns, peer, isolated");
+	assert_complains("stream:/x,connect=1", "connect", "this key of a port takes no value");
+	assert_complains("stream:127.0.0.1:80,reconnect=1,netns=red", "stream:127.0.0.1:80",
+			 "a connection cannot be had again in another namespace: leave out netns= or reconnect=");
+}
+
+static void sockets_have_paths_names_or_addresses(void **state)
+{
+	struct vnic_port port = port_of("stream:/run/x");
+	char longest[128] = "dgram:/";
+
+	(void)state;
+	assert_int_equal(port.local.addr.ss_family, AF_UNIX);
+	assert_string_equal(((struct sockaddr_un *)&port.local.addr)->sun_path, "/run/x");
+	assert_int_equal(port.remote.len, 0);
+	port = port_of("stream:@x,reconnect=5");
+	assert_int_equal(port.local.len, 0);
+	assert_int_equal(port.remote.len, offsetof(struct sockaddr_un, sun_path) + 2);
+	assert_memory_equal(((struct sockaddr_un *)&port.remote.addr)->sun_path, "\0x", 2);
+	assert_int_equal(port.redial_s, 5);
+	port = port_of("stream:[::1]:80");
+	assert_int_equal(port.local.addr.ss_family, AF_INET6);
+	assert_int_equal(((struct sockaddr_in6 *)&port.local.addr)->sin6_port, htons(80));
+	port = port_of("udp:10.0.0.2:5000");
+	assert_int_equal(((struct sockaddr_in *)&port.local.addr)->sin_port, htons(5000));
+	assert_int_equal(((struct sockaddr_in *)&port.local.addr)->sin_addr.s_addr, INADDR_ANY);
+	assert_int_equal(((struct sockaddr_in *)&port.remote.addr)->sin_addr.s_addr, inet_addr("10.0.0.2"));
+	memset(longest + 7, 'x', 107);
+	assert_complains(longest, longest + 6, "a socket's path has 2 to 107 bytes");
+	assert_complains("udp:10.0.0.2", "10.0.0.2", "an address with a port is written 10.0.0.1:80 or [fd00::1]:80");
+	assert_complains("udp:fd00::1:80", "fd00::1:80",
+			 "an address with a port is written 10.0.0.1:80 or [fd00::1]:80");
+	assert_complains("udp:10.0.0.2:0", "0", "a port takes a number from 1 to 65535");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		vt_test(each_kind_has_its_argument),        vt_test(every_key_is_kept),
-		vt_test(a_port_is_called_by_its_place_too), vt_test(a_place_may_be_long_but_not_too_long),
-		vt_test(each_mistake_has_its_own_sentence), vt_test(each_kind_has_its_own_keys),
+		vt_test(each_kind_has_its_argument),
+		vt_test(every_key_is_kept),
+		vt_test(a_port_is_called_by_its_place_too),
+		vt_test(a_place_may_be_long_but_not_too_long),
+		vt_test(each_mistake_has_its_own_sentence),
+		vt_test(each_kind_has_its_own_keys),
+		vt_test(sockets_have_paths_names_or_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A relay port's locator, "kind:argument,key=value,...", as a plain struct. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include <vnic/sandbox.h>
+
+#include "parse.h"
+
+#define KIND(name) (1u << VNIC_PORT_##name)
+#define TAPS (KIND(TAP) | KIND(TUN))
+#define DEVICES (TAPS | KIND(VETH))
+#define CONNS (KIND(STREAM) | KIND(SEQPACKET))
+#define SOCKETS (CONNS | KIND(DGRAM) | KIND(UDP))
+#define ALL ~0u
+
+/* --- arguments ------------------------------------------------------------------------ */
+
+static int take_ifname(struct vnic_port *port, const char *text, struct vnic_error *err)
+{
+	return parse_ifname(text, "a port's interface", port->name, err);
+}
+
+static int take_fd_number(struct vnic_port *port, const char *text, struct vnic_error *err)
+{
+	uint32_t fd = 0;
+	int r = parse_u32(text, "fd:", 0, 1 << 20, &fd, err);
+
+	port->fd = (int)fd;
+	return r;
+}
+
+/* A path, "@name" for one without a file, or ADDRESS:PORT. */
+static int take_endpoint(const char *text, bool inet, struct vnic_endpoint *ret_endpoint, struct vnic_error *err)
+{
+	struct sockaddr_un *un = (struct sockaddr_un *)&ret_endpoint->addr;
+	size_t len = strlen(text);
+
+	if (inet)
+		return parse_sockaddr(text, &ret_endpoint->addr, &ret_endpoint->len, err);
+	if (len < 2 || len >= sizeof(un->sun_path))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a socket's path has 2 to %zu bytes",
+				 sizeof(un->sun_path) - 1);
+	*ret_endpoint = (struct vnic_endpoint){.addr.ss_family = AF_UNIX};
+	memcpy(un->sun_path, text, len);
+	ret_endpoint->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
+	if (text[0] == '@') {
+		un->sun_path[0] = '\0';
+		ret_endpoint->len--;
+	}
+	return 0;
+}
+
+static bool is_inet(const struct vnic_port *port, const char *text)
+{
+	return port->kind == VNIC_PORT_UDP ||
+	       (port->kind == VNIC_PORT_STREAM && !strchr(text, '/') && text[0] != '@' && strchr(text, ':'));
+}
+
+/* Where a datagram socket is; whom a UDP socket speaks to; for a connection `connect` will tell which. */
+static int take_local(struct vnic_port *port, const char *text, struct vnic_error *err)
+{
+	return take_endpoint(text, is_inet(port, text), &port->local, err);
+}
+
+static int take_remote(struct vnic_port *port, const char *text, struct vnic_error *err)
+{
+	return take_endpoint(text, is_inet(port, text), &port->remote, err);
+}
+
+static const struct {
+	const char *name;
+	int (*argument)(struct vnic_port *port, const char *text, struct vnic_error *err);
+} kinds[VNIC_PORT_KINDS] = {
+	[VNIC_PORT_TAP] = {"tap", take_ifname},    [VNIC_PORT_TUN] = {"tun", take_ifname},
+	[VNIC_PORT_LINK] = {"link", take_ifname},  [VNIC_PORT_VETH] = {"veth", take_ifname},
+	[VNIC_PORT_FD] = {"fd", take_fd_number},   [VNIC_PORT_STREAM] = {"stream", take_local},
+	[VNIC_PORT_DGRAM] = {"dgram", take_local}, [VNIC_PORT_SEQPACKET] = {"seqpacket", take_local},
+	[VNIC_PORT_UDP] = {"udp", take_remote},
+};
+
+/* --- keys ----------------------------------------------------------------------------- */
+
+static int set_netns(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	return parse_copy(value, "netns=", port->netns, sizeof(port->netns), err);
+}
+
+static int set_ip(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	if (port->addr_count == VNIC_NIC_ADDRS)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "a port takes %d addresses at most",
+				 VNIC_NIC_ADDRS);
+	if (!strchr(value, '/'))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "ip= needs a prefix length, as in 10.9.0.1/24");
+	int r = vnic_addr_parse(value, &port->addrs[port->addr_count], err);
+	if (r == 0)
+		port->addr_count++;
+	return r;
+}
+
+static int set_mac(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	return vnic_mac_parse(value, &port->mac, err);
+}
+
+static int set_mtu(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	return parse_u32(value, "mtu=", 68, 65535, &port->mtu, err);
+}
+
+static int set_queues(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	return parse_u32(value, "queues=", 1, VNIC_TAP_QUEUES, &port->queues, err);
+}
+
+static int set_isolated(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	(void)value;
+	(void)err;
+	port->isolated = true;
+	return 0;
+}
+
+static int set_connect(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	(void)value;
+	(void)err;
+	if (port->local.len) {
+		port->remote = port->local;
+		port->local = (struct vnic_endpoint){0};
+	}
+	return 0;
+}
+
+static int set_reconnect(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	set_connect(port, NULL, err);
+	return parse_u32(value, "reconnect=", 1, 3600, &port->redial_s, err);
+}
+
+static const struct key {
+	const char *name;
+	unsigned kinds;
+	bool flag; /* takes no value */
+	int (*set)(struct vnic_port *port, const char *value, struct vnic_error *err);
+} keys[] = {
+	{"netns", ALL & ~KIND(FD), false, set_netns},
+	{"ip", DEVICES, false, set_ip},
+	{"mac", KIND(TAP) | KIND(VETH), false, set_mac},
+	{"mtu", DEVICES, false, set_mtu},
+	{"queues", TAPS, false, set_queues},
+	{"peer", KIND(DGRAM), false, take_remote},
+	{"local", KIND(UDP), false, take_local},
+	{"connect", CONNS, true, set_connect},
+	{"reconnect", CONNS, false, set_reconnect},
+	{"isolated", ALL, true, set_isolated},
+};
+#define KEYS (sizeof(keys) / sizeof(keys[0]))
+
+static int refuse_key(const struct vnic_port *port, const char *key, struct vnic_error *err)
+{
+	char list[256] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < KEYS; i++)
+		if (keys[i].kinds & 1u << port->kind)
+			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "", keys[i].name);
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "%s ports have the keys %s", kinds[port->kind].name, list);
+}
+
+static int set_key(struct vnic_port *port, const char *name, const char *value, struct vnic_error *err)
+{
+	for (const struct key *key = keys; key < keys + KEYS; key++) {
+		if (strcmp(name, key->name) != 0 || !(key->kinds & 1u << port->kind))
+			continue;
+		if (key->flag && value)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, name, "this key of a port takes no value");
+		if (!key->flag && (!value || !*value))
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, name, "this key of a port needs a value: %s=...",
+					 name);
+		return key->set(port, value, err);
+	}
+	return refuse_key(port, name, err);
+}
+
+/* --- all of it ------------------------------------------------------------------------ */
+
+static int set_kind(struct vnic_port *port, const char *kind, const char *argument, struct vnic_error *err)
+{
+	for (unsigned i = 0; i < VNIC_PORT_KINDS; i++) {
+		if (strcmp(kind, kinds[i].name) != 0)
+			continue;
+		port->kind = (enum vnic_port_kind)i;
+		return kinds[i].argument(port, argument, err);
+	}
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text,
+			 "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME, stream:PATH, dgram:PATH, seqpacket:PATH, "
+			 "udp:ADDRESS:PORT or fd:N");
+}
+
+/* What one key alone cannot tell. */
+static int check(const struct vnic_port *port, struct vnic_error *err)
+{
+	if (port->redial_s && port->netns[0] && port->remote.addr.ss_family != AF_UNIX)
+		return vnic_fail(
+			err, VNIC_STEP_USAGE, EINVAL, port->text,
+			"a connection cannot be had again in another namespace: leave out netns= or reconnect=");
+	return 0;
+}
+
+/* UDP has the same port at both ends where nothing else is said, so that two relays can be written alike. */
+static void complete(struct vnic_port *port)
+{
+	if (port->kind == VNIC_PORT_UDP && !port->local.len) {
+		bool v6 = port->remote.addr.ss_family == AF_INET6;
+
+		port->local.addr.ss_family = port->remote.addr.ss_family;
+		port->local.len = port->remote.len;
+		if (v6)
+			((struct sockaddr_in6 *)&port->local.addr)->sin6_port =
+				((const struct sockaddr_in6 *)&port->remote.addr)->sin6_port;
+		else
+			((struct sockaddr_in *)&port->local.addr)->sin_port =
+				((const struct sockaddr_in *)&port->remote.addr)->sin_port;
+	}
+}
+
+int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_error *err)
+{
+	struct vnic_port port = {.fd = -1};
+	char copy[512], *cursor, *key = copy, *value = NULL;
+	int r = parse_copy(text, "a port", copy, sizeof(copy), err);
+
+	if (r < 0)
+		return r;
+	snprintf(port.text, sizeof(port.text), "%.*s", (int)strcspn(text, ","), text);
+	char *colon = strchr(copy, ':');
+	if (!colon || (size_t)(colon - copy) > strcspn(copy, ",="))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a port is written KIND:NAME[,key=value]...");
+	*colon = '\0';
+	cursor = colon + 1;
+	r = parse_item(&cursor, &key, &value, err);
+	if (r < 0)
+		return r;
+	if (value)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "a port's name comes before its keys");
+	r = set_kind(&port, copy, key, err);
+	while (r == 0 && (r = parse_item(&cursor, &key, &value, err)) > 0)
+		r = set_key(&port, key, value, err);
+	if (r == 0)
+		r = check(&port, err);
+	if (r < 0)
+		return r;
+	complete(&port);
+	if (port.netns[0]) { /* how messages and counters call it: "tap:eth0@red" */
+		size_t len = strlen(port.text);
+
+		snprintf(port.text + len, sizeof(port.text) - len, "@%s", port.netns);
+	}
+	*ret_port = port;
+	return 0;
+}
