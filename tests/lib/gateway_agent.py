@@ -26,6 +26,7 @@ RESET = struct.pack("ii", 1, 0)
 
 sockets = {}
 servers = {}
+programs = {}
 
 
 def family_of(address):
@@ -530,6 +531,25 @@ def udp_fate(address, port, size, uncut=False):
         return [errno.errorcode[number], kind, what, info]
 
 
+def ping_pong(address, port, seconds):
+    """of UDP: how many were sent, and how many came back in time"""
+    sent = got = 0
+    end = time.monotonic() + seconds
+    with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
+        sock.settimeout(SILENCE)
+        sock.connect((address, port))
+        while time.monotonic() < end:
+            sock.send(b"%d" % sent)
+            try:
+                while sock.recv(100) != b"%d" % sent:
+                    pass
+                got += 1
+            except TimeoutError:
+                pass
+            sent += 1
+    return [sent, got]
+
+
 def by_abstract(name):
     with socket.socket(socket.AF_UNIX) as sock:
         return sock.connect_ex("\0" + name) == 0
@@ -562,6 +582,12 @@ def syn(source, address, port, source_port, flags=2):
     return tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
 
 
+def router_mac():
+    subprocess.run(["ping", "-q", "-c1", "-W1", "10.0.2.2"], stdout=subprocess.DEVNULL)
+    mac = [line.split()[3] for line in open("/proc/net/arp") if line.startswith("10.0.2.2 ")][0]
+    return bytes.fromhex(mac.replace(":", ""))
+
+
 def send_packets(packets):
     """whole IPv4 packets: from a sandbox straight onto eth0, to the router, else by the kernel's routes"""
     if "eth0" not in [name for _, name in socket.if_nameindex()]:
@@ -569,11 +595,10 @@ def send_packets(packets):
             for packet in packets:
                 sock.sendto(packet, (socket.inet_ntoa(packet[16:20]), 0))
         return
-    subprocess.run(["ping", "-q", "-c1", "-W1", "10.0.2.2"], stdout=subprocess.DEVNULL)
-    router = [line.split()[3] for line in open("/proc/net/arp") if line.startswith("10.0.2.2 ")][0]
+    router = router_mac()
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as sock:
         for packet in packets:
-            sock.sendto(packet, ("eth0", 0x0800, 0, 1, bytes.fromhex(router.replace(":", ""))))
+            sock.sendto(packet, ("eth0", 0x0800, 0, 1, router))
 
 
 def send_syns(address, port, source_port, count=1, source="10.0.2.100"):
@@ -615,6 +640,20 @@ def send_datagram(source, address, port, size=10):
 
 def sh(command):
     return subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def start(*command):
+    """a program that works until its input ends"""
+    program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    programs[program.pid] = program
+    return program.pid
+
+
+def stop(pid):
+    """what it said"""
+    program = programs.pop(pid)
+    said = program.communicate()[0]
+    return said if program.returncode == 0 else f"status {program.returncode}"
 
 
 def open_fds():
