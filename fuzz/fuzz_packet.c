@@ -40,6 +40,18 @@ static void check_answer(const struct packet *packet, size_t size)
 		abort();
 }
 
+/* A SYN stays the one that it was. */
+static void check_bare_syn(const struct packet *packet, const struct link_ends *ends)
+{
+	size_t size = packet_make_bare_syn(packet, ends, answer);
+	struct packet parsed;
+
+	if (size > PACKET_SYN_MAX || !packet_parse(answer, size, &parsed) ||
+	    memcmp(&parsed.key, &packet->key, sizeof(parsed.key)) ||
+	    packet_tcp_flags(&parsed) != packet_tcp_flags(packet) || packet_tcp_seq(&parsed) != packet_tcp_seq(packet))
+		abort();
+}
+
 static void answer_to(const struct packet *packet)
 {
 	static const struct link_ends ends = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
@@ -49,8 +61,10 @@ static void answer_to(const struct packet *packet)
 	for (enum unreachable why = UNREACHABLE_NET; why <= UNREACHABLE_PROHIBITED; why++)
 		check_answer(packet, packet_make_unreachable(packet, why, &ends, answer));
 	check_answer(packet, packet_make_error(packet, &too_big, &ends, answer));
-	if (packet->proto == IPPROTO_TCP && packet_tcp_flags(packet) & TCP_SYN)
+	if (packet->proto == IPPROTO_TCP && packet_tcp_flags(packet) & TCP_SYN) {
 		check_answer(packet, packet_make_reset(packet, &ends, answer));
+		check_bare_syn(packet, &ends);
+	}
 	size = packet_make_udp(&packet->key, packet->l4, packet->l4_len, &ends, answer);
 	if (size)
 		check_answer(packet, size);

@@ -54,8 +54,12 @@ static int copy(struct stream *stream, int from, int to, uint64_t *count)
 	uint8_t buf[COPY_MAX];
 	ssize_t n = recv(from, buf, sizeof(buf), MSG_DONTWAIT), sent;
 
+	if (n < 0 && errno == EAGAIN) {
+		stream->hup = false; /* its end, when it comes, is an event */
+		return 0;
+	}
 	if (n < 0)
-		return errno == EAGAIN ? 0 : -errno;
+		return -errno;
 	if (n == 0) {
 		stream->eof = true;
 		return 1;

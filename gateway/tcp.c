@@ -299,6 +299,17 @@ static void connected(struct tcp *tcp, struct flow *flow)
 	queue_push(tcp, &tcp->waiting, slot_of(tcp, flow));
 }
 
+/* Within the host a pacing congestion control (BBR) only costs; reno is the one that everyone may choose. */
+static void choose_unpaced(int fd)
+{
+	static const char *control = "cubic";
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, (socklen_t)strlen(control)) == 0 || errno != EPERM)
+		return;
+	control = "reno";
+	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, (socklen_t)strlen(control));
+}
+
 static int connect_host(struct tcp *tcp, struct flow *flow, const struct destination *to)
 {
 	struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = SIDE_HOST, .index = slot_of(tcp, flow)};
@@ -308,9 +319,8 @@ static int connect_host(struct tcp *tcp, struct flow *flow, const struct destina
 		return -errno;
 	flow->fds[SIDE_HOST] = fd;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-	/* Within the host a pacing congestion control (BBR) only costs; reno is the one that everyone may choose. */
-	if (to->host && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) < 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+	if (to->host)
+		choose_unpaced(fd);
 	/* Or a mapped address would reach IPv4 behind the policy's back. */
 	if (to->addr.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
@@ -406,7 +416,6 @@ static void open_flow(struct tcp *tcp, struct flow *flow, int fd)
 		tcp->offered_count--;
 	flow->fds[SIDE_INNER] = fd;
 	begin_streams(flow);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	if (loop_add(tcp->gateway->epfd, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL) < 0) {
 		abort_flow(tcp, flow);
 		return;
@@ -418,7 +427,8 @@ void tcp_accept(struct tcp *tcp, int listener)
 {
 	struct sockaddr_storage peer, local;
 
-	for (;;) {
+	/* No more than were offered; should there be others, the listener stays readable. */
+	do {
 		socklen_t len = sizeof(peer);
 		struct flow_key key = {0};
 		int fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -438,7 +448,7 @@ void tcp_accept(struct tcp *tcp, int listener)
 			open_flow(tcp, flow, fd);
 		else
 			close_fd(&fd);
-	}
+	} while (tcp->offered_count);
 	offer_waiting(tcp);
 }
 
