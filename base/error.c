@@ -107,6 +107,7 @@ static const struct {
 	{VNIC_STEP_NFT, ENOENT, "the kernel lacks nft_tproxy (CONFIG_NFT_TPROXY): see 'vnic doctor'"},
 	{VNIC_STEP_NFT, EOPNOTSUPP,
 	 "the kernel lacks nf_tables: 'sudo modprobe nf_tables nft_tproxy', and see 'vnic doctor'"},
+	{VNIC_STEP_SYSCTL, EROFS, "/proc/sys is read-only here: have the container's engine leave it writable"},
 	{VNIC_STEP_HOSTNAME, EINVAL, "a host name has 64 bytes at most"},
 	{VNIC_STEP_NS_PIN, EPERM, "needs root (CAP_SYS_ADMIN)"},
 	{VNIC_STEP_NS_JOIN, EPERM, "joining needs the right to trace the process: be its owner or root"},

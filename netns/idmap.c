@@ -116,6 +116,7 @@ int ns_idmap_plan(enum vnic_idmap kind, uid_t uid, gid_t gid, struct ns_idmap *r
 			return r;
 		map.by_helper = !ns_have_capability(CAP_SETUID) || !ns_have_capability(CAP_SETGID);
 	}
+	map.without_setfcap = uid == 0 && !ns_have_capability(CAP_SETFCAP);
 	*ret_map = map;
 	return 0;
 }
@@ -250,5 +251,10 @@ int ns_idmap_write(pid_t pid, const struct ns_idmap *map, struct vnic_error *err
 			return r;
 	}
 	r = write_map(pid, "uid_map", map->uids, map->uid_count, err);
+	if (r == -EPERM && map->without_setfcap) /* verify_root_map, kernel/user_namespace.c */
+		return vnic_fail(
+			err, VNIC_STEP_IDMAP, EPERM, "root",
+			"to be root in a user namespace root needs CAP_SETFCAP since Linux 5.12: give it to the "
+			"container, or run as another user");
 	return r < 0 ? r : write_map(pid, "gid_map", map->gids, map->gid_count, err);
 }

@@ -18,7 +18,6 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
@@ -56,9 +55,7 @@ static int map_ids(const struct vnic_spawn *spawn, const struct ns_idmap *self_m
 	if (r < 0 || spawn->idmap == VNIC_IDMAP_SELF || getuid() == 0)
 		return r;
 	/* The caller's id is not root's in the map (a range for root): become root inside. */
-	if ((setgroups(0, NULL) < 0 && errno != EPERM) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-		return vnic_fail(err, VNIC_STEP_CAPS, errno, "root inside the user namespace", NULL);
-	return 0;
+	return ns_become(0, 0, err);
 }
 
 static int set_clocks(const struct vnic_spawn *spawn, struct vnic_error *err)

@@ -111,7 +111,10 @@ int ns_set_open(const struct vnic_target *target, struct ns_set *ret_set, struct
 void ns_set_close(struct ns_set *set);
 /* Moves the calling process; a pid namespace is for its children.  There is no way back. */
 int ns_join(const struct ns_set *set, int pidfd, const char *object, struct vnic_error *err);
-/* Takes these ids and sheds all groups, in a child of ns_clone, whose caller may have had threads. */
+/*
+ * Takes these ids and sheds all groups where that is not forbidden, in a child of ns_clone, whose caller may have had
+ * threads.
+ */
 int ns_become(uid_t uid, gid_t gid, struct vnic_error *err);
 /* The way of old kernels; returns the mask of those that were refused, *ret_code is the errno. */
 unsigned ns_join_one_by_one(const struct ns_set *set, int *ret_code);
@@ -153,7 +156,8 @@ struct ns_range {
 struct ns_idmap {
 	struct ns_range uids[NS_RANGES], gids[NS_RANGES];
 	unsigned uid_count, gid_count;
-	bool by_helper; /* newuidmap(1) and newgidmap(1) must write it: the caller may not */
+	bool by_helper;       /* newuidmap(1) and newgidmap(1) must write it: the caller may not */
+	bool without_setfcap; /* root is mapped by a root that may not give files capabilities */
 };
 
 /*
@@ -239,6 +243,12 @@ _Noreturn void ns_child_main(const struct vnic_spawn *spawn, const struct ns_idm
  */
 int ns_child_start(const struct vnic_spawn *spawn, const struct ns_idmap *map, bool sibling, struct ns_step *step,
 		   struct vnic_child *ret_child, struct vnic_error *err);
+
+/*
+ * What /proc calls a process that we see as `pid`: the same, unless the kernel refused us a /proc of our own pid
+ * namespace (VNIC_KEPT_PROC of the sandbox that we are in).
+ */
+pid_t ns_proc_pid(pid_t pid, int pidfd);
 
 /* Takes the parent's ends of the step and waits for NS_READY. */
 int ns_child_ready(struct vnic_child *child, struct vnic_error *err);

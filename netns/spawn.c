@@ -28,6 +28,32 @@ int ns_child_ready(struct vnic_child *child, struct vnic_error *err)
 	return 0;
 }
 
+/* A pidfd's process as /proc has it: "Pid:" of /proc/self/fdinfo/FD (proc_pid_fdinfo(5)).  0: it has ended. */
+static pid_t pid_of(int pidfd)
+{
+	char path[64], line[64];
+	pid_t pid = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "Pid:\t%d", &pid) == 1)
+			break;
+	fclose(file);
+	return pid;
+}
+
+pid_t ns_proc_pid(pid_t pid, int pidfd)
+{
+	char self[16] = "";
+
+	if (readlink("/proc/self", self, sizeof(self) - 1) > 0 && atoi(self) != getpid())
+		return pid_of(pidfd);
+	return pid;
+}
+
 static struct vnic_child take_child(struct vnic_child *child)
 {
 	struct vnic_child taken = *child;
@@ -60,7 +86,7 @@ int ns_child_start(const struct vnic_spawn *spawn, const struct ns_idmap *map, b
 	child.control = take_fd(&step->parent);
 	child.go = take_fd(&step->go);
 	if (by_parent) {
-		r = ns_idmap_write(child.pid, map, err);
+		r = ns_idmap_write(ns_proc_pid(child.pid, child.pidfd), map, err);
 		if (r == 0)
 			r = ns_step_signal(step->mapped, err);
 	}
@@ -99,23 +125,6 @@ int vnic_spawn_start(const struct vnic_spawn *spawn, struct vnic_child *ret_chil
 		return r;
 	*ret_child = take_child(&child);
 	return 0;
-}
-
-/* A pidfd's process as we see it: "Pid:" of /proc/self/fdinfo/FD (proc_pid_fdinfo(5)). */
-static pid_t pid_of(int pidfd)
-{
-	char path[64], line[128];
-	pid_t pid = 0;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "Pid:\t%d", &pid) == 1)
-			break;
-	fclose(file);
-	return pid;
 }
 
 int vnic_child_release(struct vnic_child *child, struct vnic_error *err)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "slowpath.h"
 
 #define NOBODY 65534
 #define HANDED_QUEUES 253 /* of descriptors in a message: SCM_MAX_FD, include/net/scm.h */
@@ -21,7 +22,7 @@ static unsigned gateway_nics(const struct vnic_sandbox_config *config)
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < config->nic_count; i++)
-		count += nic_is_routed(&config->nics[i]) && config->nics[i].to == VNIC_TO_GATEWAY;
+		count += nic_is_gated(&config->nics[i]);
 	return count;
 }
 
@@ -170,12 +171,13 @@ static int open_host_devices(struct build *build, struct vnic_nl *nl, struct vni
 	return r;
 }
 
-static int look_at_host(struct subnets *host, struct vnic_error *err)
+static int look_at_host(struct plan_host *host, struct vnic_error *err)
 {
 	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
 	int r = vnic_nl_open(&nl, err);
 
-	return r < 0 ? r : subnets_look(host, nl, err);
+	host->no_ipv6 = slowpath_no_ipv6();
+	return r < 0 ? r : subnets_look(&host->nets, nl, err);
 }
 
 static int prepare_host(struct build *build, struct vnic_error *err)
@@ -225,7 +227,7 @@ static void plan_gate(const struct vnic_sandbox_config *config, struct build *bu
 	for (unsigned i = 0; i < build->plan.count; i++) {
 		const struct nic_plan *nic = &build->plan.nics[i];
 
-		if (!nic_is_routed(&nic->nic) || nic->nic.to != VNIC_TO_GATEWAY)
+		if (!nic_is_gated(&nic->nic))
 			continue;
 		build->has_gateway = true;
 		for (unsigned a = 0; a < nic->nic.addr_count; a++)
@@ -243,7 +245,7 @@ static void plan_gate(const struct vnic_sandbox_config *config, struct build *bu
 
 int build_make(const struct vnic_sandbox_config *config, struct build *build, struct vnic_error *err)
 {
-	struct subnets host = {.count = 0};
+	struct plan_host host = {.no_ipv6 = NULL};
 	int r = check_config(config, err);
 
 	if (r == 0 && gateway_nics(config))

@@ -63,7 +63,10 @@ _Noreturn void build_router_main(struct build *build);
 /* sandbox_side.c: what init does in the sandbox; a vnic_spawn's setup. */
 int build_sandbox_side(void *ctx, struct vnic_error *err);
 
-/* sandbox_side.c: makes the links and tells init; by the one who holds CAP_NET_ADMIN over both sides. */
+/*
+ * sandbox_side.c: makes the links and tells init; by the one who holds CAP_NET_ADMIN over both sides.  Both pids as
+ * /proc has them (ns_proc_pid); `router` 0: the caller.
+ */
 int build_links(struct build *build, pid_t router, pid_t init, struct vnic_error *err);
 
 /* opener.c: the asking end; `socket` stays owned by whoever made it.  And the answering one: -EPIPE at the end. */

@@ -11,7 +11,6 @@
 #include "gate.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -64,12 +63,12 @@ int gate_send(const struct gate *gate, struct gate_hello *hello, const int fds[G
 static int drop_privilege(const struct gate *gate, struct vnic_error *err)
 {
 	/* A user namespace may lack nobody; its root is somebody else outside already. */
-	if (gate->privileged && ns_is_mapped("/proc/self/uid_map", NOBODY) &&
-	    ns_is_mapped("/proc/self/gid_map", NOBODY) &&
-	    (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
-		return vnic_fail(err, VNIC_STEP_CAPS, errno, "the gateway's user", NULL);
+	bool leaves = gate->privileged && ns_is_mapped("/proc/self/uid_map", NOBODY) &&
+		      ns_is_mapped("/proc/self/gid_map", NOBODY);
+	int r = leaves ? ns_become(NOBODY, NOBODY, err) : 0;
+
 	prctl(PR_SET_DUMPABLE, 0);
-	return ns_drop_all_caps(err);
+	return r < 0 ? r : ns_drop_all_caps(err);
 }
 
 /* Here only: the command keeps the caller's limit. */
@@ -129,6 +128,7 @@ static int receive(struct gate *gate, struct gate_hello *hello, struct vnic_gate
 
 	if (r < 0)
 		return r;
+	gate->ipv6 = fds[GATE_TCP6] >= 0;
 	config->slow_fd = fds[GATE_SLOW];
 	config->tcp[VNIC_V4] = fds[GATE_TCP4];
 	config->udp[VNIC_V4] = fds[GATE_UDP4];
@@ -144,6 +144,14 @@ static int receive(struct gate *gate, struct gate_hello *hello, struct vnic_gate
 }
 
 /* --- what it says ------------------------------------------------------------------- */
+
+static void tell(const struct gate *gate, const char *text)
+{
+	struct ns_message note = {.type = NS_NOTE};
+
+	vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "%s", text);
+	ns_message_send(gate->step.child, &note, -1, NULL);
+}
 
 static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const char *option)
 {
@@ -288,6 +296,8 @@ _Noreturn void gate_main(struct gate *gate)
 		_exit(STATUS_OURS);
 	if (r < 0)
 		tell_unconfined(gate, &unconfined);
+	if (!gate->ipv6 && gate->router[VNIC_V6].family)
+		tell(gate, "no IPv6: the kernel refused to forward it, and connections over IPv6 will time out");
 	carry(gate, gateway);
 	_exit(0);
 }

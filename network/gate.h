@@ -46,6 +46,7 @@ struct gate {
 	struct vnic_dns_config dns; /* but for the functions */
 	const struct vnic_policy *policy;
 	bool privileged; /* become nobody */
+	bool ipv6;       /* the router's helper has opened it; known when flows may come */
 };
 #define GATE_EMPTY ((struct gate){.step = NS_STEP_EMPTY, .hello = {-1, -1}, .opener = {-1, -1}})
 

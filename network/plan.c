@@ -47,7 +47,7 @@ bool plan_is_handed(const struct plan *plan)
 /* --- deciding ----------------------------------------------------------------------- */
 
 /* 10.0.2.100/24 and fd00::100/64; the next NIC has 10.0.3.100/24 and fd00:0:0:1::100/64. */
-static void default_addrs(struct nic_plan *plan, unsigned position, struct subnets *used)
+static void default_addrs(struct nic_plan *plan, unsigned position, bool ipv6, struct subnets *used)
 {
 	static const struct {
 		uint8_t family;
@@ -55,7 +55,7 @@ static void default_addrs(struct nic_plan *plan, unsigned position, struct subne
 	} kinds[] = {{AF_INET, SANDBOX_HOST}, {AF_INET6, SANDBOX_HOST6}};
 	struct vnic_nic *nic = &plan->nic;
 
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < (ipv6 ? 2 : 1); i++) {
 		struct vnic_addr net = subnets_choose(used, kinds[i].family, position);
 
 		subnets_add(used, &net);
@@ -148,14 +148,14 @@ static bool is_taken(const struct nic_plan *plan, const struct vnic_addr *addr)
 }
 
 /* The forwarder takes host 3 of the first network of each family that has room, or the first free one after it. */
-static void place_dns(struct nic_plan *plan)
+static void place_dns(struct nic_plan *plan, bool ipv6)
 {
 	for (unsigned i = 0; i < plan->nic.addr_count; i++) {
 		const struct vnic_addr *net = &plan->nic.addrs[i];
 		bool v6 = net->family == AF_INET6;
 		struct vnic_addr addr = vnic_addr_host(net, DNS_HOST);
 
-		if (plan->dns[v6].family || net->prefix > (v6 ? 128 : 32) - 3)
+		if (plan->dns[v6].family || (v6 && !ipv6) || net->prefix > (v6 ? 128 : 32) - 3)
 			continue;
 		for (uint32_t host = DNS_HOST; is_taken(plan, &addr);)
 			addr = vnic_addr_host(net, ++host);
@@ -201,11 +201,11 @@ static int choose_outer_mac(struct nic_plan *plan, unsigned position, struct vni
 	return 0;
 }
 
-static int decide(struct nic_plan *plan, unsigned position, const struct subnets *host, struct subnets *used,
+static int decide(struct nic_plan *plan, unsigned position, const struct plan_host *host, struct subnets *used,
 		  struct vnic_error *err)
 {
 	struct vnic_nic *nic = &plan->nic;
-	bool gateway = nic_is_routed(nic) && nic->to == VNIC_TO_GATEWAY;
+	bool gateway = nic_is_gated(nic);
 	int r = 0;
 
 	if (!nic->name[0])
@@ -213,12 +213,13 @@ static int decide(struct nic_plan *plan, unsigned position, const struct subnets
 	if (!nic->mtu && !nic_needs_host(nic))
 		nic->mtu = DEFAULT_MTU;
 	if (!nic->addr_count && gateway)
-		default_addrs(plan, position, used);
-	if (host && gateway)
-		compare_with_host(plan, position, host);
+		default_addrs(plan, position, !host->no_ipv6, used);
+	if (gateway)
+		compare_with_host(plan, position, &host->nets);
 	if (gateway && !nic->no_gw) {
 		default_gw(nic, AF_INET);
-		default_gw(nic, AF_INET6);
+		if (!host->no_ipv6)
+			default_gw(nic, AF_INET6);
 	}
 	plan->inner_index = FIRST_INNER + (int)position;
 	plan->priority = position ? 1024 + position : 0;
@@ -232,7 +233,7 @@ static int decide(struct nic_plan *plan, unsigned position, const struct subnets
 	name_outer(plan, position);
 	r = place_gateways(plan, err);
 	if (r == 0 && gateway && !nic->no_gw)
-		place_dns(plan);
+		place_dns(plan, !host->no_ipv6);
 	return r < 0 ? r : check_dhcp(nic, err);
 }
 
@@ -240,15 +241,13 @@ static int decide(struct nic_plan *plan, unsigned position, const struct subnets
 static void gather_used(const struct vnic_nic *nics, unsigned count, const struct subnets *host,
 			struct subnets *ret_used)
 {
-	ret_used->count = 0;
-	for (unsigned i = 0; host && i < host->count; i++)
-		subnets_add(ret_used, &host->nets[i]);
+	*ret_used = *host;
 	for (unsigned i = 0; i < count; i++)
 		for (unsigned a = 0; a < nics[i].addr_count; a++)
 			subnets_add(ret_used, &nics[i].addrs[a]);
 }
 
-int plan_make(const struct vnic_nic *nics, unsigned count, const struct subnets *host, struct plan *ret_plan,
+int plan_make(const struct vnic_nic *nics, unsigned count, const struct plan_host *host, struct plan *ret_plan,
 	      struct vnic_error *err)
 {
 	struct plan plan = {.count = count};
@@ -256,12 +255,14 @@ int plan_make(const struct vnic_nic *nics, unsigned count, const struct subnets 
 
 	if (count > VNIC_NICS)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--nic", "a sandbox takes %d NICs at most", VNIC_NICS);
-	gather_used(nics, count, host, &used);
+	gather_used(nics, count, &host->nets, &used);
 	for (unsigned i = 0; i < count; i++) {
 		plan.nics[i].nic = nics[i];
 		int r = decide(&plan.nics[i], i, host, &used, err);
 		if (r < 0)
 			return r;
+		if (nic_is_gated(&nics[i]))
+			plan.no_ipv6 = host->no_ipv6;
 		for (unsigned j = 0; j < i; j++)
 			if (!strcmp(plan.nics[j].nic.name, plan.nics[i].nic.name))
 				return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, plan.nics[i].nic.name,

@@ -35,7 +35,14 @@ struct nic_plan {
 	struct vnic_addr hosts[2]; /* by family: of the host, in the NIC's network or where it would be by default */
 };
 
+/* What a plan depends on and only the host knows. */
+struct plan_host {
+	struct subnets nets; /* its own */
+	const char *no_ipv6; /* why the gateway cannot have IPv6; NULL: it can */
+};
+
 struct plan {
+	const char *no_ipv6; /* as in plan_host, where a NIC on the gateway would have it */
 	unsigned count;
 	struct nic_plan nics[VNIC_NICS];
 };
@@ -60,6 +67,12 @@ static inline bool nic_is_routed(const struct vnic_nic *nic)
 	       ((nic_is_relayed(nic) || nic_is_handed(nic)) && nic->to == VNIC_TO_GATEWAY);
 }
 
+/* Do its flows go through the gateway? */
+static inline bool nic_is_gated(const struct vnic_nic *nic)
+{
+	return nic_is_routed(nic) && nic->to == VNIC_TO_GATEWAY;
+}
+
 /* Does it need links of the caller's namespace, and so privilege there? */
 static inline bool nic_needs_host(const struct vnic_nic *nic)
 {
@@ -77,11 +90,8 @@ bool plan_is_relayed(const struct plan *plan);
 /* Its command is a VMM: all NICs are handed to it. */
 bool plan_is_handed(const struct plan *plan);
 
-/*
- * Decides everything but what only the host's kernel knows.  Pure, but for random MACs.  `host`: the networks that it
- * has itself; NULL: none.
- */
-int plan_make(const struct vnic_nic *nics, unsigned count, const struct subnets *host, struct plan *ret_plan,
+/* Decides everything but what only the host's kernel knows.  Pure, but for random MACs. */
+int plan_make(const struct vnic_nic *nics, unsigned count, const struct plan_host *host, struct plan *ret_plan,
 	      struct vnic_error *err);
 
 /*

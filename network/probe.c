@@ -20,7 +20,7 @@ static int make_nic(struct plan *plan, struct vnic_error *err)
 
 	if (netns < 0)
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, "/proc/self/ns/net", NULL);
-	r = plan_make(&nic, 1, NULL, plan, err);
+	r = plan_make(&nic, 1, &(struct plan_host){.no_ipv6 = NULL}, plan, err);
 	if (r == 0)
 		r = vnic_nl_open(&nl, err);
 	return r < 0 ? r : plan_make_links(plan, nl, netns, netns, err);

@@ -15,7 +15,6 @@
  * the kernel) is waited for by nobody.  Rejected: relaying here, where frames of the sandbox would meet capabilities.
  */
 #include <errno.h>
-#include <grp.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -223,9 +222,7 @@ static int take_ids(struct build *build, struct vnic_error *err)
 	if (r < 0 || getuid() == 0)
 		return r;
 	/* Privileged: until now the host's root, who may open /dev/net/tun; from now on U's, who is nobody outside. */
-	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-		return vnic_fail(err, VNIC_STEP_CAPS, errno, "the router's user", NULL);
-	return 0;
+	return ns_become(0, 0, err);
 }
 
 /* Starts init as the front's child, and tells the front. */
@@ -238,11 +235,11 @@ static int start_init(struct build *build, pid_t *ret_pid, struct vnic_error *er
 		return r;
 	struct ns_message message = {.type = NS_STARTED, .value = init.pid};
 	r = ns_message_send(build->router_step.child, &message, init.pidfd, err);
+	*ret_pid = ns_proc_pid(init.pid, init.pidfd);
 	/* Not ours to reap: only the descriptors go. */
 	close_fd(&init.pidfd);
 	close_fd(&init.control);
 	close_fd(&init.go);
-	*ret_pid = init.pid;
 	return r;
 }
 
@@ -260,7 +257,7 @@ static int build_rootless(struct router *router, struct vnic_error *err)
 	if (r == 0)
 		r = open_outer_devices(router, err);
 	if (r == 0 && build->nested)
-		r = build_links(build, getpid(), init, err);
+		r = build_links(build, 0, init, err);
 	return r;
 }
 

@@ -88,7 +88,7 @@ static int start_router(struct vnic_sandbox *sandbox, struct build *build, struc
 		build_router_main(build);
 	if (r < 0 || !map_here)
 		return r < 0 ? r : 0;
-	r = ns_idmap_write(router->pid, &build->router_map, err);
+	r = ns_idmap_write(ns_proc_pid(router->pid, router->pidfd), &build->router_map, err);
 	return r < 0 ? r : ns_step_signal(build->router_step.mapped, err);
 }
 
@@ -112,6 +112,7 @@ static void take_helpers(struct vnic_sandbox *sandbox, struct build *build)
 
 static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
 {
+	const struct helper *router = &sandbox->helpers[ROUTER];
 	int r = ns_child_start(&build->spawn, build->user ? &build->sandbox_map : NULL, false, &build->init_step,
 			       &sandbox->init, err);
 
@@ -119,7 +120,8 @@ static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct 
 	if (r == 0 && build->plan.count && !plan_is_handed(&build->plan)) {
 		struct ns_message message;
 
-		r = build_links(build, sandbox->helpers[ROUTER].pid, sandbox->init.pid, err);
+		r = build_links(build, router->pid ? ns_proc_pid(router->pid, router->pidfd) : 0,
+				ns_proc_pid(sandbox->init.pid, sandbox->init.pidfd), err);
 		/* An init that has failed has no namespaces to link: what it said is the cause. */
 		if (r < 0 && ns_message_recv(sandbox->init.control, false, &message, NULL, NULL) == 0 &&
 		    message.type == NS_FAILED) {
@@ -128,7 +130,7 @@ static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct 
 				*err = message.err;
 		}
 	}
-	if (r == 0 && sandbox->helpers[ROUTER].pid)
+	if (r == 0 && router->pid)
 		r = ns_step_signal(build->router_step.go, err);
 	return r;
 }
@@ -259,7 +261,8 @@ static int ask_router(void *ctx, const struct vnic_open_request *request, int *r
 static void guard_resolv(struct vnic_sandbox *sandbox, const struct build *build)
 {
 	sandbox->resolv = build->resolv;
-	if (resolv_guard_open(&sandbox->resolv, sandbox->init.pid, &sandbox->guard, NULL) == 0)
+	if (resolv_guard_open(&sandbox->resolv, ns_proc_pid(sandbox->init.pid, sandbox->init.pidfd), &sandbox->guard,
+			      NULL) == 0)
 		loop_add(sandbox->epfd, sandbox->guard.fd, RESOLV_GUARD_EVENTS, (struct loop_ref){.type = REF_MOUNTS},
 			 NULL);
 }
@@ -294,6 +297,8 @@ static void note_networks(struct vnic_sandbox *sandbox, const struct plan *plan)
 {
 	char text[sizeof(sandbox->warnings[0])];
 
+	if (plan->no_ipv6)
+		warn(sandbox, plan->no_ipv6);
 	for (unsigned i = 0; i < plan->count; i++)
 		if (plan_host_note(&plan->nics[i], text, sizeof(text)))
 			warn(sandbox, text);

@@ -140,7 +140,10 @@ static int open_netns(pid_t pid, int *ret_fd, struct vnic_error *err)
 	char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	else
+		snprintf(path, sizeof(path), "/proc/self/ns/net");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, path, NULL);
@@ -152,7 +155,7 @@ int build_links(struct build *build, pid_t router, pid_t init, struct vnic_error
 {
 	CLEANUP_FD int router_fd = -1, init_fd = -1;
 	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
-	int r = router ? open_netns(router, &router_fd, err) : 0;
+	int r = open_netns(router, &router_fd, err);
 
 	if (r == 0)
 		r = open_netns(init, &init_fd, err);

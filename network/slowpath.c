@@ -43,6 +43,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 
 #include "fd.h"
 #include "link_ip.h"
@@ -133,12 +134,24 @@ static int widen_backlog(void)
 	return accepts < SLOWPATH_BACKLOG ? accepts : SLOWPATH_BACKLOG;
 }
 
-static bool forward_ipv6(void)
+#define IPV6_ALL "/proc/sys/net/ipv6/conf/all"
+
+/* The caller's /proc is the router's, too.  By its mount, for as an ordinary user the caller may not write there. */
+const char *slowpath_no_ipv6(void)
 {
-	static const struct sysctl forwarding = {"/proc/sys/net/ipv6/conf/all/forwarding", 1, false};
+	struct statvfs place;
+
+	if (statvfs(IPV6_ALL, &place) < 0)
+		return "no IPv6: the kernel has none, or /proc/sys is hidden";
+	return place.f_flag & ST_RDONLY ? "no IPv6: it needs a /proc/sys that can be written" : NULL;
+}
+
+static bool forward_ipv6(const struct plan *plan)
+{
+	static const struct sysctl forwarding = {IPV6_ALL "/forwarding", 1, false};
 	int value;
 
-	return set_sysctl(&forwarding, &value) == 0;
+	return !plan->no_ipv6 && set_sysctl(&forwarding, &value) == 0;
 }
 
 /* --- links, rules, routes ----------------------------------------------------------- */
@@ -243,7 +256,7 @@ static int add_ruleset(const struct plan *plan, bool ipv6, struct vnic_error *er
 	for (unsigned i = 0; i < plan->count; i++) {
 		const struct nic_plan *nic = &plan->nics[i];
 
-		if (!nic_is_routed(&nic->nic) || nic->nic.to != VNIC_TO_GATEWAY)
+		if (!nic_is_gated(&nic->nic))
 			continue;
 		nics[router.nic_count++] = (struct nft_nic){
 			.name = nic->outer_name,
@@ -410,7 +423,7 @@ int slowpath_set_up(const struct plan *plan, struct slowpath *ret_slowpath, stru
 	slowpath.slow0_mac = slow0_mac;
 	slowpath.slow1_mac = slow1_mac;
 	slowpath.backlog = widen_backlog();
-	slowpath.ipv6 = forward_ipv6();
+	slowpath.ipv6 = forward_ipv6(plan);
 	if (r == 0)
 		r = add_links(plan, slowpath.ipv6, err);
 	if (r == 0)

@@ -36,6 +36,9 @@ struct slowpath {
 };
 #define SLOWPATH_EMPTY ((struct slowpath){.packet_fd = -1, .tcp = {-1, -1}, .udp = {-1, -1}})
 
+/* Why the gateway can have no IPv6 here, a line for the user; static; NULL: it can, as far as can be seen. */
+const char *slowpath_no_ipv6(void);
+
 /*
  * In the router's namespace, whose links, with lo up, and addresses are there (plan_router_side); needs CAP_NET_ADMIN
  * over it.  The descriptors are the caller's, and non-blocking.  On failure links, rules and routes are left to the end

@@ -98,7 +98,7 @@ static inline struct world world_of_nics(const char *const *texts, unsigned coun
 
 	for (unsigned i = 0; i < count; i++)
 		vt_ok(vnic_nic_parse(texts[i], &nics[i], &err), &err);
-	vt_ok(plan_make(nics, count, NULL, &world.plan, &err), &err);
+	vt_ok(plan_make(nics, count, &(struct plan_host){.no_ipv6 = NULL}, &world.plan, &err), &err);
 	vt_ok(plan_make_links(&world.plan, router.nl, router.netns, sandbox.netns, &err), &err);
 	vt_ok(plan_router_side(&world.plan, &err), &err);
 	world_enter(sandbox.netns);

@@ -8,7 +8,8 @@
 #include "vt.h"
 
 /* The plan of NICs written as the user writes them, on a host with such addresses; NULL ends a list. */
-static int plan_on(const struct subnets *host, const char *const *texts, struct plan *ret_plan, struct vnic_error *err)
+static int plan_on(const struct plan_host *host, const char *const *texts, struct plan *ret_plan,
+		   struct vnic_error *err)
 {
 	struct vnic_nic nics[VNIC_NICS];
 	unsigned count = 0;
@@ -20,7 +21,7 @@ static int plan_on(const struct subnets *host, const char *const *texts, struct 
 
 static int plan_of(const char *const *texts, struct plan *ret_plan, struct vnic_error *err)
 {
-	return plan_on(NULL, texts, ret_plan, err);
+	return plan_on(&(struct plan_host){.no_ipv6 = NULL}, texts, ret_plan, err);
 }
 
 #define TEXTS(...)                \
@@ -74,22 +75,22 @@ static void one_nic_gets_the_addresses_that_users_know(void **state)
 	assert_int_equal(nic->priority, 0);
 }
 
-static struct subnets host_with(const char *const *texts)
+static struct plan_host host_with(const char *const *texts)
 {
-	struct subnets host = {.count = 0};
+	struct plan_host host = {.no_ipv6 = NULL};
 	struct vnic_error err;
 	struct vnic_addr addr;
 
 	for (; *texts; texts++) {
 		vt_ok(vnic_addr_parse(*texts, &addr, &err), &err);
-		subnets_add(&host, &addr);
+		subnets_add(&host.nets, &addr);
 	}
 	return host;
 }
 
 static void where_the_host_has_the_usual_network_the_next_free_one_is_taken(void **state)
 {
-	const struct subnets host =
+	const struct plan_host host =
 		host_with(TEXTS("127.0.0.1/8", "10.0.2.15/24", "10.0.3.0/32", "fd00::2/64", "fe80::1/64"));
 	struct vnic_error err;
 	struct plan p;
@@ -109,8 +110,8 @@ static void where_the_host_has_the_usual_network_the_next_free_one_is_taken(void
 
 static void a_host_that_has_all_of_10_leaves_172_30_and_then_192_168(void **state)
 {
-	const struct subnets host = host_with(TEXTS("10.1.2.3/8")),
-			     more = host_with(TEXTS("10.1.2.3/8", "172.16.0.1/12"));
+	const struct plan_host host = host_with(TEXTS("10.1.2.3/8")),
+			       more = host_with(TEXTS("10.1.2.3/8", "172.16.0.1/12"));
 	struct vnic_error err;
 	struct plan p;
 
@@ -124,7 +125,7 @@ static void a_host_that_has_all_of_10_leaves_172_30_and_then_192_168(void **stat
 
 static void where_nothing_is_free_the_usual_network_is_taken(void **state)
 {
-	const struct subnets host = host_with(TEXTS("0.0.0.1/0", "fd00::1/8"));
+	const struct plan_host host = host_with(TEXTS("0.0.0.1/0", "fd00::1/8"));
 	struct vnic_error err;
 	struct plan p;
 
@@ -136,7 +137,7 @@ static void where_nothing_is_free_the_usual_network_is_taken(void **state)
 
 static void an_address_that_was_asked_for_stays_and_the_host_is_named(void **state)
 {
-	const struct subnets host = host_with(TEXTS("10.0.2.15/24", "fd00::2/64"));
+	const struct plan_host host = host_with(TEXTS("10.0.2.15/24", "fd00::2/64"));
 	struct vnic_error err;
 	struct plan p;
 	char text[256];
@@ -154,7 +155,7 @@ static void an_address_that_was_asked_for_stays_and_the_host_is_named(void **sta
 
 static void nothing_is_said_where_only_the_ipv6_network_moves(void **state)
 {
-	const struct subnets host = host_with(TEXTS("192.0.2.2/24", "fd00::2/64"));
+	const struct plan_host host = host_with(TEXTS("192.0.2.2/24", "fd00::2/64"));
 	struct vnic_error err;
 	struct plan p;
 	char text[256];
@@ -173,6 +174,24 @@ static void a_default_keeps_clear_of_what_another_nic_was_given(void **state)
 	(void)state;
 	assert_addr(&p.nics[0].nic.addrs[0], "10.0.3.100/24");
 	assert_addr(&p.nics[1].nic.addrs[0], "10.0.2.7/24");
+}
+
+static void without_ipv6_there_are_no_addresses_of_it_but_those_that_were_asked_for(void **state)
+{
+	const struct plan_host host = {.no_ipv6 = "a reason"};
+	struct vnic_error err;
+	struct plan p;
+
+	(void)state;
+	vt_ok(plan_on(&host, TEXTS("veth", "veth,ip=fd09::7/64", "veth,to=bridge:br0"), &p, &err), &err);
+	assert_int_equal(p.nics[0].nic.addr_count, 1);
+	assert_int_equal(p.nics[0].nic.gw_count, 1);
+	assert_int_equal(p.nics[0].dns[1].family, 0);
+	assert_addr(&p.nics[1].nic.addrs[0], "fd09::7/64");
+	assert_int_equal(p.nics[1].nic.gw_count + p.nics[1].outer_count, 0);
+	assert_string_equal(p.no_ipv6, "a reason");
+	vt_ok(plan_on(&host, TEXTS("veth,to=bridge:br0"), &p, &err), &err);
+	assert_null(p.no_ipv6);
 }
 
 static void more_networks_than_are_remembered_do_no_harm(void **state)
@@ -288,6 +307,7 @@ int main(void)
 		vt_test(an_address_that_was_asked_for_stays_and_the_host_is_named),
 		vt_test(nothing_is_said_where_only_the_ipv6_network_moves),
 		vt_test(a_default_keeps_clear_of_what_another_nic_was_given),
+		vt_test(without_ipv6_there_are_no_addresses_of_it_but_those_that_were_asked_for),
 		vt_test(more_networks_than_are_remembered_do_no_harm),
 		vt_test(a_guest_that_asks_has_a_plan_too),
 		vt_test(the_forwarder_takes_the_first_free_address_from_the_third_on),
