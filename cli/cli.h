@@ -129,7 +129,5 @@ int cli_status(const struct command *command, int result, const struct vnic_erro
  * user's or others can write to it.  The result is static.
  */
 int cli_state_dir(bool make, const char **ret_dir, struct vnic_error *err);
-/* No privilege over this network namespace and its mounts: everything must stand below a user namespace of ours. */
-bool cli_rootless(void);
 
 #endif

@@ -83,7 +83,7 @@ static bool blames_userns(const struct vnic_error *err)
 {
 	bool refused = err->code == EPERM || err->code == EACCES || err->code == ENOSPC;
 
-	return err->step == VNIC_STEP_NS_CHECK || (cli_rootless() && refused && err->step != VNIC_STEP_TUN_OPEN);
+	return err->step == VNIC_STEP_NS_CHECK || (!vnic_privileged() && refused && err->step != VNIC_STEP_TUN_OPEN);
 }
 
 static void say_error(struct finding *ret, enum state state, const struct vnic_error *err)
@@ -103,7 +103,7 @@ static int probe(unsigned namespaces, enum vnic_idmap idmap, int (*setup)(void *
 {
 	char *argv[] = {(char *)"true", NULL};
 	const struct vnic_spawn spawn = {
-		.namespaces = namespaces | (cli_rootless() || idmap == VNIC_IDMAP_AUTO ? CLONE_NEWUSER : 0),
+		.namespaces = namespaces | (!vnic_privileged() || idmap == VNIC_IDMAP_AUTO ? CLONE_NEWUSER : 0),
 		.idmap = idmap,
 		.argv = argv,
 		.setup = setup,
@@ -192,7 +192,7 @@ static void check_sandbox(struct finding *ret)
 
 	if (probe(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID, VNIC_IDMAP_ROOT, make_veth, NULL, &err) == 0)
 		say(ret, STATE_OK, NULL, "a namespaced child gets a veth pair%s",
-		    cli_rootless() ? ", without root" : "");
+		    !vnic_privileged() ? ", without root" : "");
 	else
 		say_error(ret, STATE_MISSING, &err);
 }

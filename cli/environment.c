@@ -2,12 +2,9 @@
 /* What the surroundings say: who calls, and where state is kept. */
 #include "cli.h"
 
-#include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/nsfs.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,21 +47,4 @@ int cli_state_dir(bool make, const char **ret_dir, struct vnic_error *err)
 		return r;
 	*ret_dir = dir;
 	return 0;
-}
-
-/* The kernel shows the owner of a namespace only to whom it is the own user namespace, or one below. */
-static bool owns_network(void)
-{
-	CLEANUP_FD int netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	CLEANUP_FD int owner = ioctl(netns, NS_GET_USERNS);
-
-	return owner >= 0 || errno != EPERM; /* only that is an answer */
-}
-
-/* Capabilities of a user namespace count for nothing in a network that was there before it (unshare -r). */
-bool cli_rootless(void)
-{
-	capng_get_caps_process();
-	return !capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN) ||
-	       !capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN) || !owns_network();
 }

@@ -124,7 +124,8 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 	if (r == 0)
 		r = front_begin(&job.front, err);
 	if (r == 0)
-		r = vnic_target_exec(&target, command, NULL, &job.front.mask, &job.child, err);
+		r = vnic_target_exec(&target, command, NULL, &job.front.mask, cli_flag(args, "privileged"), &job.child,
+				     err);
 	if (r == 0)
 		r = serve(&job, &status, err);
 	vnic_child_close(&job.child);
@@ -132,12 +133,18 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 	return r < 0 ? r : status;
 }
 
+static const struct cli_option options[] = {
+	{"privileged", 0, NULL, false, NULL, "as root: leave the command the machine's capabilities"},
+	{0},
+};
+
 const struct command cmd_exec = {
 	.name = "exec",
 	.operands = "TARGET [--] COMMAND [ARGUMENT]...",
 	.summary = "run a command in the namespaces of a sandbox, a process, or a named network namespace",
 	.details = "TARGET is a name ('vnic run --name', 'vnic ns add', 'ip netns add'), a pid, or the path of a\n"
 		   "network namespace.  The command's exit status is passed on.\n",
+	.options = options,
 	.min_operands = 2,
 	.max_operands = -1,
 	.own_status = true,

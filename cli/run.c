@@ -71,7 +71,7 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 	struct vnic_sandbox_config config;
 	int r;
 
-	vnic_sandbox_defaults(cli_rootless(), &config);
+	vnic_sandbox_defaults(!vnic_privileged(), &config);
 	config.spawn.privileged = cli_flag(args, "privileged");
 	r = sandbox_read(args, &config, err);
 	if (r == 0)

@@ -240,7 +240,7 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 	struct vnic_sandbox_config config;
 	int r;
 
-	vnic_sandbox_defaults(cli_rootless(), &config);
+	vnic_sandbox_defaults(!vnic_privileged(), &config);
 	config.nics[0].kind = VNIC_NIC_TAP;
 	config.spawn.sweep = true;
 	config.spawn.privileged = true; /* the VMM is the caller's own, in the caller's place */

@@ -15,9 +15,9 @@
 
 #include "fd.h"
 
-#include <cap-ng.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -47,6 +47,7 @@ struct exec {
 	char *const *argv;
 	char *const *envp;
 	const sigset_t *mask;
+	bool privileged;
 	struct ns_set set;
 	bool own_group; /* without a terminal, as in init.c */
 	int parent,
@@ -69,6 +70,12 @@ static void report(const struct exec *exec, const struct vnic_error *err)
 	ns_message_send(exec->child, &message, -1, NULL);
 }
 
+/* Has it joined one?  Then its capabilities are none over the host. */
+static bool in_user_namespace(const struct exec *exec)
+{
+	return exec->set.mask & CLONE_NEWUSER || (!exec->target->pid && exec->target->userns_fd >= 0);
+}
+
 _Noreturn static void command_main(const struct exec *exec)
 {
 	struct vnic_error err;
@@ -82,7 +89,10 @@ _Noreturn static void command_main(const struct exec *exec)
 		setpgid(0, 0);
 	if (exec->mask)
 		sigprocmask(SIG_SETMASK, exec->mask, NULL);
-	int r = ns_execute(exec->argv, exec->envp, &err);
+	bool keep_caps = exec->privileged || in_user_namespace(exec) || getuid() != 0;
+	int r = keep_caps ? 0 : ns_drop_machine_caps(&err);
+	if (r == 0)
+		r = ns_execute(exec->argv, exec->envp, &err);
 	report(exec, &err);
 	_exit(r == -ENOENT ? 127 : 126);
 }
@@ -297,9 +307,20 @@ static int release(const struct exec *exec, struct vnic_error *err)
 }
 
 int vnic_target_exec(const struct vnic_target *target, char *const *argv, char *const *envp, const sigset_t *mask,
-		     struct vnic_child *ret_child, struct vnic_error *err)
+		     bool privileged, struct vnic_child *ret_child, struct vnic_error *err)
 {
-	CLEANUP(exec_close) struct exec exec = {target, argv, envp, mask, NS_SET_EMPTY, !ns_has_terminal(), -1, -1};
+	CLEANUP(exec_close)
+	struct exec exec = {
+		.target = target,
+		.argv = argv,
+		.envp = envp,
+		.mask = mask,
+		.privileged = privileged,
+		.set = NS_SET_EMPTY,
+		.own_group = !ns_has_terminal(),
+		.parent = -1,
+		.child = -1,
+	};
 	CLEANUP(vnic_child_close) struct vnic_child child = VNIC_CHILD_EMPTY;
 	int pair[2];
 	int r = target->pid ? ns_set_open(target, &exec.set, err) : 0;

@@ -23,19 +23,9 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define MAP_TEXT (NS_RANGES * 34) /* three numbers of ten digits a line */
-
-/* Not by libcap-ng, which goes on answering for the process that first asked, after a clone for the parent. */
-bool ns_have_capability(unsigned capability)
-{
-	struct __user_cap_header_struct self = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
-
-	return syscall(SYS_capget, &self, sets) == 0 && sets[capability / 32].effective & 1u << capability % 32;
-}
 
 /* --- plan --------------------------------------------------------------------------- */
 

@@ -15,10 +15,8 @@
  */
 #include "ns.h"
 
-#include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +24,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "fd.h"
@@ -101,62 +98,6 @@ static int prepare(const struct vnic_spawn *spawn, const struct ns_idmap *self_m
 }
 
 /* --- the command -------------------------------------------------------------------- */
-
-/* Root of the host without a user namespace keeps the network's capabilities, not the machine's. */
-static int drop_machine_caps(struct vnic_error *err)
-{
-	static const unsigned machine[] = {
-		CAP_SYS_ADMIN,
-		CAP_SYS_PTRACE,
-		CAP_SYS_MODULE,
-		CAP_SYS_RAWIO,
-		CAP_BPF,
-		CAP_PERFMON,
-		CAP_SYS_BOOT,
-		CAP_SYS_TIME,
-		CAP_SYSLOG,
-		CAP_MAC_ADMIN,
-		CAP_MAC_OVERRIDE,
-		CAP_AUDIT_CONTROL,
-		CAP_MKNOD,
-		CAP_CHECKPOINT_RESTORE,
-		CAP_DAC_READ_SEARCH,
-		CAP_LINUX_IMMUTABLE,
-		CAP_WAKE_ALARM,
-		CAP_BLOCK_SUSPEND,
-		CAP_SYS_PACCT,
-		CAP_AUDIT_READ,
-	};
-
-	capng_setpid(getpid()); /* libcap-ng remembers the pid that it saw before the clone */
-	if (capng_get_caps_process() < 0)
-		return vnic_fail(err, VNIC_STEP_CAPS, errno, "capabilities", NULL);
-	for (size_t i = 0; i < sizeof(machine) / sizeof(machine[0]); i++)
-		capng_update(CAPNG_DROP,
-			     (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE | CAPNG_BOUNDING_SET |
-					    CAPNG_AMBIENT),
-			     machine[i]);
-	if (capng_apply(CAPNG_SELECT_BOTH) < 0)
-		return vnic_fail(err, VNIC_STEP_CAPS, errno, "capabilities", NULL);
-	return 0;
-}
-
-/*
- * By system calls: libcap-ng reads three files first, and where the bounding set may not be changed, which is no
- * loss to a process with no_new_privs, it writes to the system's log.
- */
-int ns_drop_all_caps(struct vnic_error *err)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
-
-	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-		prctl(PR_CAPBSET_DROP, cap);
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_capset, &header, none) < 0)
-		return vnic_fail(err, VNIC_STEP_CAPS, errno, "capabilities", NULL);
-	return 0;
-}
 
 /* clone(3) under the name that ThreadSanitizer does not intercept; see enter.c. */
 int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...); // NOLINT(bugprone-reserved-identifier)
@@ -357,7 +298,7 @@ static int init_start(struct init *init, struct vnic_error *err)
 	int r = 0;
 
 	if (!init->spawn->privileged && !(init->spawn->namespaces & CLONE_NEWUSER) && getuid() == 0)
-		r = drop_machine_caps(err);
+		r = ns_drop_machine_caps(err);
 	if (r < 0)
 		return r;
 	sigfillset(&all);

@@ -141,10 +141,16 @@ int ns_lo_up(struct vnic_error *err);
  */
 int ns_leave_netns(int *ret_old, struct vnic_error *err);
 
-/* --- idmap.c ------------------------------------------------------------------------ */
+/* --- caps.c ------------------------------------------------------------------------- */
 
 /* Has the caller this capability (CAP_*, effective) over its own user namespace? */
 bool ns_have_capability(unsigned capability);
+/* Root of the host in namespaces without a user namespace keeps the network's capabilities, not the machine's. */
+int ns_drop_machine_caps(struct vnic_error *err);
+/* Gives up every capability, in all sets, and the way to new ones (no_new_privs). */
+int ns_drop_all_caps(struct vnic_error *err);
+
+/* --- idmap.c ------------------------------------------------------------------------ */
 
 #define NS_RANGES 16
 
@@ -262,9 +268,6 @@ int ns_child_ready(struct vnic_child *child, struct vnic_error *err);
 int ns_execute(char *const *argv, char *const *envp, struct vnic_error *err);
 /* Has the caller a controlling terminal? */
 bool ns_has_terminal(void);
-
-/* Gives up every capability, in all sets, and the way to new ones (no_new_privs). */
-int ns_drop_all_caps(struct vnic_error *err);
 
 /* Closes all descriptors but those in `keep`, which may contain -1 and need not be sorted. */
 void ns_close_all_but(int *keep, unsigned count);

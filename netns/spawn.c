@@ -2,8 +2,8 @@
 /* The parent's side: a command in new namespaces, in two steps, so that its network can be made in between. */
 #include "ns.h"
 
-#include <cap-ng.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>

@@ -95,6 +95,12 @@ VNIC_API int vnic_child_wait(struct vnic_child *child, int *ret_status, struct v
 /* Kills it if it still runs, and reaps it. */
 VNIC_API void vnic_child_close(struct vnic_child *child);
 
+/*
+ * May the caller make namespaces and links where it is, without a user namespace of its own?  Capabilities of a user
+ * namespace count for nothing in a network that was there before it (unshare -r).
+ */
+VNIC_API bool vnic_privileged(void);
+
 /* --- finding and joining ------------------------------------------------------------ */
 
 /*
@@ -131,11 +137,12 @@ VNIC_API int vnic_target_call(const struct vnic_target *target, int (*fn)(void *
  * Starts argv in all namespaces of the target (or in its network namespace, with a fresh /sys,
  * where it is a file).  The command is the caller's child and in its process group; a
  * keeper process kills it when the caller dies.  Namespaces that are already the caller's are left out.
- * `mask`: the command's signal mask; NULL: the caller's.  ret_child->command is ret_child->pid, and there is nothing
- * to release.
+ * `mask`: the command's signal mask; NULL: the caller's.  `privileged` as in struct vnic_spawn.  ret_child->command is
+ * ret_child->pid, and there is nothing to release.
  */
 VNIC_API int vnic_target_exec(const struct vnic_target *target, char *const *argv, char *const *envp,
-			      const sigset_t *mask, struct vnic_child *ret_child, struct vnic_error *err);
+			      const sigset_t *mask, bool privileged, struct vnic_child *ret_child,
+			      struct vnic_error *err);
 
 /* --- names -------------------------------------------------------------------------- */
 

@@ -194,3 +194,13 @@ assert lan0["name"] == "lan0" and "10.9.0.7/24" in lan0["addresses"], lan0
 		wait $!
 	done
 }
+
+@test "as root the command has the capabilities that run leaves, and all with --privileged" {
+	((EUID == 0)) || skip "only root has capabilities to lose"
+	caps() { grep -E '^Cap(Prm|Eff|Bnd|Amb)'; }
+	start "$name" -- sleep 1000
+	left=$("$VNIC" run --nic none -- cat /proc/self/status | caps)
+	is "$left" "$("$VNIC" exec "$name" -- cat /proc/self/status | caps)"
+	is "$(caps </proc/self/status)" "$("$VNIC" exec --privileged "$name" -- cat /proc/self/status | caps)"
+	[[ $left != "$(caps </proc/self/status)" ]]
+}

@@ -67,7 +67,7 @@ static void the_command_is_our_child_in_our_session(void **state)
 	struct vnic_error err;
 
 	(void)state;
-	vt_ok(vnic_target_exec(&target, argv, NULL, NULL, &child, &err), &err);
+	vt_ok(vnic_target_exec(&target, argv, NULL, NULL, false, &child, &err), &err);
 	/* Our process group, for job control; a test without a terminal may find it in one of its own. */
 	assert_true(getpgid(child.pid) == getpgrp() || getpgid(child.pid) == child.pid);
 	assert_int_equal(getsid(child.pid), getsid(0));
@@ -104,9 +104,9 @@ static void a_command_that_cannot_be_executed_is_an_error(void **state)
 	struct vnic_error err;
 
 	(void)state;
-	vt_fails(vnic_target_exec(&target, absent, NULL, NULL, &child, &err), &err, VNIC_STEP_EXEC, ENOENT);
+	vt_fails(vnic_target_exec(&target, absent, NULL, NULL, false, &child, &err), &err, VNIC_STEP_EXEC, ENOENT);
 	assert_string_equal(err.object, "/no/such/command");
-	vt_fails(vnic_target_exec(&target, directory, NULL, NULL, &child, &err), &err, VNIC_STEP_EXEC, EACCES);
+	vt_fails(vnic_target_exec(&target, directory, NULL, NULL, false, &child, &err), &err, VNIC_STEP_EXEC, EACCES);
 	assert_int_equal(child.pid, 0);
 	vnic_target_close(&target);
 	vnic_child_close(&world);
@@ -124,7 +124,7 @@ static void a_target_that_ended_meanwhile_is_said(void **state)
 	snprintf(text, sizeof(text), "%d", world.command);
 	vnic_child_close(&world);
 	assert_true(vt_readable(target.pidfd));
-	vt_fails(vnic_target_exec(&target, argv, NULL, NULL, &child, &err), &err, VNIC_STEP_NS_OPEN, ESRCH);
+	vt_fails(vnic_target_exec(&target, argv, NULL, NULL, false, &child, &err), &err, VNIC_STEP_NS_OPEN, ESRCH);
 	vt_fails(vnic_target_open(text, NULL, &again, &err), &err, VNIC_STEP_NS_OPEN, ESRCH);
 	vnic_target_close(&target);
 }
@@ -137,7 +137,7 @@ static int exec_and_wait(const struct vnic_target *target, int tell, bool die_at
 	struct vnic_child child;
 
 	world_stdout(tell);
-	if (vnic_target_exec(target, argv, NULL, NULL, &child, NULL) < 0)
+	if (vnic_target_exec(target, argv, NULL, NULL, false, &child, NULL) < 0)
 		return 1;
 	if (die_at_once)
 		kill(getpid(), SIGKILL);

@@ -60,7 +60,7 @@ static inline int world_ask(const struct vnic_target *target, const char *script
 	snprintf(text, sizeof(text), "%s", script);
 	assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
 	int saved = world_stdout(tell[1]);
-	int r = vnic_target_exec(target, argv, NULL, NULL, &child, &err);
+	int r = vnic_target_exec(target, argv, NULL, NULL, false, &child, &err);
 	close(world_stdout(saved));
 	if (r == 0) {
 		while ((n = read(tell[0], ret_text + len, size - 1 - len)) > 0)
