@@ -19,6 +19,7 @@ struct forged {
 	uint8_t tcp_flags;
 	uint32_t tcp_seq, tcp_ack;
 	uint8_t icmp_type, icmp_code;
+	uint8_t hops; /* 0: 64 */
 	const void *payload;
 	size_t payload_size;
 };
@@ -104,14 +105,14 @@ static inline size_t put_ip(uint8_t *at, const struct forged *forged, size_t l4_
 		at[0] = 0x60;
 		put16(at + 4, l4_size);
 		at[6] = forged->protocol;
-		at[7] = 64;
+		at[7] = forged->hops ? forged->hops : 64;
 		assert_int_equal(inet_pton(family, forged->src, at + 8), 1);
 		assert_int_equal(inet_pton(family, forged->dst, at + 24), 1);
 		return 40;
 	}
 	at[0] = 0x45;
 	put16(at + 2, 20 + l4_size);
-	at[8] = 64;
+	at[8] = forged->hops ? forged->hops : 64;
 	at[9] = forged->protocol;
 	assert_int_equal(inet_pton(family, forged->src, at + 12), 1);
 	assert_int_equal(inet_pton(family, forged->dst, at + 16), 1);
