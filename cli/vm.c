@@ -230,6 +230,7 @@ static int read_nics(struct vm *vm, struct vnic_sandbox_config *config, struct v
 		if (r < 0)
 			return r;
 		vm->macs[i] = nic->mac;
+		nic->dhcp = nic->to == VNIC_TO_GATEWAY && !nic->no_gw;
 	}
 	return 0;
 }
