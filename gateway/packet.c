@@ -16,6 +16,7 @@
 #include "checksum.h"
 
 #define EXTENSIONS_MAX 8
+#define SEGMENTS_LEFT 3 /* RFC 8200 4.4: where a routing header says so */
 #define HOPS 64
 #define QUOTE4 576  /* RFC 1812 4.3.2.3: the error is at most this long */
 #define QUOTE6 1280 /* RFC 4443 2.4 (c) */
@@ -90,7 +91,7 @@ static bool skip_extensions(struct packet *packet)
 		case IPPROTO_HOPOPTS:
 		case IPPROTO_ROUTING:
 		case IPPROTO_DSTOPTS:
-			if (packet->l4_len < 8)
+			if (packet->l4_len < 8 || (packet->proto == IPPROTO_ROUTING && h[SEGMENTS_LEFT]))
 				return false;
 			len = (h[1] + 1u) * 8;
 			break;

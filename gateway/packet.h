@@ -46,8 +46,8 @@ struct packet {
 
 /*
  * A frame with its Ethernet header.  Returns false for what is not whole and well-formed IPv4 or IPv6:
- * truncated, lengths that disagree, bad header lengths, more than eight extension headers.  For TCP, UDP and
- * ICMP echo the key has ports; for others they are 0.
+ * truncated, lengths that disagree, bad header lengths, more than eight extension headers, a routing header that leads
+ * to somebody else.  For TCP, UDP and ICMP echo the key has ports; for others they are 0.
  */
 bool packet_parse(const uint8_t *frame, size_t size, struct packet *ret_packet);
 

@@ -18,3 +18,6 @@ shows() {
 @test "what the host itself cannot send whole is told" { shows too_big_for_the_host; }
 @test "an unreachable or prohibited destination is told as it was said" { shows unreachable; }
 @test "a closed UDP port is told" { shows closed; }
+@test "other protocols than TCP, UDP and ICMP are refused at once" { shows protocols; }
+@test "IPv6 options, and fragments that are whole, do not stop a flow" { shows options; }
+@test "one hop leads to the router, two lead everywhere" { shows hops; }

@@ -512,23 +512,49 @@ def by_ping(address):
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def udp_fate(address, port, size, uncut=False):
-    """what a connected socket is told about a datagram: errno, ICMP type, code and MTU"""
+def fate(kind, proto, address, port, size, options):
+    """what a connected socket is told about a packet: errno, ICMP type, code and MTU"""
     v4 = family_of(address) == socket.AF_INET
-    level, recverr, discover = (socket.IPPROTO_IP, 11, 10) if v4 else (socket.IPPROTO_IPV6, 25, 23)
-    with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
+    level, recverr = (socket.IPPROTO_IP, 11) if v4 else (socket.IPPROTO_IPV6, 25)
+    with socket.socket(family_of(address), kind, proto) as sock:
         sock.setsockopt(level, recverr, 1)
-        if uncut:
-            sock.setsockopt(level, discover, 2)  # IP_PMTUDISC_DO
+        for name, value in options:
+            sock.setsockopt(level, name, value)
         sock.connect((address, port))
         sock.send(b"x" * size)
         wait = select.poll()
         wait.register(sock, 0)
-        if not wait.poll(PATIENCE * 1000):
+        if not wait.poll(SILENCE * 5000):
             return ["silence", 0, 0, 0]
         told = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)[1][0][2]
         number, _, kind, what, _, info = struct.unpack_from("=IBBBBI", told)
         return [errno.errorcode[number], kind, what, info]
+
+
+def udp_fate(address, port, size, uncut=False):
+    discover = 10 if family_of(address) == socket.AF_INET else 23  # IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
+    return fate(socket.SOCK_DGRAM, 0, address, port, size, [(discover, 2)] if uncut else [])
+
+
+def raw_fate(address, proto):
+    return fate(socket.SOCK_RAW, proto, address, 0, 32, [])
+
+
+def speaks(what, address, port, options=()):
+    """with IPv6 options in each packet: does an answer come by TCP, UDP or echo?"""
+    kinds = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0), "echo": (socket.SOCK_RAW, 58)}
+    with socket.socket(socket.AF_INET6, *kinds[what]) as sock:
+        sock.settimeout(2)
+        if what == "echo":
+            sock.setsockopt(58, 1, struct.pack("=8I", *[0xFFFFFFFF] * 4, 0xFFFFFFFD, *[0xFFFFFFFF] * 3))  # replies only
+        for level, name, value in options:
+            sock.setsockopt(level, name, bytes.fromhex(value))
+        try:
+            sock.connect((address, port))
+            sock.send(bytes.fromhex("8000 0000 1234 0001"))
+            return len(sock.recv(8)) == 8
+        except TimeoutError:
+            return False
 
 
 def ping_pong(address, port, seconds):
@@ -570,6 +596,11 @@ def checksum(data):
     return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
 
 
+def ipv6(source, address, proto, payload):
+    return struct.pack("!IHBB16s16s", 0x60000000, len(payload), proto, 64, socket.inet_pton(socket.AF_INET6, source),
+                       socket.inet_pton(socket.AF_INET6, address)) + payload
+
+
 def ipv4(source, address, proto, payload, fragment=0, number=7):
     head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), number, fragment, 64, proto, 0,
                        socket.inet_aton(source), socket.inet_aton(address))
@@ -589,7 +620,7 @@ def router_mac():
 
 
 def send_packets(packets):
-    """whole IPv4 packets: from a sandbox straight onto eth0, to the router, else by the kernel's routes"""
+    """whole packets: from a sandbox straight onto eth0, to the router, else, IPv4, by the kernel's routes"""
     if "eth0" not in [name for _, name in socket.if_nameindex()]:
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
             for packet in packets:
@@ -598,7 +629,7 @@ def send_packets(packets):
     router = router_mac()
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as sock:
         for packet in packets:
-            sock.sendto(packet, ("eth0", 0x0800, 0, 1, router))
+            sock.sendto(packet, ("eth0", 0x86DD if packet[0] >> 4 == 6 else 0x0800, 0, 1, router))
 
 
 def send_syns(address, port, source_port, count=1, source="10.0.2.100"):
@@ -633,6 +664,14 @@ def send_cut_syn(source, address, port, source_port):
 def send_datagram(source, address, port, size=10):
     """UDP that says it comes from there"""
     send_packets([ipv4(source, address, 17, struct.pack("!HHHH", 4000, port, 8 + size, 0) + b"x" * size)])
+
+
+def send_atomic(source, address, port):
+    """UDP over IPv6 in a fragment that is the whole packet"""
+    pseudo = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, address)
+    datagram = struct.pack("!HHHH", 4000, port, 18, 0) + b"x" * 10
+    check = struct.pack("!H", checksum(pseudo + struct.pack("!II", 18, 17) + datagram))
+    send_packets([ipv6(source, address, 44, bytes.fromhex("1100 0000 0000 0001") + datagram[:6] + check + datagram[8:])])
 
 
 # --- about where it is ---

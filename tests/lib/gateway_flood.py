@@ -15,17 +15,12 @@ import struct
 import sys
 import time
 
-from gateway_agent import checksum, ipv4, pattern_digest, router_mac, syn
+from gateway_agent import checksum, ipv4, ipv6, pattern_digest, router_mac, syn
 from gateway_world import is_equal, run
 
 V4, V6 = "9.9.9.10", "2620:fe::fe"  # outside, and of class internet
 SIZE = 4 << 20
 VARIANTS = 50000
-
-
-def ipv6(source, address, proto, payload):
-    return struct.pack("!IHBB16s16s", 0x60000000, len(payload), proto, 64, socket.inet_pton(socket.AF_INET6, source),
-                       socket.inet_pton(socket.AF_INET6, address)) + payload
 
 
 def udp(port, data):

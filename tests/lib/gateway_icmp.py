@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """ICMP from the sandbox to the outside and back; tests/e2e/gateway_icmp.bats says what each function shows."""
+from gateway_egress import DSTOPTS, HOPOPTS
 from gateway_world import Agent, ip, is_equal, run
 
 V4, V6 = "9.9.9.10", "2620:fe::fe"  # outside, and of class internet
@@ -95,6 +96,34 @@ def closed(world):
     with world.box() as box:
         is_equal(box.udp_fate(V4, 9, 10), ["ECONNREFUSED", 3, 3, 0])
         is_equal(box.udp_fate(V6, 9, 10), ["ECONNREFUSED", 1, 4, 0])
+
+
+def protocols(world):
+    """which the router's kernel answers itself, six at once and then one a second"""
+    with world.box() as box:
+        for proto in 47, 50, 132:
+            is_equal(box.raw_fate(V4, proto), ["ENOPROTOOPT", 3, 2, 0])
+            is_equal(box.raw_fate(V6, proto), ["EPROTO", 4, 1, 6])
+
+
+def options(world):
+    """of IPv6, in front of what is carried"""
+    servers = {"tcp": world.outside.serve("echo", V6), "udp": world.outside.serve_udp(V6), "echo": 0}
+    with world.box() as box:
+        for headers in [], DSTOPTS, HOPOPTS, HOPOPTS + DSTOPTS:
+            for what, port in servers.items():
+                assert box.speaks(what, V6, port, headers), (what, headers)
+        world.outside.said()
+        box.send_atomic("fd00::100", V6, servers["udp"])
+        is_equal(world.outside.wait_said(), ["udp fd88::1 10"])
+
+
+def hops(world):
+    with world.box() as box:
+        for address, router in (V4, "10.0.2.2"), (V6, "fd00::"):
+            said = box.sh(f"ping -n -c1 -W5 -t1 {address} || true")
+            assert f"From {router}" in said and "exceeded" in said, said
+            is_equal(pings(box, address, "-t2"), 3)
 
 
 if __name__ == "__main__":

@@ -382,6 +382,17 @@ static void an_extension_header_longer_than_the_packet_is_refused(void **state)
 		}
 }
 
+static void a_routing_header_that_leads_elsewhere_is_refused(void **state)
+{
+	(void)state;
+	for (unsigned left = 0; left < 256; left++) {
+		const uint8_t header[8] = {IPPROTO_TCP, 0, 4, (uint8_t)left};
+		struct frame frame = ipv6(IPPROTO_ROUTING, header, sizeof(header), syn, sizeof(syn));
+
+		assert_int_equal(is_packet(&frame), left == 0);
+	}
+}
+
 static void a_refused_frame_leaves_the_result_alone(void **state)
 {
 	struct frame frame = ipv4(IPPROTO_TCP, 0, syn, sizeof(syn) - 5);
@@ -415,6 +426,7 @@ int main(void)
 		vt_test(an_atomic_fragment_of_ipv6_is_whole),
 		vt_test(extension_headers_are_walked_up_to_a_cap),
 		vt_test(an_extension_header_longer_than_the_packet_is_refused),
+		vt_test(a_routing_header_that_leads_elsewhere_is_refused),
 		vt_test(a_refused_frame_leaves_the_result_alone),
 	};
 
