@@ -15,6 +15,7 @@
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,8 +87,11 @@ static int bound_socket(int type, const char *port)
 
 static void many_descriptors(void)
 {
-	struct rlimit limit = {.rlim_cur = 65536, .rlim_max = 65536};
+	struct rlimit limit;
 
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		err(1, "getrlimit");
+	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		err(1, "setrlimit");
 }
@@ -221,15 +226,15 @@ static int echo(char *args[])
 	}
 }
 
-/* Counts datagrams until its input ends and the queue is empty. */
-static int sink(char *args[])
+/* Counts datagrams until the input ends and the queue is empty. */
+static int count_datagrams(int fd)
 {
 	static char data[BATCH][2048];
 	struct iovec parts[BATCH];
 	struct mmsghdr messages[BATCH];
-	int fd = bound_socket(SOCK_DGRAM, args[0]), room = 8 << 20, count;
 	struct pollfd wait[] = {{.fd = fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
 	uint64_t packets = 0, bytes = 0, first = 0, last = 0;
+	int room = 8 << 20, count;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	for (int i = 0; i < BATCH; i++) {
@@ -252,24 +257,23 @@ static int sink(char *args[])
 	return 0;
 }
 
+static int sink(char *args[])
+{
+	return count_datagrams(bound_socket(SOCK_DGRAM, args[0]));
+}
+
 /* --- verbs that measure -------------------------------------------------------------------------------------- */
 
 /* Sends as fast as the kernel takes it, or RATE datagrams a second if that is not 0. */
-static int flood(char *args[])
+static int flood_socket(int fd, size_t size, uint64_t milliseconds, uint64_t rate)
 {
-	struct sockaddr_in to = address(args[0], args[1]);
-	unsigned long size = number(args[2]), milliseconds = number(args[3]), rate = number(args[4]);
 	static char data[65536];
 	struct iovec part = {.iov_base = data, .iov_len = size};
 	struct mmsghdr messages[BATCH];
-	int fd = open_socket(SOCK_DGRAM, 0);
-	unsigned int batch = rate ? 8 : BATCH;
 	uint64_t sent = 0, refused = 0, begin, end;
 
 	if (size > sizeof(data))
 		errx(2, "a datagram has 64 KiB at most");
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		err(1, "connect");
 	for (unsigned int i = 0; i < BATCH; i++)
 		messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &part, .msg_iovlen = 1}};
 	begin = now();
@@ -279,13 +283,54 @@ static int flood(char *args[])
 
 		if (rate && (double)sent > (double)(time - begin) * (double)rate / 1e9)
 			continue;
-		count = sendmmsg(fd, messages, batch, 0);
+		count = sendmmsg(fd, messages, rate ? 1 : BATCH, 0);
 		sent += count > 0 ? (uint64_t)count : 0;
 		refused += count < 0;
 	}
 	printf("{\"packets\": %ju, \"refused\": %ju, \"seconds\": %.6f}\n", (uintmax_t)sent, (uintmax_t)refused,
 	       (double)(now() - begin) / 1e9);
 	return 0;
+}
+
+static int connected_datagrams(const char *host, const char *port)
+{
+	struct sockaddr_in to = address(host, port);
+	int fd = open_socket(SOCK_DGRAM, 0);
+
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		err(1, "connect");
+	return fd;
+}
+
+static int flood(char *args[])
+{
+	return flood_socket(connected_datagrams(args[0], args[1]), number(args[2]), number(args[3]), number(args[4]));
+}
+
+/* Waits for a datagram and floods who sent it. */
+static int flood_back(char *args[])
+{
+	int fd = bound_socket(SOCK_DGRAM, args[0]);
+	struct timeval forever = {0};
+	struct sockaddr_in from;
+	socklen_t size = sizeof(from);
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
+	say_ready();
+	if (recvfrom(fd, &(char){0}, 1, 0, (struct sockaddr *)&from, &size) < 0 ||
+	    connect(fd, (struct sockaddr *)&from, size) < 0)
+		err(1, "who to flood");
+	return flood_socket(fd, number(args[1]), number(args[2]), number(args[3]));
+}
+
+/* Asks for that flood, and counts it. */
+static int draw(char *args[])
+{
+	int fd = connected_datagrams(args[0], args[1]);
+
+	if (send(fd, "", 1, 0) != 1)
+		err(1, "send");
+	return count_datagrams(fd);
 }
 
 static int exchange(int fd)
@@ -380,6 +425,34 @@ static int hold(char *args[])
 	return 0;
 }
 
+/* Runs a command COUNT times, one after the other, and prints what each took, in microseconds. */
+static int repeat(char *args[])
+{
+	size_t count = number(args[0]);
+	struct times times = times_begin(count);
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t begin = now();
+		pid_t child;
+		int status, failure = posix_spawnp(&child, args[1], NULL, NULL, args + 1, environ);
+
+		if (failure != 0)
+			errx(1, "%s: %s", args[1], strerror(failure));
+		if (waitpid(child, &status, 0) != child)
+			err(1, "waitpid");
+		if (status != 0)
+			errx(1, "%s: status %d", args[1], status);
+		times.ns[times.count++] = now() - begin;
+	}
+	for (size_t i = 0; i < count; i++)
+		printf("%s%.1f", i ? ", " : "[", (double)times.ns[i] / 1e3);
+	puts("]");
+	free(times.ns);
+	return 0;
+}
+
+enum { OR_MORE = 100 }; /* ... arguments than this less 100 */
+
 static const struct verb {
 	const char *name, *arguments;
 	int count;
@@ -389,15 +462,23 @@ static const struct verb {
 	{"echo", "PORT", 1, echo},
 	{"sink", "PORT", 1, sink},
 	{"flood", "ADDRESS PORT SIZE MILLISECONDS RATE", 5, flood},
+	{"flood-back", "PORT SIZE MILLISECONDS RATE", 4, flood_back},
+	{"draw", "ADDRESS PORT", 2, draw},
 	{"connect", "ADDRESS PORT COUNT", 3, connects},
 	{"ask", "tcp|udp|icmp ADDRESS PORT COUNT", 4, ask},
 	{"hold", "ADDRESS PORT COUNT", 3, hold},
+	{"repeat", "COUNT COMMAND...", OR_MORE + 2, repeat},
 };
+
+static int has_arguments(int count, int wanted)
+{
+	return wanted < OR_MORE ? count == wanted : count >= wanted - OR_MORE;
+}
 
 int main(int argc, char *argv[])
 {
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (argc >= 2 && argc - 2 == verbs[i].count && strcmp(argv[1], verbs[i].name) == 0)
+		if (argc >= 2 && strcmp(argv[1], verbs[i].name) == 0 && has_arguments(argc - 2, verbs[i].count))
 			return verbs[i].run(argv + 2);
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)

@@ -5,6 +5,7 @@ import argparse
 import importlib
 import os
 import pkgutil
+import signal
 import subprocess
 import sys
 
@@ -28,9 +29,11 @@ def go_private():
     """All over again in namespaces that nobody else sees: what is left in them, however this ends, is the kernel's."""
     if os.geteuid() != 0:
         raise SystemExit("bench: needs root, for namespaces that stand for a host and for a server: sudo ./dev bench")
-    os.environ[INSIDE] = "1"
-    os.execvp("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
-                          sys.executable, *sys.argv])
+    inside = subprocess.Popen(["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
+                               sys.executable, *sys.argv], env=os.environ | {INSIDE: "1"})
+    signal.signal(signal.SIGTERM, lambda *_: inside.kill())
+    signal.signal(signal.SIGINT, lambda *_: inside.kill())
+    sys.exit(inside.wait())
 
 
 def private_mounts():

@@ -96,6 +96,7 @@ def measure(subject, programs, rounds, quick):
                     progress.step(f"{subject.cases[case]}, {side}")
                     measure_one(subject, figures, lane, case, side)
         progress.end()
+    figures.add_percentiles(subject.metrics)
     return figures
 
 

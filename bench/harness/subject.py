@@ -17,6 +17,7 @@ class Metric:
     unit: str
     more_is_better: bool = True
     plot: bool = True
+    percent_of: tuple = ()  # (metric, percent): read off its samples when all are there
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,17 @@ class Figures:
         self.failures = failures or {}
 
     def add(self, metric, case, side, value):
-        self.samples.setdefault(metric, {}).setdefault(case, {}).setdefault(side, []).append(value)
+        """A value, or a list of them."""
+        values = self.samples.setdefault(metric, {}).setdefault(case, {}).setdefault(side, [])
+        values += value if isinstance(value, list) else [value]
+
+    def add_percentiles(self, metrics):
+        for metric in metrics:
+            if metric.percent_of:
+                source, percent = metric.percent_of
+                for case, row in self.samples.get(source, {}).items():
+                    for side, values in row.items():
+                        self.add(metric.name, case, side, stats.percentile(values, percent))
 
     def fail(self, case, side, why):
         self.failures.setdefault(f"{side}, {case}", []).append(why)

@@ -62,6 +62,40 @@ def load(lane, verb, count, near=False, timeout=60):
     return json.loads(text)
 
 
+def last_json(text, what):
+    """The figures are the last line that a verb of load prints."""
+    try:
+        return json.loads(text.splitlines()[-1])
+    except (ValueError, IndexError):
+        raise Failed(f"{what} gave no figures") from None
+
+
+def datagrams(lane, size, milliseconds=500, rate=0, back=False, near=False):
+    """
+    A flood of UDP out of the sandbox, or, if back, from the server to it, as fast as the sender can or RATE a second.
+    What arrived a second, and the share that did not.
+    """
+    world = lane.world
+    other, address = lane.other(near)
+    port = str(sides.INSIDE_PORT)
+    amount = [str(size), str(milliseconds), str(rate)]
+    begin = [world.load, "flood-back", port, *amount] if back else [world.load, "sink", port]
+    with world.process(begin, other, "ready") as server:
+        if back:
+            with lane.start([world.load, "draw", address, port], "ready") as client:
+                sent = last_json(server.finish(), "flood-back")
+                got = last_json(client.finish(), "draw")
+        else:
+            with lane.start([world.load, "flood", address, port, *amount]) as client:
+                sent = last_json(client.finish(), "flood")
+            got = last_json(server.finish(), "sink")
+    if not sent["packets"] or not got["seconds"]:
+        raise Failed("no datagram came")
+    return {"rate": got["packets"] / max(got["seconds"], sent["seconds"]),
+            "gbits": got["bytes"] * 8 / 1e9 / max(got["seconds"], sent["seconds"]),
+            "loss": 100 * (1 - min(got["packets"] / sent["packets"], 1)), "offered": sent["packets"] / sent["seconds"]}
+
+
 def machine():
     """What the figures depend on."""
     model = next((line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines()

@@ -80,7 +80,7 @@ class Process:
         if not self.has_ended:
             with contextlib.suppress(BrokenPipeError):
                 self.popen.stdin.close()
-            killer = threading.Timer(timeout, self.popen.kill)
+            killer = threading.Timer(timeout, self.kill)
             killer.start()
             self.text += self.popen.stdout.read().decode()
             _, status, usage = os.wait4(self.pid, 0)
@@ -91,13 +91,23 @@ class Process:
             self.popen.stdout.close()
         return self.text
 
+    def signal(self, number):
+        """Not by subprocess, which would reap the process and lose its CPU time."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill(self):
+        """With all below it, or whoever holds its output would keep us waiting."""
+        for pid in reversed(descendants(self.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
         if not self.has_ended:
-            with contextlib.suppress(ProcessLookupError):
-                self.popen.send_signal(signal.SIGTERM)
+            self.signal(signal.SIGTERM)
             self.finish(5)
 
 
@@ -126,8 +136,9 @@ class World(contextlib.ExitStack):
         """The host, the server, and the link between them."""
         for name in ("host", "server"):
             self.namespace(name)
-        self.link()
         ip(f"address add {SERVER}/32 dev lo", "server")
+        self.link()
+        ip(f"route change 10.77.0.0/24 dev in0 proto kernel scope link src {SERVER}", "server")
         for name in ("host", "server"):
             use_cubic(f"/run/netns/{name}")
 

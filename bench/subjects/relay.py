@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Two namespaces joined by vnic's relay, the kernel's bridge, a veth, VDE."""
+from harness.joined import bridge, relay, vde, veth
+from harness.subject import Demand, Metric, Subject, against_best
+from harness.traffic import datagrams, iperf, load
+
+PINGS = 2000
+
+
+def measure(lane, case):
+    if case == "tcp":
+        figures = iperf(lane)
+        return {"throughput": figures["gbits"], "CPU": figures["cpu_per_gigabit"]}
+    if case == "small":
+        figures = datagrams(lane, 64)
+        return {"frames": figures["rate"] / 1000, "loss": figures["loss"]}
+    figures = load(lane, ["ask", "icmp"], PINGS)
+    return {"round trip": figures.get("p50_us"), "round trip, p99": figures.get("p99_us")}
+
+
+def added(figures):
+    own, kernel = (figures.median("round trip", "ping", side) for side in ("relay tap", "bridge"))
+    return own - kernel if own and kernel else None
+
+
+SUBJECT = Subject(
+    name="relay",
+    title="The relay",
+    about="two namespaces, MTU 1500: one TCP stream; UDP datagrams of 64 bytes as fast as they go; 2,000 pings, one after "
+    "the other.",
+    metrics=[Metric("throughput", "Gbit/s"), Metric("CPU", "s a gigabit", more_is_better=False, plot=False),
+             Metric("frames", "thousands a second"), Metric("loss", "%", more_is_better=False, plot=False),
+             Metric("round trip", "us", more_is_better=False),
+             Metric("round trip, p99", "us", more_is_better=False, plot=False)],
+    cases={"tcp": "TCP", "small": "small frames", "ping": "ping"},
+    sides={"relay tap": relay("tap"), "relay veth": relay("veth"), "bridge": bridge, "veth": veth, "vde_switch": vde},
+    measure=measure,
+    demands=[Demand("TCP: relay of taps / bridge", against_best("throughput", "tcp", ["bridge"], "relay tap"), 0.9),
+             Demand("TCP: relay of taps / vde_switch", against_best("throughput", "tcp", ["vde_switch"], "relay tap"), 25),
+             Demand("small frames: relay of taps / bridge", against_best("frames", "small", ["bridge"], "relay tap"), 0.95),
+             Demand("small frames: relay of taps / vde_switch",
+                    against_best("frames", "small", ["vde_switch"], "relay tap"), 2.5),
+             Demand("round trip, p50: relay of taps beyond bridge, us", added, at_most=60)],
+    rounds=7,
+)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Many sandboxes at once: how fast they come and go, and what each takes."""
+import contextlib
+import subprocess
+import time
+
+from harness.sides import INSIDE_PORT
+from harness.subject import Demand, Failed, Metric, Subject
+from harness.world import Process, descendants, pss_kib, read, run, who_stays
+
+from .startup import IP_BEGIN
+
+COUNTS = {"1": 1, "10": 10, "100": 100, "1000": 1000}
+IP_REMOVE = "ip netns del s$1\nip netns del r$1\n"
+KERNEL = ("SUnreclaim", "KernelStack", "PageTables", "Percpu")
+
+
+def kernel_kib():
+    lines = (line.split() for line in read("/proc/meminfo").splitlines())
+    return sum(int(words[1]) for words in lines if words[0].rstrip(":") in KERNEL)
+
+
+def vnic_sandbox(world, number):
+    return world.command([world.vnic, "run", "--allow", "host", "--", world.load, "stay"], "host", as_user=True)
+
+
+def unshare_sandbox(world, number):
+    return world.command(["unshare", "-Urn", world.load, "stay"], "host", as_user=True)
+
+
+def pasta_sandbox(world, number):
+    return world.command(["pasta", "-q", "-f", "-4", "--config-net", "-t", "none", "-u", "none", "-T", "none", "-U", "none",
+                          "--", world.load, "stay"], "host", as_user=True)
+
+
+class Running:
+    """Sandboxes that are processes."""
+
+    most = 1000
+
+    def __init__(self, world, argv):
+        self.world, self.argv, self.processes = world, argv, []
+
+    def begin(self, count):
+        options = {"env": self.world.environ, "cwd": self.world.home}
+        self.processes = [Process(self.argv(self.world, number), **options) for number in range(count)]
+        for process in self.processes:
+            process.wait_for("ready")
+
+    def user_kib(self):
+        """Without what runs in the sandbox."""
+        pids = []
+        for process in self.processes:
+            inside = who_stays(process.pid)
+            pids += [pid for pid in descendants(process.pid) if pid != inside]
+        return pss_kib(pids)
+
+    def end(self):
+        for process in self.processes:
+            process.popen.stdin.close()
+        for process in self.processes:
+            process.finish()
+        self.processes = []
+
+
+class Vnic(Running):
+    def failed(self):
+        """How many do not reach the host: all are asked, one after the other."""
+        with self.world.process([self.world.load, "echo", str(INSIDE_PORT)], "host", "ready"):
+            return sum('"failed": 0' not in self.ask(process) for process in self.processes)
+
+    def ask(self, process):
+        argv = [self.world.load, "connect", "10.0.2.2", str(INSIDE_PORT), "1"]
+        return run(self.world.command(argv, f"/proc/{who_stays(process.pid)}/ns/net"))
+
+
+class Pasta(Running):
+    most = 100  # it takes 20 MiB and 0.2 s each
+
+
+class Ip:
+    """Two namespaces, a pair, addresses and routes by ip(8); no process stays."""
+
+    most = 1000
+
+    def __init__(self, world):
+        self.count = 0
+
+    def script(self, text):
+        done = subprocess.run(["sh", "-c", f"for n in $(seq {self.count}); do set -- $n\n{text}done"], check=False)
+        if done.returncode:
+            raise Failed("ip netns failed")
+
+    def begin(self, count):
+        self.count = count
+        self.script(IP_BEGIN)
+
+    def user_kib(self):
+        return 0
+
+    def end(self):
+        self.script(IP_REMOVE)
+        self.count = 0
+
+
+def measure(side, case):
+    count = COUNTS[case]
+    if count > side.most:
+        return None
+    before, begin = kernel_kib(), time.monotonic()
+    try:
+        side.begin(count)
+        made = time.monotonic()
+        memory = {"memory": side.user_kib() / count / 1024}
+        if count >= 100:
+            memory["kernel memory"] = (kernel_kib() - before) / count / 1024
+        if hasattr(side, "failed") and count >= 10:
+            memory["failed"] = side.failed()
+        end = time.monotonic()
+    finally:
+        side.end()
+    return {"made": count / (made - begin), "removed": count / (time.monotonic() - end)} | memory
+
+
+def kept(make):
+    @contextlib.contextmanager
+    def begin(world):
+        yield make(world)
+
+    return begin
+
+
+SUBJECT = Subject(
+    name="scale",
+    title="Many sandboxes at once",
+    about="1 to 1,000 sandboxes that stand at the same time. Those of vnic, unshare and pasta are started at once, as an "
+    "ordinary user; ip(8) makes two namespaces and a pair, one after the other. Memory is the proportional set size of "
+    "the network's own processes, and the growth of the kernel's, of each. `failed`: sandboxes of vnic from which a "
+    "server on the host could not be reached.",
+    metrics=[Metric("made", "a second"), Metric("removed", "a second"),
+             Metric("memory", "MiB each", more_is_better=False, plot=False),
+             Metric("kernel memory", "MiB each", more_is_better=False, plot=False),
+             Metric("failed", "sandboxes", more_is_better=False, plot=False)],
+    cases={case: f"{count:,}" for case, count in COUNTS.items()},
+    sides={"vnic": kept(lambda world: Vnic(world, vnic_sandbox)),
+           "unshare": kept(lambda world: Running(world, unshare_sandbox)),
+           "pasta": kept(lambda world: Pasta(world, pasta_sandbox)), "ip": kept(Ip)},
+    world=lambda world: world.outside(),
+    measure=measure,
+    demands=[Demand("1,000 at once: sandboxes of vnic without a working NIC",
+                    lambda figures: figures.median("failed", "1000", "vnic"), at_most=0)],
+    rounds=1,
+    quick_cases=["10"],
+)
