@@ -196,8 +196,8 @@ def killed_client(world):
         assert world.outside.wait_said()[0] in ("ECONNRESET", "EPIPE")
 
 
-def sleeps(world, box):
-    """no voluntary context switch in five seconds"""
+def sleeps(box, seconds=5):
+    """no voluntary context switch in that time"""
     gateway = box.gateway()
     # What was begun before is over: the pipes are given back in the second after their last use.
     last = [-1, time.monotonic()]
@@ -210,16 +210,16 @@ def sleeps(world, box):
 
     until(is_quiet)
     before = status(gateway, "voluntary_ctxt_switches")
-    select.select([], [], [], 5)
+    select.select([], [], [], seconds)
     is_equal(status(gateway, "voluntary_ctxt_switches"), before)
 
 
 def idle(world):
     port = world.outside.serve("hold", V4)
     with world.box() as box:
-        sleeps(world, box)
+        sleeps(box)
         box.open_tcp(V4, port)
-        sleeps(world, box)
+        sleeps(box)
 
 
 def descriptors(world):
