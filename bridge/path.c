@@ -15,15 +15,11 @@
  * there; or it is meant for one port (known MAC) or several (flooding), and each copy counts at its
  * destination, in tx_frames or tx_dropped.  What is more than one goes into `made`.
  */
-#include "relay_ports.h"
-
 #include <errno.h>
 #include <linux/if_ether.h>
-#include <linux/virtio_net.h>
 
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5 /* USO: Linux 6.2, virtio 1.2 */
-#endif
+#include "gso.h"
+#include "relay_ports.h"
 
 static void drop_in(struct port *from, enum vnic_drop why)
 {
@@ -36,22 +32,6 @@ static void drop_out(struct port *to, enum vnic_drop why)
 }
 
 /* --- write -------------------------------------------------------------------------- */
-
-static unsigned offloads_of(const struct frame *frame)
-{
-	unsigned needs = frame->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? VNIC_OFFLOAD_CSUM : 0;
-
-	switch (frame->hdr.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
-	case VIRTIO_NET_HDR_GSO_TCPV4:
-		return needs | VNIC_OFFLOAD_TSO4;
-	case VIRTIO_NET_HDR_GSO_TCPV6:
-		return needs | VNIC_OFFLOAD_TSO6;
-	case VIRTIO_NET_HDR_GSO_UDP_L4:
-		return needs | VNIC_OFFLOAD_USO4;
-	default:
-		return needs;
-	}
-}
 
 static void write_frame(struct vnic_relay *relay, struct port *to, const struct frame *frame)
 {
@@ -70,10 +50,27 @@ static void write_frame(struct vnic_relay *relay, struct port *to, const struct 
 		relay->dirty[relay->dirty_count++] = to->number;
 }
 
+/* For a port that cannot take it as it is: segments of its own, with finished checksums where it wants them. */
+static void cut(struct vnic_relay *relay, struct port *to, const struct frame *frame)
+{
+	struct frame segment = {.data = relay->spare};
+	struct gso gso;
+	uint64_t count = 0;
+
+	if (gso_begin(&gso, frame, to->tun, to->takes) < 0) {
+		drop_out(to, VNIC_DROP_SEGMENT);
+		return;
+	}
+	for (; to->open && gso_next(&gso, &segment); count++)
+		write_frame(relay, to, &segment);
+	if (count)
+		relay->stats.made[VNIC_MADE_SEGMENT] += count - 1;
+}
+
 static void deliver(struct vnic_relay *relay, struct port *to, struct frame *frame)
 {
-	if (offloads_of(frame) & ~to->takes)
-		drop_out(to, VNIC_DROP_SEGMENT);
+	if (gso_needs(frame) & ~to->takes)
+		cut(relay, to, frame);
 	else
 		write_frame(relay, to, frame);
 }

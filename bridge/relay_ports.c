@@ -46,11 +46,12 @@ void relay_reset_frame(struct vnic_relay *relay, unsigned index)
 static int make_room(struct vnic_relay *relay, struct vnic_error *err)
 {
 	relay->frames = calloc(relay->config.batch, sizeof(*relay->frames));
-	relay->room = reserve(relay->config.batch, ROOM_EACH);
+	relay->room = reserve(relay->config.batch + 1, ROOM_EACH);
 	if (!relay->frames || !relay->room)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	for (unsigned i = 0; i < relay->config.batch; i++)
 		relay_reset_frame(relay, i);
+	relay->spare = relay->room + relay->config.batch * ROOM_EACH + FRAME_HEADROOM;
 	return 0;
 }
 

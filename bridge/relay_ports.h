@@ -30,6 +30,7 @@ struct vnic_relay {
 	unsigned count, opened;               /* ports ever added; still open */
 	struct frame *frames;                 /* config.batch of them, each with its room */
 	uint8_t *room;
+	uint8_t *spare; /* room for one more frame: a segment, a copy */
 	unsigned dirty_count;
 	unsigned dirty[VNIC_RELAY_PORTS]; /* ports that have gathered frames in this turn */
 };

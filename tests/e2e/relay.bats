@@ -6,7 +6,7 @@
 setup() {
 	local id=$$-$EUID-$BATS_TEST_NUMBER
 	red=e2e-red-$id blue=e2e-blue-$id green=e2e-green-$id
-	port=$((39100 + (EUID ? 10 : 0)))
+	port=$((20000 + RANDOM)) # of loopback, which tests share
 }
 
 teardown() {
@@ -299,10 +299,34 @@ joined() {
 	sandbox=$other
 }
 
-@test "two relays are joined by a stream" {
+# carries FROM TO ADDRESS: 20 MB over TCP, by super-frames where the way has them, arrive as they were sent.
+carries() {
+	local port=5001
+	"$VNIC" exec "$2" -- python3 -c '
+import hashlib, socket, sys
+server = socket.create_server((sys.argv[1], int(sys.argv[2])))
+print("listens", flush=True)
+peer, hash = server.accept()[0], hashlib.sha256()
+while (data := peer.recv(1 << 20)):
+    hash.update(data)
+print(hash.hexdigest())' "$3" $port >"$BATS_TEST_TMPDIR/server" &
+	local server=$!
+	until grep -q listens "$BATS_TEST_TMPDIR/server"; do kill -0 $server; done
+	"$VNIC" exec "$1" -- python3 -c '
+import hashlib, random, socket, sys
+data = random.Random(1).randbytes(20 << 20)
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as peer:
+    peer.sendall(data)
+print(hashlib.sha256(data).hexdigest())' "$3" $port >"$BATS_TEST_TMPDIR/client"
+	wait $server
+	[[ $(tail -1 "$BATS_TEST_TMPDIR/server") == $(<"$BATS_TEST_TMPDIR/client") ]]
+}
+
+@test "two relays are joined by a stream, for which super-frames are cut" {
 	joined stream:"$BATS_TEST_TMPDIR/s",connect stream:"$BATS_TEST_TMPDIR/s"
 	sends "$red" 10.9.0.2
 	sends "$blue" 10.9.0.1 -s 1400
+	carries "$red" "$blue" 10.9.0.2
 	stop TERM
 	kill -TERM "$other"
 	wait "$other"
