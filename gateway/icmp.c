@@ -69,12 +69,13 @@ static void end(struct icmp *icmp, uint32_t slot)
 
 static void set_cutting(struct echo *echo, uint16_t family, bool dont_cut)
 {
+	const int how4 = dont_cut ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
+	const int how6 = dont_cut ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT;
+
 	if (family == AF_INET)
-		setsockopt(echo->fd, IPPROTO_IP, IP_MTU_DISCOVER, &(int){dont_cut ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT},
-			   sizeof(int));
+		setsockopt(echo->fd, IPPROTO_IP, IP_MTU_DISCOVER, &how4, sizeof(how4));
 	else
-		setsockopt(echo->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
-			   &(int){dont_cut ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT}, sizeof(int));
+		setsockopt(echo->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &how6, sizeof(how6));
 	echo->dont_cut = dont_cut;
 }
 
@@ -150,7 +151,6 @@ static bool take_errors(struct icmp *icmp, uint32_t slot)
 {
 	struct echo *echo = &icmp->echo[slot];
 	const struct packet request = {.key = icmp->flows.entries[slot].key, .ip = echo->quote, .ip_len = echo->size};
-
 	bool refused = false;
 
 	for (int i = 0; i < ANSWERS; i++) {
