@@ -19,10 +19,10 @@ class Pair(Lane):
 
     def __init__(self, world, name):
         self.ends = (f"{name}-a", f"{name}-b")
-        super().__init__(world, f"/run/netns/{self.ends[0]}", server=FAR)
+        super().__init__(world, f"/run/netns/{self.ends[0]}")
 
-    def other(self, near):
-        return self.ends[1], self.server
+    def other(self, at):
+        return self.ends[1], FAR
 
     def up(self):
         for namespace, address in zip(self.ends, (NEAR, FAR)):

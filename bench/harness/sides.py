@@ -9,18 +9,16 @@ import json
 import os
 import socket
 
-from .world import GATEWAY, HOST, SERVER, Failed, cpu_seconds, descendants, use_cubic, use_cubic_below, who_stays
+from .world import GATEWAY, HOST, Failed, cpu_seconds, descendants, use_cubic, use_cubic_below, who_stays
 
 INSIDE_PORT = 5201
 
 
 class Lane:
-    """
-    A namespace that sees the server at .server and the host at .host, and whose INSIDE_PORT others see at .published.
-    """
+    """A namespace that sees the host at .host, and whose INSIDE_PORT others see at .published."""
 
-    def __init__(self, world, namespace, server=SERVER, host=None, published=(HOST, INSIDE_PORT), roots=()):
-        self.world, self.namespace, self.server, self.published = world, namespace, server, published
+    def __init__(self, world, namespace, host=None, published=(HOST, INSIDE_PORT), roots=()):
+        self.world, self.namespace, self.published = world, namespace, published
         self.host = host  # None: there is nothing between the two
         self.roots = roots  # (process, those below it that belong to the sandbox and not to the side)
 
@@ -31,9 +29,12 @@ class Lane:
     def cpu(self):
         return cpu_seconds(self.pids())
 
-    def other(self, near):
-        """Namespace and address of who is talked to: the server, or, if near, one on the host itself."""
-        return ("host", self.host) if near and self.host else ("server", self.server)
+    def other(self, at):
+        """Namespace and address of who is talked to: "host", or the name of a server."""
+        if at == "host" and self.host:
+            return at, self.host
+        name = "server" if at == "host" else at
+        return name, self.world.servers[name]
 
     def start(self, argv, ready=None):
         return self.world.process(argv, self.namespace, ready)
@@ -47,13 +48,14 @@ def veth(world):
 
 @contextlib.contextmanager
 def loopback(world):
-    yield Lane(world, "/run/netns/server", published=(SERVER, INSIDE_PORT))
+    yield Lane(world, "/run/netns/server", published=(world.servers["server"], INSIDE_PORT))
 
 
 @contextlib.contextmanager
 def vnic(world, mtu=1500, options=()):
     port = world.port()
-    argv = [world.vnic, "run", "--allow", "any", "--publish", f"{port}:{INSIDE_PORT}", *options]
+    argv = [world.vnic, "run", "--allow", "any", "--publish", f"{port}:{INSIDE_PORT}", "--publish",
+            f"{port}:{INSIDE_PORT}/udp", *options]
     if mtu != 1500:
         argv += ["--nic", f"veth,mtu={mtu}"]
     with world.process([*argv, "--", world.load, "stay"], "host", "ready", as_user=True) as process:
@@ -78,16 +80,18 @@ def slirp4netns(world, mtu=1500):
         os.close(send)
         if os.read(receive, 1) != b"1":
             raise Failed("slirp4netns is not ready")
-        forward(api, port)
+        for protocol in ("tcp", "udp"):
+            forward(api, port, protocol)
         use_cubic_below(holder.pid)
         yield Lane(world, f"/proc/{holder.pid}/ns/net", host="10.0.2.2", published=(HOST, port),
                    roots=[(process.pid, [])])
 
 
-def forward(api, port):
+def forward(api, port, protocol):
     """A published port of slirp4netns."""
-    request = {"execute": "add_hostfwd", "arguments": {"proto": "tcp", "host_addr": HOST, "host_port": port,
-                                                       "guest_addr": "10.0.2.100", "guest_port": INSIDE_PORT}}
+    request = {"execute": "add_hostfwd", "arguments": {"proto": protocol, "host_addr": HOST,
+                                                       "host_port": port, "guest_addr": "10.0.2.100",
+                                                       "guest_port": INSIDE_PORT}}
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(api)
         connection.sendall(json.dumps(request).encode())
@@ -100,8 +104,8 @@ def forward(api, port):
 @contextlib.contextmanager
 def pasta(world, mtu=1500):
     port = world.port()
-    argv = ["pasta", "-q", "-f", "-4", "--config-net", "--mtu", str(mtu), "-t", f"{port}:{INSIDE_PORT}", "-u", "none",
-            "-T", "none", "-U", "none", "--", world.load, "stay"]
+    argv = ["pasta", "-q", "-f", "-4", "--config-net", "--mtu", str(mtu), "-t", f"{port}:{INSIDE_PORT}",
+            "-u", f"{port}:{INSIDE_PORT}", "-T", "none", "-U", "none", "--", world.load, "stay"]
     with world.process(argv, "host", "ready", as_user=True) as process:
         inside = who_stays(process.pid)
         use_cubic(f"/proc/{inside}/ns/net")

@@ -20,14 +20,14 @@ def iperf_json(text):
     return answer["end"]
 
 
-def iperf(lane, direction="out", streams=1, seconds=SECONDS, near=False, options=()):
+def iperf(lane, direction="out", streams=1, seconds=SECONDS, at="server", options=()):
     """
     out: from the sandbox to the server.  down: the same connection, but data to the sandbox.  in: a connection of the
     server to a published port, data to the sandbox.  both: out, and data both ways.
     """
     world = lane.world
     inwards = direction == "in"
-    other, address = lane.other(near)
+    other, address = lane.other(at)
     server_at, client_at = (lane.namespace, other) if inwards else (other, lane.namespace)
     address, port = lane.published if inwards else (address, sides.INSIDE_PORT)
     more = {"down": ["-R"], "both": ["--bidir"]}.get(direction, [])
@@ -50,10 +50,10 @@ def iperf(lane, direction="out", streams=1, seconds=SECONDS, near=False, options
             "retransmits": end["sum_sent"].get("retransmits"), "took": took}
 
 
-def load(lane, verb, count, near=False, timeout=60):
+def load(lane, verb, count, at="server", timeout=60):
     """What a verb of bench/load.c measured from inside, asking an echo server COUNT times."""
     world = lane.world
-    other, address = lane.other(near)
+    other, address = lane.other(at)
     with world.process([world.load, "echo", str(sides.INSIDE_PORT)], other, "ready"), \
             lane.start([world.load, *verb, address, str(sides.INSIDE_PORT), str(count)]) as client:
         text = client.finish(timeout)
@@ -70,30 +70,30 @@ def last_json(text, what):
         raise Failed(f"{what} gave no figures") from None
 
 
-def datagrams(lane, size, milliseconds=500, rate=0, back=False, near=False):
+def datagrams(lane, size, direction="out", milliseconds=500, rate=0, at="server"):
     """
-    A flood of UDP out of the sandbox, or, if back, from the server to it, as fast as the sender can or RATE a second.
-    What arrived a second, and the share that did not.
+    A flood of UDP, as fast as the sender can or RATE a second: out of the sandbox; down, as answers to a datagram of
+    the sandbox; in by a published port.  What arrived a second, and the share that did not.
     """
     world = lane.world
-    other, address = lane.other(near)
+    other, address = lane.other(at)
     port = str(sides.INSIDE_PORT)
     amount = [str(size), str(milliseconds), str(rate)]
-    begin = [world.load, "flood-back", port, *amount] if back else [world.load, "sink", port]
-    with world.process(begin, other, "ready") as server:
-        if back:
-            with lane.start([world.load, "draw", address, port], "ready") as client:
-                sent = last_json(server.finish(), "flood-back")
-                got = last_json(client.finish(), "draw")
-        else:
-            with lane.start([world.load, "flood", address, port, *amount]) as client:
-                sent = last_json(client.finish(), "flood")
-            got = last_json(server.finish(), "sink")
+    if direction == "down":
+        with world.process([world.load, "flood-back", port, *amount], other, "ready") as sender, \
+                lane.start([world.load, "draw", address, port], "ready") as receiver:
+            sent, got = last_json(sender.finish(), "flood-back"), last_json(receiver.finish(), "draw")
+    else:
+        to, whence, where = (lane.published, other, lane.namespace) if direction == "in" else \
+            ((address, port), lane.namespace, other)
+        with world.process([world.load, "sink", port], where, "ready") as receiver, \
+                world.process([world.load, "flood", *map(str, to), *amount], whence) as sender:
+            sent, got = last_json(sender.finish(), "flood"), last_json(receiver.finish(), "sink")
     if not sent["packets"] or not got["seconds"]:
         raise Failed("no datagram came")
-    return {"rate": got["packets"] / max(got["seconds"], sent["seconds"]),
-            "gbits": got["bytes"] * 8 / 1e9 / max(got["seconds"], sent["seconds"]),
-            "loss": 100 * (1 - min(got["packets"] / sent["packets"], 1)), "offered": sent["packets"] / sent["seconds"]}
+    seconds = max(got["seconds"], sent["seconds"])
+    return {"rate": got["packets"] / seconds, "gbits": got["bytes"] * 8 / 1e9 / seconds,
+            "loss": 100 * (1 - min(got["packets"] / sent["packets"], 1))}
 
 
 def machine():

@@ -5,7 +5,8 @@ A host and a server of the bench's own, each in a network namespace.
     server  in0 10.77.0.2 ==== out0 10.77.0.1  host  <- vnic run, slirp4netns, pasta: their sandboxes
             10.78.0.1 on lo
 
-The server stands behind a link, so no side gets a short cut by way of the host's loopback.  (Rejected: the server on
+More servers stand behind links of their own: server1 10.78.1.1 beyond 10.77.1.2, and so on; a relay with bad weather may
+be the link.  The server stands behind a link, so no side gets a short cut by way of the host's loopback.  (Rejected: the server on
 the host itself: it saves all sides a link, which is a larger share of what is fast.)
 
 The congestion control is cubic on both ends of every connection.  A namespace may only default to an algorithm that the
@@ -27,7 +28,7 @@ from .subject import Failed
 
 NOBODY = 65534
 PATIENCE = 30
-HOST, GATEWAY, SERVER = "10.77.0.1", "10.77.0.2", "10.78.0.1"
+HOST, GATEWAY = "10.77.0.1", "10.77.0.2"
 AS_USER = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--"]
 
 
@@ -126,6 +127,7 @@ class World(contextlib.ExitStack):
             os.chown(path, NOBODY, NOBODY)
         self.environ = os.environ | {"HOME": self.home, "XDG_RUNTIME_DIR": f"{self.home}/run", "TMPDIR": self.home}
         self.next_port = 5300
+        self.servers = {}
 
     def namespace(self, name):
         ip(f"netns add {name}")
@@ -134,24 +136,32 @@ class World(contextlib.ExitStack):
 
     def outside(self):
         """The host, the server, and the link between them."""
-        for name in ("host", "server"):
-            self.namespace(name)
-        ip(f"address add {SERVER}/32 dev lo", "server")
-        self.link()
-        ip(f"route change 10.77.0.0/24 dev in0 proto kernel scope link src {SERVER}", "server")
-        for name in ("host", "server"):
-            use_cubic(f"/run/netns/{name}")
-
-    def link(self):
-        ip("link add out0 netns host type veth peer name in0 netns server")
-        self.addresses()
-
-    def addresses(self):
-        ip(f"address add {HOST}/24 dev out0", "host")
-        ip(f"address add {GATEWAY}/24 dev in0", "server")
-        ip("link set out0 up", "host")
-        ip("link set in0 up", "server")
+        self.namespace("host")
+        self.server()
         ip(f"route add default via {GATEWAY}", "host")
+        use_cubic("/run/netns/host")
+
+    def server(self, weather=None):
+        """Another server; its name comes back.  weather: keys of the relay's ports, which then is the link."""
+        number = len(self.servers)
+        name, near, far = f"server{number or ''}", f"out{number}", f"in{number}"
+        self.servers[name] = f"10.78.{number}.1"
+        self.namespace(name)
+        if weather:
+            ports = [f"tap:{port},netns={namespace},{weather}" for port, namespace in ((near, "host"), (far, name))]
+            self.start([self.vnic, "relay", "--ready-fd", "1", *ports], "host", "\n")
+        else:
+            ip(f"link add {near} netns host type veth peer name {far} netns {name}")
+        ip(f"address add {self.servers[name]}/32 dev lo", name)
+        for namespace, link, last in (("host", near, 1), (name, far, 2)):
+            ip(f"address add 10.77.{number}.{last}/24 dev {link}", namespace)
+            ip(f"link set {link} up", namespace)
+        ip(f"route change 10.77.{number}.0/24 dev {far} proto kernel scope link src {self.servers[name]}", name)
+        ip(f"route add {self.servers[name]} via 10.77.{number}.2", "host")
+        ip(f"route add default via 10.77.{number}.1", name)
+        use_cubic(f"/run/netns/{name}")
+        use_cubic("/run/netns/host")
+        return name
 
     def port(self):
         self.next_port += 1

@@ -24,7 +24,7 @@ def measure(lane, case):
     count = FLOWS[case]
     if not count:
         return {"memory": pss_kib(lane.pids()) / 1024} | asleep(lane)
-    other, address = lane.other(near=True)
+    other, address = lane.other(at="host")
     with lane.world.process([lane.world.load, "echo", str(INSIDE_PORT)], other, "ready"), \
             lane.start([lane.world.load, "hold", address, str(INSIDE_PORT), str(count)], "ready") as client:
         held = last_json(client.text.split("ready")[0], "hold")

@@ -10,7 +10,7 @@ CASES = {"connect": (["connect"], 1000), "tcp": (["ask", "tcp"], 3000), "udp": (
 
 def measure(lane, case):
     verb, count = CASES[case]
-    figures = load(lane, verb, count, near=True)
+    figures = load(lane, verb, count, at="host")
     return {"p50": figures.get("p50_us"), "p99": figures.get("p99_us"), "rate": figures["count"] / figures["seconds"],
             "failed": figures["failed"]}
 

@@ -21,7 +21,7 @@ def with_every_mtu(side):
 
 def measure(lanes, case):
     direction, mtu = CASES[case]
-    return {"throughput": iperf(lanes[mtu], direction, near=True)["gbits"]}
+    return {"throughput": iperf(lanes[mtu], direction, at="host")["gbits"]}
 
 
 SUBJECT = Subject(

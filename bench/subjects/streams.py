@@ -10,7 +10,7 @@ CASES["both 1"] = ("both", 1)
 
 def measure(lane, case):
     direction, streams = CASES[case]
-    return {"throughput": iperf(lane, direction, streams, near=True)["gbits"]}
+    return {"throughput": iperf(lane, direction, streams, at="host")["gbits"]}
 
 
 def demands():

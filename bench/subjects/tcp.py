@@ -34,6 +34,6 @@ SUBJECT = Subject(
     sides={"vnic": vnic, "slirp4netns": slirp4netns, "pasta": pasta, "slirp4netns 65520": with_mtu(slirp4netns, 65520),
            "pasta 65520": with_mtu(pasta, 65520), "veth": veth, "loopback": loopback},
     world=lambda world: world.outside(),
-    measure=lambda lane, case: measured(iperf(lane, case, near=True)),
+    measure=lambda lane, case: measured(iperf(lane, case, at="host")),
     demands=list(demands()),
 )
