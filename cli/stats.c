@@ -25,8 +25,10 @@ static void print_text(const struct vnic_gateway_stats *flows, const struct vnic
 	fprintf(stderr, "vnic: bytes   %" PRIu64 " out, %" PRIu64 " in\n", flows->bytes_out, flows->bytes_in);
 	fprintf(stderr, "vnic: refused %" PRIu64 " denied, %" PRIu64 " failed, %" PRIu64 " beyond a limit\n",
 		flows->denied, flows->failed, flows->full);
-	fprintf(stderr, "vnic: dropped %" PRIu64 " malformed, %" PRIu64 " ignored, %" PRIu64 " fragments\n",
-		flows->malformed, flows->ignored, flows->fragments_dropped);
+	fprintf(stderr,
+		"vnic: dropped %" PRIu64 " malformed, %" PRIu64 " ignored, %" PRIu64 " fragments; datagrams: %" PRIu64
+		" unsent, %" PRIu64 " overrun\n",
+		flows->malformed, flows->ignored, flows->fragments_dropped, flows->udp_unsent, flows->udp_overrun);
 	fprintf(stderr,
 		"vnic: dns     %" PRIu64 " questions, %" PRIu64 " answers, %" PRIu64 " over TCP, %" PRIu64
 		" failed, %" PRIu64 " beyond a limit, %" PRIu64 " strange\n",
@@ -54,11 +56,12 @@ static json_t *to_json(const struct vnic_gateway_stats *flows, const struct vnic
 				  NUMBER(dns->answers), "streams", NUMBER(dns->streams), "failed", NUMBER(dns->failed),
 				  "full", NUMBER(dns->full), "strange", NUMBER(dns->strange));
 
-	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "flows", started, "open", open,
-			 "bytes_out", NUMBER(flows->bytes_out), "bytes_in", NUMBER(flows->bytes_in), "denied",
-			 NUMBER(flows->denied), "failed", NUMBER(flows->failed), "full", NUMBER(flows->full),
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "flows", started,
+			 "open", open, "bytes_out", NUMBER(flows->bytes_out), "bytes_in", NUMBER(flows->bytes_in),
+			 "denied", NUMBER(flows->denied), "failed", NUMBER(flows->failed), "full", NUMBER(flows->full),
 			 "malformed", NUMBER(flows->malformed), "ignored", NUMBER(flows->ignored), "fragments",
-			 NUMBER(flows->fragments_dropped), "dns", names, "leases", leases_json(&flows->leases));
+			 NUMBER(flows->fragments_dropped), "udp_unsent", NUMBER(flows->udp_unsent), "udp_overrun",
+			 NUMBER(flows->udp_overrun), "dns", names, "leases", leases_json(&flows->leases));
 }
 
 /* One line, so that whoever asks several times can tell the answers apart. */

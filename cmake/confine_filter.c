@@ -111,6 +111,7 @@ static const struct {
 	{"socket", {{0, AF_INET6, 0}, {1, SOCK_DGRAM, TYPE_FLAGS}, {2, IPPROTO_ICMPV6, 0}}, 3},
 	/* What became of a connect. */
 	{"getsockopt", {{1, SOL_SOCKET, 0}, {2, SO_ERROR, 0}}, 2},
+	{"getsockopt", {{1, SOL_SOCKET, 0}, {2, SO_MEMINFO, 0}}, 2},   /* how many datagrams it dropped */
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_LINGER, 0}}, 2},    /* to reset */
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_REUSEPORT, 0}}, 2}, /* one UDP mapping for many flows */
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_RCVBUF, 0}}, 2},

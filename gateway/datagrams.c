@@ -206,6 +206,14 @@ size_t datagrams_size(const struct datagrams *batch, unsigned index)
 	return batch->datagrams[index].iov.iov_len;
 }
 
+unsigned datagrams_count(const struct datagrams *batch, unsigned index)
+{
+	const struct datagram *datagram = &batch->datagrams[index];
+	size_t part = datagram->part;
+
+	return part ? (unsigned)((datagram->iov.iov_len + part - 1) / part) : 1;
+}
+
 const uint8_t *datagrams_data(const struct datagrams *batch, unsigned index, size_t *ret_part)
 {
 	const struct datagram *datagram = &batch->datagrams[index];

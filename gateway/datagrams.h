@@ -41,6 +41,8 @@ bool datagrams_key(const struct datagrams *batch, unsigned index, struct flow_ke
 /* For answers to it; where datagrams_key is true. */
 void datagrams_way_back(const struct datagrams *batch, unsigned index, struct way *ret_way);
 size_t datagrams_size(const struct datagrams *batch, unsigned index);
+/* How many datagrams it is: one, or the parts of a super-datagram. */
+unsigned datagrams_count(const struct datagrams *batch, unsigned index);
 /* Its bytes; *ret_part is the size of each but the last of the datagrams that they are. */
 const uint8_t *datagrams_data(const struct datagrams *batch, unsigned index, size_t *ret_part);
 /* Sends from `index` on, before `end`; `way` is NULL over a connected socket.  How many, or a negative errno. */

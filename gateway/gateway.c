@@ -481,6 +481,7 @@ int vnic_gateway_get_fd(const struct vnic_gateway *gateway)
 void vnic_gateway_get_stats(const struct vnic_gateway *gateway, struct vnic_gateway_stats *ret_stats)
 {
 	*ret_stats = gateway->stats;
+	ret_stats->udp_overrun = udp_overrun(gateway->udp) + publish_overrun(gateway->publish);
 }
 
 void vnic_gateway_set_resolvers(struct vnic_gateway *gateway, const struct vnic_dns_servers *servers)

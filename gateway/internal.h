@@ -123,6 +123,8 @@ void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events);
 /* Datagrams at a published port, which has this index. */
 void udp_arrive(struct udp *udp, uint32_t port_index, const struct vnic_gateway_publish *port);
 void udp_expire(struct udp *udp);
+/* Datagrams that overran the sockets of flows, ended and open. */
+uint64_t udp_overrun(const struct udp *udp);
 void udp_settle(struct udp *udp);
 
 /* --- icmp.c ------------------------------------------------------------------------- */
@@ -141,6 +143,8 @@ int publish_new(struct vnic_gateway *gateway, struct publish **ret_publish, stru
 /* Closes the host's ports, unless `keep`: then they stay their maker's. */
 void publish_free(struct publish *publish, bool keep);
 void publish_event(struct publish *publish, uint32_t index);
+/* Datagrams that overran the ports themselves. */
+uint64_t publish_overrun(const struct publish *publish);
 /* The flow of a client of this port, as the sandbox sees it: from its own address, if that can be one there. */
 void publish_key(const struct vnic_gateway *gateway, const struct vnic_gateway_publish *port,
 		 const struct endpoint *client, uint16_t family, struct flow_key *ret_key);

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 
 #include "fd.h"
-#include "internal.h"
+#include "udp.h"
 
 #define ACCEPT_BATCH 64
 
@@ -124,6 +124,16 @@ void publish_event(struct publish *publish, uint32_t index)
 		udp_arrive(publish->gateway->udp, index, port);
 	else
 		accept_some(publish, port);
+}
+
+uint64_t publish_overrun(const struct publish *publish)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < publish->count; i++)
+		if (publish->ports[i].udp)
+			sum += udp_socket_overrun(publish->ports[i].fd);
+	return sum;
 }
 
 int publish_new(struct vnic_gateway *gateway, struct publish **ret_publish, struct vnic_error *err)

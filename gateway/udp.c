@@ -22,6 +22,7 @@
  * When the cap is reached, the one that would end first ends now.
  */
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,12 +72,48 @@ static void refuse_for(struct udp *udp, const struct flow_key *key, int code)
 		refuse(udp, key, why);
 }
 
+/* --- what is lost ------------------------------------------------------------------- */
+
+uint64_t udp_socket_overrun(int fd)
+{
+	uint32_t info[SK_MEMINFO_VARS] = {0};
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &(socklen_t){sizeof(info)}) < 0)
+		return 0;
+	return info[SK_MEMINFO_DROPS];
+}
+
+static uint64_t flow_overrun(const struct udp_flow *flow)
+{
+	return udp_socket_overrun(flow->fds[SIDE_HOST]) + udp_socket_overrun(flow->fds[SIDE_INNER]);
+}
+
+uint64_t udp_overrun(const struct udp *udp)
+{
+	const struct vnic_gateway *gateway = udp->gateway;
+	uint64_t sum = gateway->stats.udp_overrun;
+
+	for (int v = VNIC_V4; v <= VNIC_V6; v++)
+		sum += udp_socket_overrun(gateway->config.udp[v]);
+	for (uint32_t slot = 1; slot <= udp->flows.touched; slot++)
+		if (udp->flows.entries[slot].used)
+			sum += flow_overrun(&udp->flow[slot]);
+	return sum;
+}
+
+static void count_unsent(struct udp *udp, unsigned index, unsigned stop)
+{
+	for (; index < stop; index++)
+		udp->gateway->stats.udp_unsent += datagrams_count(udp->batch, index);
+}
+
 /* --- the end of a flow -------------------------------------------------------------- */
 
 void udp_end_flow(struct udp *udp, uint32_t slot)
 {
 	struct udp_flow *flow = &udp->flow[slot];
 
+	udp->gateway->stats.udp_overrun += flow_overrun(flow);
 	mapping_leave(&udp->mappings, flow->mapping);
 	if (flow->arrival)
 		table_remove(&udp->arrivals.table, flow->arrival);
@@ -149,14 +186,18 @@ bool udp_pass(struct udp *udp, uint32_t slot, enum side from, unsigned index, un
 				*count += datagrams_size(udp->batch, index++);
 		} else if (index != failed) {
 			failed = index; /* an error of an earlier one comes first; once more */
-			if (!take_errors(udp, slot, to))
+			if (!take_errors(udp, slot, to)) {
+				count_unsent(udp, index, stop);
 				return false;
+			}
 		} else {
 			if (to == SIDE_HOST)
 				refuse_for(udp, &udp->flows.entries[slot].key, -n);
+			count_unsent(udp, index, index + 1);
 			index++;
 		}
 	}
+	count_unsent(udp, index, stop);
 	return true;
 }
 

@@ -42,5 +42,7 @@ bool udp_pass(struct udp *udp, uint32_t slot, enum side from, unsigned index, un
 /* Fit for many datagrams, at the price of some system calls. */
 void udp_make_busy(struct udp_flow *flow);
 void udp_set_bulk(int fd);
+/* Datagrams that the kernel dropped because they came faster than they were taken from this socket; -1: none. */
+uint64_t udp_socket_overrun(int fd);
 
 #endif

@@ -289,12 +289,14 @@ static struct sockaddr_in server; /* a TCP listener of the parent's */
 static long carry_a_flow(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), code, pipe[2];
+	uint32_t info[16];
 
 	if (fd < 0 || (connect(fd, (const struct sockaddr *)&server, sizeof(server)) < 0 && errno != EINPROGRESS))
 		return -1;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger)) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &(socklen_t){sizeof(code)}) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &(socklen_t){sizeof(info)}) < 0 ||
 	    pipe2(pipe, O_NONBLOCK | O_CLOEXEC) < 0 || fcntl(pipe[1], F_SETPIPE_SZ, 65536) < 0 ||
 	    write(pipe[1], "x", 1) < 0 || splice(pipe[0], NULL, fd, NULL, 1, SPLICE_F_NONBLOCK) != 1 ||
 	    shutdown(fd, SHUT_WR) < 0)

@@ -333,17 +333,23 @@ def abort(handle):
     close(handle)
 
 
-def upload(address, port, size, write):
+def connect_from(source, source_port, address, port):
+    """from that end, where one is given"""
+    source = source or ("::" if family_of(address) == socket.AF_INET6 else "")
+    return socket.create_connection((address, port), timeout=PATIENCE, source_address=(source, source_port))
+
+
+def upload(address, port, size, write, source="", source_port=0):
     """to a sink: what it says it got"""
-    with socket.create_connection((address, port), timeout=PATIENCE) as sock:
+    with connect_from(source, source_port, address, port) as sock:
         send_pattern(sock, size, write)
         sock.shutdown(socket.SHUT_WR)
         return sock.makefile().read()
 
 
-def download(address, port, size):
+def download(address, port, size, source="", source_port=0):
     """from a source: what came"""
-    with socket.create_connection((address, port), timeout=PATIENCE) as sock:
+    with connect_from(source, source_port, address, port) as sock:
         sock.sendall(f"{size}\n".encode())
         got = digest_to_end(sock)
         sock.sendall(b"goodbye")
@@ -404,6 +410,35 @@ def ask_udp(address, port, text="x", source="", source_port=0):
         return recv(handle)
     finally:
         close(handle)
+
+
+def there_and_back(address, port, size, write, source="", source_port=0):
+    """the pattern in datagrams, some of them under way at a time, and what came back, in the order in which it came"""
+    window = max(1, min(8, 100000 // write))  # what every buffer on the way has room for
+    handle = open_udp(address, port, source, source_port)
+    sock, digest, got, waiting = sockets[handle], hashlib.sha256(), 0, 0
+
+    def take():
+        data = sock.recv(65536)
+        digest.update(data)
+        return len(data)
+
+    for block in pattern(size):
+        for at in range(0, len(block), write):
+            sock.send(block[at : at + write])
+            waiting += 1
+            if waiting == window:
+                got += take()
+                waiting -= 1
+    for _ in range(waiting):
+        got += take()
+    close(handle)
+    return f"{got} {digest.hexdigest()}"
+
+
+def send_many(handle, count, size):
+    for _ in range(count):
+        sockets[handle].send(b"x" * size)
 
 
 def in_a_row(address, port, count):
