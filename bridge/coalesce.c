@@ -13,16 +13,17 @@
  * in order.  (Identifications may also all be the same with "don't fragment", where they mean nothing: RFC 6864.
  * They will count up then.)  No IP options, no fragments, no tunnels.
  *
- * The super-frame's checksum will be made anew, so a frame enters only if its own is right, or is partial, or the
- * kernel said that it had looked (DATA_VALID): a damaged frame stays damaged.
+ * The super-frame's checksum will be made anew, so a frame is merged only if its own is right, or is partial, or the
+ * kernel said that it had looked (DATA_VALID): a damaged frame stays damaged.  The first frame's checksum is
+ * looked at when there is a second, for it is the dearest part of trying in vain.
+ *
+ * What it costs and saves (bench/frames.c, CPU time for 1514 bytes): merging 145 ns, of them 60 the checksum
+ * and 35 the copy; writing a frame to a TAP at least 385 where nobody wants it, its share of a super-frame 48.
  */
 #include "coalesce.h"
 
 #include <linux/virtio_net.h>
-#include <netinet/in.h>
 #include <string.h>
-
-#include <vnic/view.h>
 
 #include "bytes.h"
 #include "checksum.h"
@@ -47,11 +48,26 @@ void coalesce_begin(struct coalesce *coalesce, uint8_t *data, bool tun, unsigned
 
 /* --- which frames ------------------------------------------------------------------- */
 
+static bool is_v4(const struct vnic_view *view)
+{
+	return view->layers & VNIC_LAYER_IPV4;
+}
+
+static bool is_tcp(const struct vnic_view *view)
+{
+	return view->layers & VNIC_LAYER_TCP;
+}
+
+static size_t check_offset(const struct vnic_view *view)
+{
+	return is_tcp(view) ? TCP_CHECK : UDP_CHECK;
+}
+
 static unsigned offloads_for(const struct vnic_view *view)
 {
-	if (view->layers & VNIC_LAYER_UDP)
+	if (!is_tcp(view))
 		return VNIC_OFFLOAD_CSUM | VNIC_OFFLOAD_USO4 | VNIC_OFFLOAD_USO6;
-	return VNIC_OFFLOAD_CSUM | (view->layers & VNIC_LAYER_IPV4 ? VNIC_OFFLOAD_TSO4 : VNIC_OFFLOAD_TSO6);
+	return VNIC_OFFLOAD_CSUM | (is_v4(view) ? VNIC_OFFLOAD_TSO4 : VNIC_OFFLOAD_TSO6);
 }
 
 /* A data segment or datagram in a plain IP packet. */
@@ -64,65 +80,55 @@ static bool is_plain(const struct coalesce *coalesce, const struct frame *frame,
 		return false;
 	if (!(view->layers & (VNIC_LAYER_TCP | VNIC_LAYER_UDP)) || offloads_for(view) & ~coalesce->offloads)
 		return false;
-	if (view->l3_len != (view->layers & VNIC_LAYER_IPV4 ? IPV4_LEN : IPV6_LEN))
+	if (view->l3_len != (is_v4(view) ? IPV4_LEN : IPV6_LEN))
 		return false;
-	if (view->layers & VNIC_LAYER_UDP)
-		return get16(l4 + UDP_CHECK) != 0;
-	return (l4[TCP_FLAGS] & (uint8_t) ~(PSH | ECE)) == ACK;
+	return is_tcp(view) ? (l4[TCP_FLAGS] & (uint8_t) ~(PSH | ECE)) == ACK : get16(l4 + UDP_CHECK) != 0;
 }
 
-static uint64_t pseudo_sum(const uint8_t *ip, bool v4, uint8_t proto, size_t l4_len)
+static uint64_t pseudo_sum(const struct vnic_view *view, size_t l4_len)
 {
-	return checksum_add_pseudo(0, ip + (v4 ? 12 : 8), ip + (v4 ? 16 : 24), v4 ? 4 : 16, proto, (uint32_t)l4_len);
+	const uint8_t *ip = view->data + view->l3;
+	bool v4 = is_v4(view);
+
+	return checksum_add_pseudo(0, ip + (v4 ? 12 : 8), ip + (v4 ? 16 : 24), v4 ? 4 : 16, view->ip_proto,
+				   (uint32_t)l4_len);
 }
 
 static bool is_right(const struct frame *frame, const struct vnic_view *view)
 {
-	const uint8_t *ip = view->data + view->l3, *l4 = view->data + view->l4;
-	bool v4 = view->layers & VNIC_LAYER_IPV4;
-	size_t len = view->len - view->l4, offset = view->layers & VNIC_LAYER_TCP ? TCP_CHECK : UDP_CHECK;
+	const uint8_t *l4 = view->data + view->l4;
+	size_t len = view->len - view->l4;
 	uint64_t pseudo;
 
-	if (v4 && checksum_finish(checksum_add(0, ip, IPV4_LEN)) != 0)
+	if (is_v4(view) && checksum_finish(checksum_add(0, view->data + view->l3, IPV4_LEN)) != 0)
 		return false;
 	if (frame->hdr.flags & VIRTIO_NET_HDR_F_DATA_VALID)
 		return true;
-	pseudo = pseudo_sum(ip, v4, view->ip_proto, len);
+	pseudo = pseudo_sum(view, len);
 	if (frame->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-		return frame->hdr.csum_start == view->l4 && frame->hdr.csum_offset == offset &&
-		       get16(l4 + offset) == checksum_fold(pseudo);
+		return frame->hdr.csum_start == view->l4 && frame->hdr.csum_offset == check_offset(view) &&
+		       get16(l4 + check_offset(view)) == checksum_fold(pseudo);
 	return checksum_finish(checksum_add(pseudo, l4, len)) == 0;
 }
 
 /* --- the first ---------------------------------------------------------------------- */
 
-static uint8_t tcp_flags(const struct vnic_view *view)
-{
-	return view->layers & VNIC_LAYER_TCP ? view->data[view->l4 + TCP_FLAGS] : 0;
-}
-
 /* Not one that would also be the last; nor one so small that nobody would cut the super-frame again. */
 static bool may_begin(const struct vnic_view *view)
 {
-	return view->payload_len >= GSO_SIZE_MIN && !(tcp_flags(view) & PSH) && view->len <= VNIC_FRAME_MAX;
+	return view->payload_len >= GSO_SIZE_MIN && !(vnic_view_tcp_flags(view) & PSH) && view->len <= VNIC_FRAME_MAX;
 }
 
 static void hold(struct coalesce *coalesce, const struct frame *frame, const struct vnic_view *view)
 {
-	const uint8_t *ip = view->data + view->l3;
+	uint8_t *data = coalesce->frame.data;
 
-	memcpy(coalesce->frame.data, frame->data, frame->len);
-	coalesce->frame.len = frame->len;
-	coalesce->frame.hdr = frame->hdr;
-	coalesce->v4 = view->layers & VNIC_LAYER_IPV4;
-	coalesce->tcp = view->layers & VNIC_LAYER_TCP;
-	coalesce->l3 = view->l3;
-	coalesce->l4 = view->l4;
-	coalesce->header = view->payload;
-	coalesce->size = view->payload_len;
+	memcpy(data, frame->data, frame->len);
+	coalesce->frame = (struct frame){.hdr = frame->hdr, .data = data, .len = frame->len};
+	coalesce->first = *view;
+	coalesce->first.data = data;
 	coalesce->next_seq = vnic_view_tcp_seq(view) + view->payload_len;
-	coalesce->next_id = coalesce->v4 ? get16(ip + 4) : 0;
-	coalesce->last_flags = tcp_flags(view);
+	coalesce->next_id = get16(data + view->l3 + 4);
 	coalesce->closed = false;
 	coalesce->frames = 1;
 }
@@ -135,52 +141,63 @@ static bool same(const uint8_t *a, const uint8_t *b, size_t from, size_t to)
 }
 
 /* Total length, identification and checksum may differ; of IPv6 the length. */
-static bool same_ip(const struct coalesce *coalesce, const uint8_t *held, const uint8_t *ip)
+static bool same_ip(const uint8_t *held, const uint8_t *ip, bool v4)
 {
-	if (coalesce->v4)
+	if (v4)
 		return same(held, ip, 0, 2) && same(held, ip, 6, 10) && same(held, ip, 12, 20);
 	return same(held, ip, 0, 4) && same(held, ip, 6, 40);
 }
 
 /* Sequence number, checksum and PSH may differ. */
-static bool same_tcp(const struct coalesce *coalesce, const uint8_t *held, const uint8_t *tcp)
+static bool same_tcp(const uint8_t *held, const uint8_t *tcp, size_t header)
 {
 	return same(held, tcp, 0, 4) && same(held, tcp, 8, 13) && !((held[13] ^ tcp[13]) & ~PSH) &&
-	       same(held, tcp, 14, 16) && same(held, tcp, 18, coalesce->header - coalesce->l4) &&
-	       get32(tcp + 4) == coalesce->next_seq;
+	       same(held, tcp, 14, 16) && same(held, tcp, 18, header);
 }
 
-static bool same_flow(const struct coalesce *coalesce, const struct vnic_view *view)
+static bool same_flow(const struct vnic_view *first, const struct vnic_view *view)
 {
-	const uint8_t *held = coalesce->frame.data;
+	const uint8_t *held = first->data, *data = view->data;
 
-	if (view->l3 != coalesce->l3 || view->l4 != coalesce->l4 || view->payload != coalesce->header)
+	if (view->layers != first->layers || view->l3 != first->l3 || view->payload != first->payload)
 		return false;
-	if (!same(held, view->data, 0, view->l3) || !same_ip(coalesce, held + view->l3, view->data + view->l3))
+	if (!same(held, data, 0, view->l3) || !same_ip(held + view->l3, data + view->l3, is_v4(view)))
 		return false;
-	if (coalesce->tcp)
-		return same_tcp(coalesce, held + view->l4, view->data + view->l4);
-	return same(held, view->data, view->l4, view->l4 + 4);
+	if (is_tcp(view))
+		return same_tcp(held + view->l4, data + view->l4, view->l4_len);
+	return same(held, data, view->l4, view->l4 + 4);
 }
 
 /* The second frame tells whether identifications count up or stay. */
 static bool follows_id(struct coalesce *coalesce, const uint8_t *ip)
 {
-	uint16_t id;
+	uint16_t id = get16(ip + 4);
 
-	if (!coalesce->v4)
-		return true;
-	id = get16(ip + 4);
 	if (coalesce->frames == 1)
 		coalesce->id_step = !(ip[6] & DONT_FRAGMENT && id == coalesce->next_id);
 	return id == (uint16_t)(coalesce->next_id + coalesce->id_step);
 }
 
+static bool follows(struct coalesce *coalesce, const struct vnic_view *view)
+{
+	if (is_v4(view) && !follows_id(coalesce, view->data + view->l3))
+		return false;
+	return !is_tcp(view) || vnic_view_tcp_seq(view) == coalesce->next_seq;
+}
+
 static bool has_room(const struct coalesce *coalesce, const struct vnic_view *view)
 {
-	return !coalesce->closed && view->payload_len <= coalesce->size &&
-	       coalesce->frame.len - coalesce->l3 + view->payload_len <= IP_MAX &&
-	       (coalesce->tcp || coalesce->frames < UDP_FRAMES);
+	return !coalesce->closed && view->payload_len <= coalesce->first.payload_len &&
+	       coalesce->frame.len - view->l3 + view->payload_len <= IP_MAX &&
+	       (is_tcp(view) || coalesce->frames < UDP_FRAMES);
+}
+
+/* A first frame that is damaged leaves alone. */
+static bool first_is_right(struct coalesce *coalesce)
+{
+	if (coalesce->frames == 1 && !is_right(&coalesce->frame, &coalesce->first))
+		coalesce->closed = true;
+	return !coalesce->closed;
 }
 
 static void append(struct coalesce *coalesce, const struct vnic_view *view)
@@ -189,8 +206,8 @@ static void append(struct coalesce *coalesce, const struct vnic_view *view)
 	coalesce->frame.len += view->payload_len;
 	coalesce->next_seq += view->payload_len;
 	coalesce->next_id = (uint16_t)(coalesce->next_id + coalesce->id_step);
-	coalesce->last_flags = tcp_flags(view);
-	coalesce->closed = view->payload_len < coalesce->size || coalesce->last_flags & PSH;
+	coalesce->last_flags = vnic_view_tcp_flags(view);
+	coalesce->closed = view->payload_len < coalesce->first.payload_len || coalesce->last_flags & PSH;
 	coalesce->frames++;
 }
 
@@ -201,13 +218,13 @@ enum coalesce_verdict coalesce_add(struct coalesce *coalesce, const struct frame
 		     is_plain(coalesce, frame, &view);
 
 	if (!coalesce->frames) {
-		if (!plain || !may_begin(&view) || !is_right(frame, &view))
+		if (!plain || !may_begin(&view))
 			return COALESCE_PASS;
 		hold(coalesce, frame, &view);
 		return COALESCE_HELD;
 	}
-	if (!plain || !has_room(coalesce, &view) || !same_flow(coalesce, &view) ||
-	    !follows_id(coalesce, view.data + view.l3) || !is_right(frame, &view))
+	if (!plain || !has_room(coalesce, &view) || !same_flow(&coalesce->first, &view) || !follows(coalesce, &view) ||
+	    !is_right(frame, &view) || !first_is_right(coalesce))
 		return COALESCE_FLUSH;
 	append(coalesce, &view);
 	return COALESCE_HELD;
@@ -215,9 +232,9 @@ enum coalesce_verdict coalesce_add(struct coalesce *coalesce, const struct frame
 
 /* --- taking ------------------------------------------------------------------------- */
 
-static void set_ip(const struct coalesce *coalesce, uint8_t *ip, size_t len)
+static void set_ip(uint8_t *ip, size_t len, bool v4)
 {
-	if (!coalesce->v4) {
+	if (!v4) {
 		put16(ip + 4, (unsigned)(len - IPV6_LEN));
 		return;
 	}
@@ -228,25 +245,26 @@ static void set_ip(const struct coalesce *coalesce, uint8_t *ip, size_t len)
 
 static void make_super(struct coalesce *coalesce)
 {
+	const struct vnic_view *first = &coalesce->first;
 	struct frame *frame = &coalesce->frame;
-	uint8_t *ip = frame->data + coalesce->l3, *l4 = frame->data + coalesce->l4;
-	size_t len = frame->len - coalesce->l4, offset = coalesce->tcp ? TCP_CHECK : UDP_CHECK;
+	uint8_t *ip = frame->data + first->l3, *l4 = frame->data + first->l4;
+	size_t len = frame->len - first->l4;
 
-	set_ip(coalesce, ip, frame->len - coalesce->l3);
-	if (coalesce->tcp)
+	set_ip(ip, frame->len - first->l3, is_v4(first));
+	if (is_tcp(first))
 		l4[TCP_FLAGS] = coalesce->last_flags;
 	else
 		put16(l4 + 4, (unsigned)len);
-	put16(l4 + offset, checksum_fold(pseudo_sum(ip, coalesce->v4, coalesce->tcp ? IPPROTO_TCP : IPPROTO_UDP, len)));
+	put16(l4 + check_offset(first), checksum_fold(pseudo_sum(first, len)));
 	frame->hdr = (struct vnic_vnet_hdr){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.gso_type = !coalesce->tcp ? VNIC_GSO_UDP
-			    : coalesce->v4 ? VNIC_GSO_TCPV4
+		.gso_type = !is_tcp(first) ? VNIC_GSO_UDP
+			    : is_v4(first) ? VNIC_GSO_TCPV4
 					   : VNIC_GSO_TCPV6,
-		.hdr_len = (uint16_t)coalesce->header,
-		.gso_size = (uint16_t)coalesce->size,
-		.csum_start = (uint16_t)coalesce->l4,
-		.csum_offset = (uint16_t)offset,
+		.hdr_len = (uint16_t)first->payload,
+		.gso_size = (uint16_t)first->payload_len,
+		.csum_start = (uint16_t)first->l4,
+		.csum_offset = (uint16_t)check_offset(first),
 	};
 }
 

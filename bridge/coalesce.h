@@ -3,6 +3,8 @@
 #ifndef BRIDGE_COALESCE_H
 #define BRIDGE_COALESCE_H
 
+#include <vnic/view.h>
+
 #include "port.h"
 
 enum coalesce_verdict {
@@ -13,15 +15,13 @@ enum coalesce_verdict {
 
 /* What is held; coalesce.c's own. */
 struct coalesce {
-	struct frame frame; /* of which frame.data is the caller's */
+	struct frame frame;     /* of which frame.data is the caller's */
+	struct vnic_view first; /* the first frame, as it came into frame.data */
 	unsigned offloads;
 	bool tun;
-	bool v4, tcp;
-	bool closed;               /* a last segment is in */
-	uint32_t frames;           /* 0: nothing */
-	uint32_t l3, l4, header;   /* offsets: IP, TCP or UDP, payload */
-	uint32_t size;             /* bytes of payload in each but the last */
-	uint32_t next_seq;         /* TCP */
+	bool closed;     /* nothing may follow */
+	uint32_t frames; /* 0: nothing is held */
+	uint32_t next_seq;
 	uint16_t next_id, id_step; /* IPv4 */
 	uint8_t last_flags;        /* TCP's */
 };

@@ -280,36 +280,56 @@ static void assert_alone(const struct frame *frame)
 	assert_int_equal(coalesce_add(&coalesce, frame), COALESCE_FLUSH);
 }
 
+/* A frame that is not what its checksums say merges with none, be it the first or the second. */
+static void assert_not_merged(const struct superframe *spec, size_t at, uint8_t xor)
+{
+	for (int second = 0; second < 2; second++) {
+		struct coalesce coalesce = begin();
+		struct superframe next = after(spec);
+		struct frame frame = {.data = space}, held;
+		size_t len;
+
+		len = frame.len = superframe_make(spec, space, &frame.hdr);
+		space[at] ^= second ? 0 : xor;
+		assert_int_equal(coalesce_add(&coalesce, &frame), COALESCE_HELD);
+		memcpy(pieces, space, len);
+		frame.len = superframe_make(&next, space, &frame.hdr);
+		space[at] ^= second ? xor : 0;
+		assert_int_equal(coalesce_add(&coalesce, &frame), COALESCE_FLUSH);
+		held = take(&coalesce, 1);
+		assert_int_equal(held.len, len);
+		assert_memory_equal(held.data, pieces, len);
+	}
+}
+
 static void a_damaged_frame_stays_damaged(void **state)
 {
-	struct superframe specs[] = {tcp, udp};
+	struct superframe udp4 = udp;
 
 	(void)state;
-	for (size_t s = 0; s < 2; s++) {
-		struct frame frame = {.data = space};
-
-		frame.len = superframe_make(&specs[s], space, &frame.hdr);
-		space[frame.len - 1] ^= 0x10;
-		assert_alone(&frame);
-		space[frame.len - 1] ^= 0x10;
-		space[14 + (s ? 8 : 10)] ^= 0x10;
-		assert_alone(&frame);
-	}
+	udp4.v6 = false;
+	assert_not_merged(&tcp, superframe_payload(&tcp) + 500, 0x10);
+	assert_not_merged(&tcp, superframe_l3(&tcp) + 10, 0x10);
+	assert_not_merged(&udp, superframe_payload(&udp) + 500, 0x10);
+	assert_not_merged(&udp4, superframe_l3(&udp4) + 11, 0x01);
 }
 
 static void a_partial_checksum_that_lies_does_not_merge(void **state)
 {
-	struct superframe spec = tcp;
+	struct superframe spec = tcp, next = after(&tcp);
+	struct coalesce coalesce = begin();
 	struct frame frame = {.data = space};
 
 	(void)state;
-	spec.finished = false;
-	frame.len = superframe_make(&spec, space, &frame.hdr);
+	spec.finished = next.finished = false;
+	assert_not_merged(&spec, superframe_l4(&spec) + 16, 1);
+	assert_int_equal(add(&coalesce, &spec), COALESCE_HELD);
+	frame.len = superframe_make(&next, space, &frame.hdr);
 	frame.hdr.csum_start++;
-	assert_alone(&frame);
+	assert_int_equal(coalesce_add(&coalesce, &frame), COALESCE_FLUSH);
 	frame.hdr.csum_start--;
-	space[34 + 16] ^= 1;
-	assert_alone(&frame);
+	assert_int_equal(coalesce_add(&coalesce, &frame), COALESCE_HELD);
+	take(&coalesce, 2);
 }
 
 static void what_is_no_plain_segment_passes(void **state)
