@@ -49,7 +49,8 @@ void batch_link_routes(struct vnic_batch *batch, int index)
 	conf = nla_nest_start(msg, IFLA_INET_CONF);
 	if (!conf || nla_put_u32(msg, IPV4_DEVCONF_FORWARDING, 1) < 0 ||
 	    nla_put_u32(msg, IPV4_DEVCONF_ACCEPT_LOCAL, 1) < 0 || nla_put_u32(msg, IPV4_DEVCONF_RP_FILTER, 0) < 0 ||
-	    nla_put_u32(msg, IPV4_DEVCONF_SEND_REDIRECTS, 0) < 0 || nla_put_u32(msg, IPV4_DEVCONF_ARP_ANNOUNCE, 2) < 0)
+	    nla_put_u32(msg, IPV4_DEVCONF_SEND_REDIRECTS, 0) < 0 ||
+	    nla_put_u32(msg, IPV4_DEVCONF_ARP_ANNOUNCE, 2) < 0 || nla_put_u32(msg, IPV4_DEVCONF_ARP_IGNORE, 1) < 0)
 		r = -NLE_NOMEM;
 	else
 		nla_nest_end(msg, conf);

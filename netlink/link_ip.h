@@ -9,8 +9,9 @@
 
 /*
  * A link of a router that speaks in the name of others: forwards IPv4, accepts its own addresses as sources, no
- * reverse-path filter, no redirects, and asks for a MAC with an address of the link's subnet.  What conf/all says still
- * counts where the kernel takes the higher of the two (rp_filter) or either (send_redirects).
+ * reverse-path filter, no redirects, asks for a MAC with an address of the link's subnet, and has one only for the
+ * link's own addresses.  What conf/all says still counts where the kernel takes the higher of the two (rp_filter) or
+ * either (send_redirects).
  */
 void batch_link_routes(struct vnic_batch *batch, int index);
 

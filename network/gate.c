@@ -110,8 +110,8 @@ static int receive_hello(struct gate *gate, struct gate_hello *hello, int fds[GA
 
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < GATE_FDS && size == sizeof(*hello); i++)
-		fds[i] = hello->has[i] && used < count ? sent[used++] : -1;
+	for (unsigned i = 0; i < GATE_FDS; i++)
+		fds[i] = size == sizeof(*hello) && hello->has[i] && used < count ? sent[used++] : -1;
 	if (used > 0 && used == count)
 		return 0;
 	for (unsigned i = 0; i < count; i++)

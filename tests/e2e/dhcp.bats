@@ -69,9 +69,9 @@ prelude='
 	END
 }
 
-@test "udhcpc gets the address, the router and the resolver" {
+@test "udhcpc gets the address, the router and the resolver, and sees that nobody else has the address" {
 	on_a_host <<-'END'
-		guest --nic veth,ip=dhcp -- udhcpc
+		guest --nic veth,ip=dhcp -- 'udhcpc -a'
 		is "10.0.2.100/24 10.0.2.2 10.0.2.3 86400 - - - -" "$(cat "$dir/learnt")"
 	END
 }

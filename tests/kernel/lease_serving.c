@@ -347,6 +347,42 @@ static void what_comes_by_another_link_is_not_answered(void **state)
 	assert_true(is_silent(served.dhcp) && is_silent(served.listener));
 }
 
+static void probe(const struct served *served, int arp, uint8_t host)
+{
+	struct sockaddr_ll to = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ARP),
+		.sll_ifindex = served->world.plan.nics[0].inner_index,
+		.sll_halen = 6,
+	};
+	uint8_t request[28] = {0, 1, 8, 0, 6, 4, 0, 1};
+
+	memcpy(to.sll_addr, everyone, sizeof(everyone));
+	memcpy(request + 8, served->world.plan.nics[0].inner_mac.bytes, VNIC_MAC_LEN);
+	memcpy(request + 24, (uint8_t[]){10, 0, 2, host}, 4); /* from nobody: RFC 5227 */
+	assert_int_equal(sendto(arp, request, sizeof(request), 0, (struct sockaddr *)&to, sizeof(to)), sizeof(request));
+}
+
+/* Or a guest that probes what it was offered would decline it.  To the router every address is local. */
+static void who_probes_a_guests_address_hears_nobody_claim_it(void **state)
+{
+	CLEANUP_SERVED struct served served;
+	CLEANUP_FD int arp = -1;
+	uint8_t reply[64];
+
+	(void)state;
+	served_open(&served);
+	arp = sandbox_socket(&served.world, AF_PACKET, SOCK_DGRAM, htons(ETH_P_ARP));
+	probe(&served, arp, 100);
+	probe(&served, arp, 50);
+	probe(&served, arp, 2);
+	do { /* what the router asks comes here too */
+		assert_true(vt_readable(arp));
+		assert_true(recv(arp, reply, sizeof(reply), 0) >= 28);
+	} while (reply[7] != 2);
+	assert_memory_equal(reply + 14, ((uint8_t[]){10, 0, 2, 2}), 4);
+}
+
 /* Whatever fills the sockets, the next right question is answered. */
 static void a_flood_of_noise_leaves_room_for_a_question(void **state)
 {
@@ -393,6 +429,7 @@ int main(void)
 		vt_netns_test(who_has_no_address_hears_it_with_all_others_once_in_three_seconds),
 		vt_netns_test(who_was_answered_hears_again_before_the_default_route_ends),
 		vt_netns_test(what_comes_by_another_link_is_not_answered),
+		vt_netns_test(who_probes_a_guests_address_hears_nobody_claim_it),
 		vt_netns_test(a_flood_of_noise_leaves_room_for_a_question),
 	};
 
