@@ -592,6 +592,16 @@ def speaks(what, address, port, options=()):
             return False
 
 
+def send_bulk(address, port, part, count):
+    """so many datagrams in one call"""
+    with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
+        sock.connect((address, port))
+        sock.send(b"x" * part)  # the flow has begun
+        sock.recv(part)
+        sock.setsockopt(socket.IPPROTO_UDP, 103, part)  # UDP_SEGMENT
+        sock.send(b"x" * part * count)
+
+
 def ping_pong(address, port, seconds):
     """of UDP: how many were sent, and how many came back in time"""
     sent = got = 0

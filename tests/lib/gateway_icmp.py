@@ -74,6 +74,9 @@ def too_big_for_the_host(world):
     world.outside.sh("ip address add 9.9.9.11 dev lo; ip address add 2620:fe::fd dev lo nodad")
     with world.box() as box:
         for address in "9.9.9.11", "2620:fe::fd":
+            box.send_bulk(address, world.outside.serve_udp(address), 1452, 20)
+            said = world.outside.wait_said(21)
+            is_equal([line.split()[2] for line in said], ["1452"] * 21)
             said = box.sh(f"ping -n -c1 -W5 -M do -s 1452 {address} || true")
             assert "mtu" in said and "1300" in said, said
             is_equal(pings(box, address, "-s", "1452"), 3)
