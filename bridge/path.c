@@ -2,11 +2,12 @@
 /*
  * The way of a frame through the relay.
  *
- *   receive -> admit -> forward (patch, hub, or switch) -> for each destination: send -> deliver -> write
+ *   receive -> filter -> weather -> admit -> forward (patch, hub, or switch)
+ *                                    -> for each destination: send -> filter -> weather -> deliver -> write
  *
- * Theory of operation.  A frame never waits here: each step calls the next, and a step that does not let the
- * frame go on counts it under a reason.  Two ports are a patch: what comes in at one goes out at the
- * other, unread.  More form a switch, which learns source MACs without regard to VLANs.
+ * Theory of operation.  Each step calls the next, and a step that does not let the frame go on counts it under
+ * a reason.  Only weather (impair.c) holds frames back, until a timer lets them go on.  Two ports are a patch: what
+ * comes in at one goes out at the other, unread.  More form a switch, which learns source MACs without regard to VLANs.
  *
  * A port says which offloads it takes.  What it does not take is finished at the last moment, in deliver: so a
  * super-frame stays whole between ports that can have it, even where others are flooded with it too.
@@ -15,15 +16,14 @@
  * there; or it is meant for one port (known MAC) or several (flooding), and each copy counts at its
  * destination, in tx_frames or tx_dropped.  What is more than one goes into `made`.
  */
-#include "relay_ports.h"
-
 #include <errno.h>
 #include <linux/if_ether.h>
-#include <linux/virtio_net.h>
+#include <stddef.h>
 
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5 /* USO: Linux 6.2, virtio 1.2 */
-#endif
+#include "filter.h"
+#include "gso.h"
+#include "impair.h"
+#include "relay_ports.h"
 
 static void drop_in(struct port *from, enum vnic_drop why)
 {
@@ -36,22 +36,6 @@ static void drop_out(struct port *to, enum vnic_drop why)
 }
 
 /* --- write -------------------------------------------------------------------------- */
-
-static unsigned offloads_of(const struct frame *frame)
-{
-	unsigned needs = frame->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? VNIC_OFFLOAD_CSUM : 0;
-
-	switch (frame->hdr.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
-	case VIRTIO_NET_HDR_GSO_TCPV4:
-		return needs | VNIC_OFFLOAD_TSO4;
-	case VIRTIO_NET_HDR_GSO_TCPV6:
-		return needs | VNIC_OFFLOAD_TSO6;
-	case VIRTIO_NET_HDR_GSO_UDP_L4:
-		return needs | VNIC_OFFLOAD_USO4;
-	default:
-		return needs;
-	}
-}
 
 static void write_frame(struct vnic_relay *relay, struct port *to, const struct frame *frame)
 {
@@ -70,12 +54,122 @@ static void write_frame(struct vnic_relay *relay, struct port *to, const struct 
 		relay->dirty[relay->dirty_count++] = to->number;
 }
 
+/* For a port that cannot take it as it is: segments of its own, with finished checksums where it wants them. */
+static void cut(struct vnic_relay *relay, struct port *to, const struct frame *frame)
+{
+	struct frame segment = {.data = relay->spare};
+	struct gso gso;
+	uint64_t count = 0;
+
+	if (gso_begin(&gso, frame, to->tun, to->takes) < 0) {
+		drop_out(to, VNIC_DROP_SEGMENT);
+		return;
+	}
+	for (; to->open && gso_next(&gso, &segment); count++)
+		write_frame(relay, to, &segment);
+	if (count)
+		relay->stats.made[VNIC_MADE_SEGMENT] += count - 1;
+}
+
 static void deliver(struct vnic_relay *relay, struct port *to, struct frame *frame)
 {
-	if (offloads_of(frame) & ~to->takes)
-		drop_out(to, VNIC_DROP_SEGMENT);
+	if (gso_needs(frame) & ~to->takes)
+		cut(relay, to, frame);
 	else
 		write_frame(relay, to, frame);
+}
+
+/* --- weather ------------------------------------------------------------------------ */
+
+static void admit(struct vnic_relay *relay, unsigned from, struct frame *frame);
+
+static void go_on(struct port_side *side, struct frame *frame)
+{
+	struct port *port = side->port;
+
+	if (side->direction == VNIC_INGRESS)
+		admit(port->relay, port->number, frame);
+	else if (port->open)
+		deliver(port->relay, port, frame);
+	else
+		drop_out(port, VNIC_DROP_DOWN);
+}
+
+static void drop_at(struct port_side *side, enum vnic_drop why)
+{
+	if (side->direction == VNIC_INGRESS)
+		drop_in(side->port, why);
+	else
+		drop_out(side->port, why);
+}
+
+static void strike(struct port_side *side, struct frame *frame)
+{
+	struct vnic_relay *relay = side->port->relay;
+	unsigned copies = 0;
+	enum impair_fate fate = impair_take(side->impair, frame, relay->now, &copies);
+
+	relay->stats.made[VNIC_MADE_DUPLICATE] += copies;
+	if (fate == IMPAIR_LOST)
+		drop_at(side, VNIC_DROP_LOST);
+	else if (fate == IMPAIR_FULL)
+		drop_at(side, VNIC_DROP_HELD);
+	if (fate == IMPAIR_HELD || copies)
+		timers_set(&relay->timers, &side->timer, impair_due(side->impair));
+	if (fate == IMPAIR_PASSED)
+		go_on(side, frame);
+}
+
+/* Weather strikes packets: a super-frame is cut before, with finished checksums, so that it need not be cut again. */
+static void strike_segments(struct port_side *side, const struct frame *frame)
+{
+	struct vnic_relay *relay = side->port->relay;
+	struct frame segment = {.data = relay->spare};
+	struct gso gso;
+	uint64_t count = 0;
+
+	if (gso_begin(&gso, frame, side->port->tun, 0) < 0) {
+		drop_at(side, VNIC_DROP_SEGMENT);
+		return;
+	}
+	for (; gso_next(&gso, &segment); count++)
+		strike(side, &segment);
+	relay->stats.made[VNIC_MADE_SEGMENT] += count - 1;
+}
+
+static void pass(struct port_side *side, struct frame *frame)
+{
+	if (side->filter && !filter_passes(side->filter, frame->data, frame->len))
+		drop_at(side, VNIC_DROP_FILTERED);
+	else if (!side->impair)
+		go_on(side, frame);
+	else if (frame->hdr.gso_type)
+		strike_segments(side, frame);
+	else
+		strike(side, frame);
+}
+
+static void release_until(struct port_side *side, int64_t now)
+{
+	struct frame frame;
+
+	while (side->impair && impair_next(side->impair, now, &frame))
+		go_on(side, &frame);
+}
+
+void path_take_due(struct timer *timer, int64_t now)
+{
+	struct port_side *side = (struct port_side *)((char *)timer - offsetof(struct port_side, timer));
+
+	release_until(side, now);
+	if (side->impair && impair_held(side->impair))
+		timers_set(&side->port->relay->timers, timer, impair_due(side->impair));
+}
+
+void path_let_go(struct port_side *side)
+{
+	release_until(side, INT64_MAX);
+	path_flush(side->port->relay);
 }
 
 void path_send(struct vnic_relay *relay, unsigned number, struct frame *frame)
@@ -85,7 +179,7 @@ void path_send(struct vnic_relay *relay, unsigned number, struct frame *frame)
 	if (to->link_down)
 		drop_out(to, VNIC_DROP_LINK_DOWN);
 	else
-		deliver(relay, to, frame);
+		pass(&to->sides[VNIC_EGRESS], frame);
 }
 
 void path_flush(struct vnic_relay *relay)
@@ -182,5 +276,5 @@ void path_receive(struct vnic_relay *relay, unsigned from, struct frame *frame)
 	if (port->link_down)
 		drop_in(port, VNIC_DROP_LINK_DOWN);
 	else
-		admit(relay, from, frame);
+		pass(&port->sides[VNIC_INGRESS], frame);
 }

@@ -9,6 +9,8 @@
 #include <vnic/relay.h>
 #include <vnic/tap.h>
 
+#include "timer.h"
+
 #define FRAME_HEADROOM 128 /* writable before a frame: a VLAN tag put back, the header of a tunnel */
 #define FRAME_LARGE 4096   /* a frame above this fills the cache: it is passed on before the next is read */
 
@@ -49,8 +51,18 @@ struct port_ops {
 	void (*close)(struct port *port);
 };
 
+/* What frames of one direction pass. */
+struct port_side {
+	struct port *port;
+	enum vnic_direction direction;
+	struct filter *filter; /* NULL: all pass */
+	struct impair *impair; /* NULL: fair weather */
+	struct timer timer;    /* for what it holds */
+};
+
 struct port {
 	const struct port_ops *ops;
+	struct port_side sides[VNIC_DIRECTIONS];
 	struct vnic_relay *relay; /* whose port it is, once added */
 	unsigned number;
 	const char *name; /* owned by the relay */

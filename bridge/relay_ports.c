@@ -18,9 +18,11 @@ static const char *const drop_texts[] = {
 	[VNIC_DROP_FULL] = "full",           [VNIC_DROP_DOWN] = "down",           [VNIC_DROP_SHORT] = "short",
 	[VNIC_DROP_OVERSIZE] = "oversize",   [VNIC_DROP_REFUSED] = "refused",     [VNIC_DROP_ISOLATED] = "isolated",
 	[VNIC_DROP_SAME_PORT] = "same-port", [VNIC_DROP_NO_PORT] = "no-port",     [VNIC_DROP_SOURCE] = "source",
-	[VNIC_DROP_SEGMENT] = "segment",     [VNIC_DROP_LINK_DOWN] = "link-down",
+	[VNIC_DROP_SEGMENT] = "segment",     [VNIC_DROP_LINK_DOWN] = "link-down", [VNIC_DROP_FILTERED] = "filtered",
+	[VNIC_DROP_LOST] = "lost",           [VNIC_DROP_HELD] = "held",
 };
-static const char *const made_texts[] = {[VNIC_MADE_COPY] = "copy", [VNIC_MADE_SEGMENT] = "segment"};
+static const char *const made_texts[] = {
+	[VNIC_MADE_COPY] = "copy", [VNIC_MADE_SEGMENT] = "segment", [VNIC_MADE_DUPLICATE] = "duplicate"};
 _Static_assert(sizeof(made_texts) / sizeof(made_texts[0]) == VNIC_MADE_COUNT, "a kind lacks its text");
 _Static_assert(sizeof(drop_texts) / sizeof(drop_texts[0]) == VNIC_DROP_COUNT, "a reason lacks its text");
 
@@ -46,11 +48,12 @@ void relay_reset_frame(struct vnic_relay *relay, unsigned index)
 static int make_room(struct vnic_relay *relay, struct vnic_error *err)
 {
 	relay->frames = calloc(relay->config.batch, sizeof(*relay->frames));
-	relay->room = reserve(relay->config.batch, ROOM_EACH);
+	relay->room = reserve(relay->config.batch + 1, ROOM_EACH);
 	if (!relay->frames || !relay->room)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	for (unsigned i = 0; i < relay->config.batch; i++)
 		relay_reset_frame(relay, i);
+	relay->spare = relay->room + relay->config.batch * ROOM_EACH + FRAME_HEADROOM;
 	return 0;
 }
 
@@ -114,6 +117,7 @@ void vnic_relay_free(struct vnic_relay *relay)
 
 		if (port->at_end)
 			port->at_end(port->at_end_ctx);
+		sides_clear(port);
 		if (port->open)
 			port->ops->close(port);
 		free((char *)(uintptr_t)port->name);
@@ -210,6 +214,7 @@ int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	port->relay = relay;
 	port->number = number;
+	sides_init(port);
 	r = watch_queues(port, err);
 	if (r == 0 && port->ops->start) {
 		r = port->ops->start(port, err);
@@ -235,6 +240,7 @@ void relay_close_port(struct vnic_relay *relay, unsigned number)
 	if (!port->open)
 		return;
 	unwatch_queues(port);
+	sides_clear(port);
 	port->ops->close(port);
 	port->open = false;
 	relay->opened--;
@@ -348,6 +354,9 @@ void vnic_relay_stop(struct vnic_relay *relay)
 void vnic_relay_get_stats(const struct vnic_relay *relay, struct vnic_relay_stats *ret_stats)
 {
 	*ret_stats = relay->stats;
+	for (unsigned i = 0; i < relay->count; i++)
+		for (unsigned d = 0; d < VNIC_DIRECTIONS; d++)
+			ret_stats->held += side_held(&relay->ports[i]->sides[d]);
 	ret_stats->ports = relay->opened;
 	ret_stats->fdb_entries = relay->fdb.used;
 	ret_stats->fdb_full = relay->fdb.full;

@@ -30,6 +30,7 @@ struct vnic_relay {
 	unsigned count, opened;               /* ports ever added; still open */
 	struct frame *frames;                 /* config.batch of them, each with its room */
 	uint8_t *room;
+	uint8_t *spare; /* room for one more frame: a segment, a copy */
 	unsigned dirty_count;
 	unsigned dirty[VNIC_RELAY_PORTS]; /* ports that have gathered frames in this turn */
 };
@@ -49,6 +50,14 @@ int relay_add_kind(struct vnic_relay *relay, const char *name,
 /* The way of a frame (path.c): read from a port; and to a port, whichever way it came. */
 void path_receive(struct vnic_relay *relay, unsigned from, struct frame *frame);
 void path_send(struct vnic_relay *relay, unsigned to, struct frame *frame);
+/* The two sides of a port (sides.c).  What is held when they are cleared is lost, and counted. */
+void sides_init(struct port *port);
+void sides_clear(struct port *port);
+unsigned side_held(const struct port_side *side);
+
+/* What an impairment holds and is due goes on; a timer's `run`.  And all of it, at once. */
+void path_take_due(struct timer *timer, int64_t now);
+void path_let_go(struct port_side *side);
 /* The end of a turn. */
 void path_flush(struct vnic_relay *relay);
 

@@ -259,6 +259,20 @@ static void check_ping(struct finding *ret)
 		say(ret, STATE_LIMITED, NULL, "%s", strerror(errno));
 }
 
+/* They know no network namespace: docs/decisions/0005-vsock.md. */
+static void check_vsock(struct finding *ret)
+{
+	CLEANUP_FD int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		say(ret, STATE_OK, NULL, "none: no sandbox can reach a hypervisor by them");
+	else if (reads("/proc/sys/net/vsock/child_ns_mode", "local"))
+		say(ret, STATE_OK, NULL, "each network namespace has its own");
+	else
+		say(ret, STATE_LIMITED, "a seccomp filter around vnic (SECURITY.md)",
+		    "this kernel has them, and no network namespace keeps a sandbox from the hypervisor");
+}
+
 static void check_sysctls(struct finding *ret)
 {
 	struct statvfs fs;
@@ -285,6 +299,7 @@ static const struct check {
 	{"sysctls", false, check_sysctls},
 	{"IPv6", false, check_ipv6},
 	{"ping sockets", false, check_ping},
+	{"vsock", false, check_vsock},
 	{"nf_tables, tproxy", false, check_router},
 };
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))

@@ -42,6 +42,9 @@ static void print_stats(const struct vnic_relay *relay)
 		print_drops("tx", port.tx_dropped);
 	}
 	vnic_relay_get_stats(relay, &all);
+	for (unsigned kind = 0; kind < VNIC_MADE_COUNT; kind++)
+		if (all.made[kind])
+			printf("made, %s: %" PRIu64 "\n", vnic_made_text(kind), all.made[kind]);
 	printf("MACs %u, moved %" PRIu64 ", not learnt %" PRIu64 "\n", all.fdb_entries, all.fdb_moves, all.fdb_full);
 }
 
@@ -52,6 +55,15 @@ static json_t *drops_json(const uint64_t dropped[VNIC_DROP_COUNT])
 	for (unsigned why = 0; why < VNIC_DROP_COUNT; why++)
 		json_object_set_new(drops, vnic_drop_text(why), json_integer((json_int_t)dropped[why]));
 	return drops;
+}
+
+static json_t *made_json(const uint64_t made[VNIC_MADE_COUNT])
+{
+	json_t *kinds = json_object();
+
+	for (unsigned kind = 0; kind < VNIC_MADE_COUNT; kind++)
+		json_object_set_new(kinds, vnic_made_text(kind), json_integer((json_int_t)made[kind]));
+	return kinds;
 }
 
 static json_t *stats_json(const struct vnic_relay *relay)
@@ -70,8 +82,9 @@ static json_t *stats_json(const struct vnic_relay *relay)
 				  (json_int_t)port.tx_frames, "tx_bytes", (json_int_t)port.tx_bytes, "rx_dropped",
 				  drops_json(port.rx_dropped), "tx_dropped", drops_json(port.tx_dropped)));
 	vnic_relay_get_stats(relay, &all);
-	return json_pack("{s:o, s:i, s:I, s:I}", "ports", ports, "macs", (int)all.fdb_entries, "macs_moved",
-			 (json_int_t)all.fdb_moves, "macs_not_learnt", (json_int_t)all.fdb_full);
+	return json_pack("{s:o, s:o, s:I, s:i, s:I, s:I}", "ports", ports, "made", made_json(all.made), "held",
+			 (json_int_t)all.held, "macs", (int)all.fdb_entries, "macs_moved", (json_int_t)all.fdb_moves,
+			 "macs_not_learnt", (json_int_t)all.fdb_full);
 }
 
 /* --- the run ------------------------------------------------------------------------ */
@@ -165,8 +178,10 @@ const struct command cmd_relay = {
 	.name = "relay",
 	.operands = "PORT PORT...",
 	.summary = "join ports: frames that come in at one go out at the others",
-	.details = "A port is tap:NAME, tun:NAME, veth:NAME, link:NAME or fd:N, with keys such as\n"
-		   "tap:eth0,netns=red,ip=10.9.0.1/24. Two ports are a patch, more a learning switch.\n"
+	.details = "A port is tap:NAME, tun:NAME, veth:NAME, link:NAME, stream:PATH, seqpacket:PATH,\n"
+		   "dgram:PATH, udp:ADDRESS:PORT or fd:N, with keys such as\n"
+		   "tap:eth0,netns=red,ip=10.9.0.1/24,delay=10ms,loss=1%,filter=EXPRESSION.\n"
+		   "Two ports are a patch, more a learning switch.\n"
 		   "Ends cleanly by SIGINT or SIGTERM.",
 	.options = options,
 	.min_operands = 2,

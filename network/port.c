@@ -400,6 +400,19 @@ static void undo(struct opening *opening)
 	close_fd(&opening->fd);
 }
 
+static int set_sides(const struct vnic_port *port, struct vnic_relay *relay, unsigned number, struct vnic_error *err)
+{
+	int r = 0;
+
+	for (unsigned d = 0; d < VNIC_DIRECTIONS && r == 0; d++) {
+		if (port->sides[d].filter[0])
+			r = vnic_relay_set_filter(relay, number, d, port->sides[d].filter, err);
+		if (r == 0 && port->sides[d].impaired)
+			r = vnic_relay_set_impairment(relay, number, d, &port->sides[d].impairment, err);
+	}
+	return r;
+}
+
 int vnic_port_open(const struct vnic_port *port, const char *state_dir, struct vnic_relay *relay,
 		   struct vnic_error *err)
 {
@@ -416,5 +429,6 @@ int vnic_port_open(const struct vnic_port *port, const char *state_dir, struct v
 	arrange_end(&opening, relay, (unsigned)r);
 	if (port->isolated)
 		vnic_relay_set_isolated(relay, (unsigned)r, true);
-	return r;
+	int set = set_sides(port, relay, (unsigned)r, err);
+	return set < 0 ? set : r;
 }

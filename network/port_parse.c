@@ -170,11 +170,43 @@ static int refuse_key(const struct vnic_port *port, const char *key, struct vnic
 	for (size_t i = 0; i < KEYS; i++)
 		if (keys[i].kinds & 1u << port->kind)
 			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "", keys[i].name);
-	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "%s ports have the keys %s", kinds[port->kind].name, list);
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key,
+			 "%s ports have the keys %s, and those for filters and weather", kinds[port->kind].name, list);
+}
+
+/* "in.delay", "out.delay", "delay". */
+static enum vnic_direction take_direction(const char **name)
+{
+	if (!strncmp(*name, "in.", 3)) {
+		*name += 3;
+		return VNIC_INGRESS;
+	}
+	if (!strncmp(*name, "out.", 4))
+		*name += 4;
+	return VNIC_EGRESS;
+}
+
+/* -ENOENT: there is no such key. */
+static int set_side_key(struct vnic_port *port, const char *name, const char *value, struct vnic_error *err)
+{
+	enum vnic_direction direction = take_direction(&name);
+	int r;
+
+	if (!strcmp(name, "filter"))
+		return parse_copy(value ? value : "", "filter=", port->sides[direction].filter,
+				  sizeof(port->sides[direction].filter), err);
+	r = vnic_impairment_set(&port->sides[direction].impairment, name, value, err);
+	if (r == 0)
+		port->sides[direction].impaired = true;
+	return r;
 }
 
 static int set_key(struct vnic_port *port, const char *name, const char *value, struct vnic_error *err)
 {
+	int r = set_side_key(port, name, value, err);
+
+	if (r != -ENOENT)
+		return r;
 	for (const struct key *key = keys; key < keys + KEYS; key++) {
 		if (strcmp(name, key->name) != 0 || !(key->kinds & 1u << port->kind))
 			continue;

@@ -60,6 +60,7 @@ enum vnic_step {
 	VNIC_STEP_PACKET,    /* open a packet socket */
 	VNIC_STEP_PORT,      /* open a relay port */
 	VNIC_STEP_RELAY,     /* relay frames */
+	VNIC_STEP_FILTER,    /* compile a packet filter */
 	VNIC_STEP_SANDBOX,   /* set up a sandbox */
 	VNIC_STEP_TERMINAL,  /* use the terminal */
 	VNIC_STEP_OUTPUT,    /* write output */

@@ -42,13 +42,17 @@ enum vnic_drop {
 	VNIC_DROP_SOURCE,    /* a multicast or zero source MAC */
 	VNIC_DROP_SEGMENT,   /* a super-frame that the destination cannot take and that cannot be cut */
 	VNIC_DROP_LINK_DOWN, /* the port's link was set down */
+	VNIC_DROP_FILTERED,  /* the port's filter does not pass it */
+	VNIC_DROP_LOST,      /* by an impairment that asks for loss */
+	VNIC_DROP_HELD,      /* an impairment holds as many as it may */
 	VNIC_DROP_COUNT,
 };
 
 /* What is more than came in, so that the accounts can be closed: see struct vnic_relay_stats. */
 enum vnic_made {
-	VNIC_MADE_COPY,    /* flooding: each copy but the first */
-	VNIC_MADE_SEGMENT, /* a super-frame cut for a port: each segment but the first */
+	VNIC_MADE_COPY,      /* flooding: each copy but the first */
+	VNIC_MADE_SEGMENT,   /* a super-frame cut for a port: each segment but the first */
+	VNIC_MADE_DUPLICATE, /* by an impairment */
 	VNIC_MADE_COUNT,
 };
 
@@ -129,6 +133,45 @@ VNIC_API int vnic_relay_add_dgram(struct vnic_relay *relay, const char *name, co
 /* Has vnic_relay_free call `at_end` before it closes the port: to delete a link, to remove a file.  -ENOENT: no such
  * port. */
 VNIC_API int vnic_relay_at_end(struct vnic_relay *relay, unsigned port, void (*at_end)(void *ctx), void *ctx);
+
+enum vnic_jitter { VNIC_JITTER_UNIFORM, VNIC_JITTER_NORMAL };
+
+/*
+ * Bad weather for one port and direction.  Probabilities are 0 to 1.  Super-frames are cut first, for weather strikes
+ * packets.  The same seed and the same frames give the same fates; delays come on top of whatever the machine adds.
+ */
+struct vnic_impairment {
+	uint32_t delay_us;
+	uint32_t jitter_us;      /* uniform: delay +- jitter; normal: its standard deviation.  Never below 0 */
+	enum vnic_jitter jitter; /* with jitter frames overtake each other only if `overtake` is set */
+	bool overtake;
+	uint64_t rate_bps; /* bits a second, with the frame's link header; 0: no limit */
+	uint32_t burst;    /* bytes that may go at once after a rest; 0: a frame */
+	/*
+	 * Gilbert-Elliott: in the good state a frame is lost with `loss`, in the bad one with `bad_loss`; before each
+	 * frame the state changes with to_bad and to_good.  to_bad 0: loss is independent.
+	 */
+	double loss, to_bad, to_good, bad_loss;
+	double duplicate;
+	double reorder; /* of a delayed stream: this one goes at once, before those that wait */
+	double corrupt; /* one bit is flipped, behind the link header */
+	uint32_t limit; /* frames held at most, the rest is lost; 0: 10000 */
+	uint64_t seed;  /* 0: another one each time */
+};
+
+/*
+ * Sets the weather, or changes it while frames fly; NULL: fair.  What is held when it gets fair goes at once.
+ * -ENOENT: no such port; -EINVAL: not a probability.
+ */
+VNIC_API int vnic_relay_set_impairment(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,
+				       const struct vnic_impairment *impairment, struct vnic_error *err);
+
+/*
+ * Lets only frames pass that match an expression as tcpdump has it (pcap-filter(7)); NULL: all.  Loads libpcap when
+ * first used.  -ENOENT: no such port; -EINVAL: not such an expression; -ENOSYS: no libpcap here.
+ */
+VNIC_API int vnic_relay_set_filter(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,
+				   const char *expression, struct vnic_error *err);
 
 /* The link of a port that is down loses what comes in and what should go out.  -ENOENT: no such port. */
 VNIC_API int vnic_relay_set_link(struct vnic_relay *relay, unsigned port, bool up);

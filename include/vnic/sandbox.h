@@ -165,7 +165,8 @@ VNIC_API int vnic_sandbox_list(const char *state_dir, int (*each)(const struct v
  *   udp:ADDRESS:PORT    a frame in each datagram to there; local=ADDRESS:PORT, or the same port on all addresses
  *   fd:5                what is open there: a tap, a packet socket, or any of the sockets above
  *
- * and for all of them: netns=TARGET (not fd), isolated.
+ * and for all of them: netns=TARGET (not fd), isolated; filter=EXPRESSION and the settings of vnic_impairment_set, with
+ * "in." before them for frames that come in at the port, with "out." or nothing for those that leave there.
  */
 enum vnic_port_kind {
 	VNIC_PORT_TAP,
@@ -199,7 +200,21 @@ struct vnic_port {
 	struct vnic_endpoint local, remote; /* of sockets */
 	uint32_t redial_s;                  /* 0: a lost connection stays lost */
 	bool isolated;
+	struct {
+		bool impaired;
+		struct vnic_impairment impairment;
+		char filter[256]; /* "": none */
+	} sides[VNIC_DIRECTIONS];
 };
+
+/*
+ * One setting of an impairment as users write it: "delay" "10ms", "jitter" "2ms" or "2ms:normal", "rate" "10mbit",
+ * "burst" "15k", "loss" "1%", "to-bad", "to-good", "bad-loss", "duplicate", "reorder", "corrupt" "0.1%", "limit"
+ * "1000", "seed" "42", and "overtake" without a value (NULL).  -ENOENT: there is no such setting, and *err is
+ * untouched.
+ */
+VNIC_API int vnic_impairment_set(struct vnic_impairment *impairment, const char *key, const char *value,
+				 struct vnic_error *err);
 
 VNIC_API int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_error *err);
 

@@ -6,7 +6,7 @@
 setup() {
 	local id=$$-$EUID-$BATS_TEST_NUMBER
 	red=e2e-red-$id blue=e2e-blue-$id green=e2e-green-$id
-	port=$((39100 + (EUID ? 10 : 0)))
+	port=$((20000 + RANDOM)) # of loopback, which tests share
 }
 
 teardown() {
@@ -299,10 +299,34 @@ joined() {
 	sandbox=$other
 }
 
-@test "two relays are joined by a stream" {
+# carries FROM TO ADDRESS: 20 MB over TCP, by super-frames where the way has them, arrive as they were sent.
+carries() {
+	local port=5001
+	"$VNIC" exec "$2" -- python3 -c '
+import hashlib, socket, sys
+server = socket.create_server((sys.argv[1], int(sys.argv[2])))
+print("listens", flush=True)
+peer, hash = server.accept()[0], hashlib.sha256()
+while (data := peer.recv(1 << 20)):
+    hash.update(data)
+print(hash.hexdigest())' "$3" $port >"$BATS_TEST_TMPDIR/server" &
+	local server=$!
+	until grep -q listens "$BATS_TEST_TMPDIR/server"; do kill -0 $server; done
+	"$VNIC" exec "$1" -- python3 -c '
+import hashlib, random, socket, sys
+data = random.Random(1).randbytes(20 << 20)
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as peer:
+    peer.sendall(data)
+print(hashlib.sha256(data).hexdigest())' "$3" $port >"$BATS_TEST_TMPDIR/client"
+	wait $server
+	[[ $(tail -1 "$BATS_TEST_TMPDIR/server") == $(<"$BATS_TEST_TMPDIR/client") ]]
+}
+
+@test "two relays are joined by a stream, for which super-frames are cut" {
 	joined stream:"$BATS_TEST_TMPDIR/s",connect stream:"$BATS_TEST_TMPDIR/s"
 	sends "$red" 10.9.0.2
 	sends "$blue" 10.9.0.1 -s 1400
+	carries "$red" "$blue" 10.9.0.2
 	stop TERM
 	kill -TERM "$other"
 	wait "$other"
@@ -352,4 +376,36 @@ joined() {
 	start stream:"$BATS_TEST_TMPDIR/s" stream:"$BATS_TEST_TMPDIR/t"
 	stop TERM
 	[[ ! -e $BATS_TEST_TMPDIR/s && ! -e $BATS_TEST_TMPDIR/t ]]
+}
+
+@test "a filter passes what it says and counts the rest" {
+	"$VNIC" ns add "$red" && "$VNIC" ns add "$blue"
+	start veth:eth0,netns="$red",ip=10.9.0.1/24,"in.filter=arp or icmp" veth:eth0,netns="$blue",ip=10.9.0.2/24 --json
+	sends "$red" 10.9.0.2
+	run "$VNIC" exec "$red" -- timeout 1 bash -c ': >/dev/tcp/10.9.0.2/80'
+	[[ $status -eq 124 ]] # neither refused nor connected
+	stop TERM
+	stats 'ports[0]["rx_dropped"]["filtered"] >= 1 and ports[1]["rx_dropped"]["filtered"] == 0'
+	run "$VNIC" relay "stream:@$red,filter=arp and and" stream:@$blue
+	complains 1 "arp and and: "
+}
+
+@test "a delay is as long as asked for, and a rate as low" {
+	"$VNIC" ns add "$red" && "$VNIC" ns add "$blue"
+	start veth:eth0,netns="$red",ip=10.9.0.1/24,delay=20ms veth:eth0,netns="$blue",ip=10.9.0.2/24,in.delay=10ms,out.rate=1mbit
+	sends "$red" 10.9.0.2
+	rtt=$("$VNIC" exec "$red" -- ping -n -q -c 5 -i 0.05 -s 1208 10.9.0.2 | sed -n 's/^rtt [^=]*= \([0-9]*\).*/\1/p')
+	((rtt >= 40 && rtt < 60)) # 20 and 10 for the delays, 10 for 1,250 bytes at 1 Mbit/s
+	stop TERM
+}
+
+@test "loss, duplicates and corruption are counted, and TCP lives through them" {
+	"$VNIC" ns add "$red" && "$VNIC" ns add "$blue"
+	start veth:eth0,netns="$red",ip=10.9.0.1/24,loss=1%,seed=7 --json \
+		veth:eth0,netns="$blue",ip=10.9.0.2/24,loss=1%,duplicate=1%,corrupt=1%,reorder=1%,delay=1ms,seed=8
+	carries "$red" "$blue" 10.9.0.2
+	stop TERM
+	stats 'ports[1]["tx_dropped"]["lost"] > 50 and ports[0]["tx_dropped"]["lost"] > 0'
+	stats 'sum(p["rx_frames"] for p in ports) + sum(stats["made"].values()) == stats["held"] + sum(p["tx_frames"] + sum(p["rx_dropped"].values()) + sum(p["tx_dropped"].values()) for p in ports)'
+	stats 'stats["made"]["duplicate"] > 50 and stats["made"]["segment"] > 1000'
 }

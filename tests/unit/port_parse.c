@@ -113,14 +113,22 @@ static void each_mistake_has_its_own_sentence(void **state)
 static void each_kind_has_its_own_keys(void **state)
 {
 	(void)state;
-	assert_complains("tap:t0,gw=1", "gw", "tap ports have the keys netns, ip, mac, mtu, queues, isolated");
+	assert_complains(
+		"tap:t0,gw=1", "gw",
+		"tap ports have the keys netns, ip, mac, mtu, queues, isolated, and those for filters and weather");
 	assert_complains("tun:t0,mac=02:00:00:00:00:01", "mac",
-			 "tun ports have the keys netns, ip, mtu, queues, isolated");
-	assert_complains("veth:e0,queues=2", "queues", "veth ports have the keys netns, ip, mac, mtu, isolated");
-	assert_complains("link:e0,mtu=1400", "mtu", "link ports have the keys netns, isolated");
-	assert_complains("fd:3,netns=red", "netns", "fd ports have the keys isolated");
-	assert_complains("stream:/x,peer=/y", "peer", "stream ports have the keys netns, connect, reconnect, isolated");
-	assert_complains("dgram:/x,connect", "connect", "dgram ports have the keys netns, peer, isolated");
+			 "tun ports have the keys netns, ip, mtu, queues, isolated, and those for filters and weather");
+	assert_complains("veth:e0,queues=2", "queues",
+			 "veth ports have the keys netns, ip, mac, mtu, isolated, and those for filters and weather");
+	assert_complains("link:e0,mtu=1400", "mtu",
+			 "link ports have the keys netns, isolated, and those for filters and weather");
+	assert_complains("fd:3,netns=red", "netns",
+			 "fd ports have the keys isolated, and those for filters and weather");
+	assert_complains(
+		"stream:/x,peer=/y", "peer",
+		"stream ports have the keys netns, connect, reconnect, isolated, and those for filters and weather");
+	assert_complains("dgram:/x,connect", "connect",
+			 "dgram ports have the keys netns, peer, isolated, and those for filters and weather");
 	assert_complains("stream:/x,connect=1", "connect", "this key of a port takes no value");
 	assert_complains("stream:127.0.0.1:80,reconnect=1,netns=red", "stream:127.0.0.1:80",
 			 "a connection cannot be had again in another namespace: leave out netns= or reconnect=");

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What frames of a port pass on their way in and out: set, changed, and taken away. */
+#include <errno.h>
+
+#include "filter.h"
+#include "impair.h"
+#include "relay_ports.h"
+
+void sides_init(struct port *port)
+{
+	for (unsigned d = 0; d < VNIC_DIRECTIONS; d++)
+		port->sides[d] = (struct port_side){.port = port, .direction = d, .timer = {.run = path_take_due}};
+}
+
+static void calm(struct port_side *side)
+{
+	timers_set(&side->port->relay->timers, &side->timer, TIMER_NEVER);
+	impair_free(side->impair);
+	side->impair = NULL;
+}
+
+void sides_clear(struct port *port)
+{
+	port->stats.rx_dropped[VNIC_DROP_DOWN] += side_held(&port->sides[VNIC_INGRESS]);
+	port->stats.tx_dropped[VNIC_DROP_DOWN] += side_held(&port->sides[VNIC_EGRESS]);
+	for (unsigned d = 0; d < VNIC_DIRECTIONS; d++) {
+		calm(&port->sides[d]);
+		filter_free(port->sides[d].filter);
+		port->sides[d].filter = NULL;
+	}
+}
+
+unsigned side_held(const struct port_side *side)
+{
+	return side->impair ? impair_held(side->impair) : 0;
+}
+
+static int find_side(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,
+		     struct port_side **ret_side, struct vnic_error *err)
+{
+	if (port >= relay->count || !relay->ports[port]->open)
+		return vnic_fail(err, VNIC_STEP_USAGE, ENOENT, NULL, "there is no port %u", port);
+	*ret_side = &relay->ports[port]->sides[direction];
+	return 0;
+}
+
+int vnic_relay_set_filter(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,
+			  const char *expression, struct vnic_error *err)
+{
+	struct filter *filter = NULL;
+	struct port_side *side;
+	int r = find_side(relay, port, direction, &side, err);
+
+	if (r == 0 && expression)
+		r = filter_new(expression, side->port->tun, &filter, err);
+	if (r < 0)
+		return r;
+	filter_free(side->filter);
+	side->filter = filter;
+	return 0;
+}
+
+int vnic_relay_set_impairment(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,
+			      const struct vnic_impairment *impairment, struct vnic_error *err)
+{
+	struct port_side *side;
+	int r = find_side(relay, port, direction, &side, err);
+
+	if (r < 0)
+		return r;
+	if (impairment)
+		return side->impair ? impair_change(side->impair, impairment, err)
+				    : impair_new(impairment, &side->impair, err);
+	path_let_go(side);
+	calm(side);
+	return 0;
+}
