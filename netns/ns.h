@@ -217,7 +217,7 @@ int ns_step_signal(int event_fd, struct vnic_error *err);
 int ns_step_wait(int event_fd, int control, struct vnic_error *err);
 
 enum ns_message_type {
-	NS_READY,     /* value: VNIC_KEPT_* */
+	NS_READY,     /* value: VNIC_KEPT_*; of a router: its relay's pid, with its pidfd */
 	NS_FAILED,    /* err; the child ends */
 	NS_EXECUTED,  /* with the command's pidfd */
 	NS_STOPPED,   /* value: the signal */

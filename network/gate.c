@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "background.h"
 #include "build.h"
 #include "confine.h"
 #include "fd.h"
@@ -82,25 +83,6 @@ static void raise_descriptor_limit(void)
 	}
 }
 
-/*
- * Closing a packet socket blocks the closer for an RCU grace period, 10 ms (packet_release, net/packet/af_packet.c),
- * and the front waits for our end.  So a copy lies in a message that only itself can reach: when
- * we are gone, the kernel's garbage collector of sockets in flight finds it and closes it, since Linux 6.10
- * in a worker of its own (net/unix/garbage.c).  Older kernels collect in our context: then it takes what it takes.
- */
-static int close_behind_us(int fd, struct vnic_error *err)
-{
-	int pair[2];
-
-	/* Not SOCK_DGRAM: whoever took us over could connect what is left of it to a socket of the host's. */
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "a socket pair", NULL);
-	int r = vnic_fd_send(pair[0], (int[]){fd, pair[1]}, 2, "", 1, err);
-	close_fd(&pair[0]);
-	/* pair[1] stays open as long as we live, and with it the message. */
-	return r;
-}
-
 static int receive_hello(struct gate *gate, struct gate_hello *hello, int fds[GATE_FDS], struct vnic_error *err)
 {
 	int sent[GATE_FDS];
@@ -140,7 +122,7 @@ static int receive(struct gate *gate, struct gate_hello *hello, struct vnic_gate
 	config->leases = hello->leases;
 	config->lease_count = hello->lease_count;
 	memcpy(config->lease_sockets, fds + GATE_LEASE, sizeof(config->lease_sockets));
-	return close_behind_us(config->slow_fd, err);
+	return background_close_at_end(&config->slow_fd, 1, err);
 }
 
 /* --- what it says ------------------------------------------------------------------- */

@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "background.h"
 #include "fd.h"
 #include "ns.h"
 #include "resolv.h"
@@ -66,7 +67,7 @@ int resolv_guard_open(const struct resolv_config *config, pid_t init, struct res
 
 void resolv_guard_close(struct resolv_guard *guard)
 {
-	close_fd(&guard->fd);
+	background_close(&guard->fd); /* it keeps the mount namespace */
 }
 
 static int cover_inside(const struct resolv_guard *guard, pid_t command, int command_pidfd)

@@ -10,15 +10,16 @@
  * ends when the front does.  It keeps U's capabilities, for opening transparent and packet sockets; they
  * are none over the host.
  *
- * A TAP or TUN NIC has a descriptor in the sandbox and one in the router, and a relay between them:
- * a child without any capability, which owns the descriptors, so that closing them (16 to 20 ms in
- * the kernel) is waited for by nobody.  Rejected: relaying here, where frames of the sandbox would meet capabilities.
+ * A TAP or TUN NIC has a descriptor in the sandbox and one in the router, and a relay between them: a process without
+ * any capability, the front's child, for the front is there to reap it.  Rejected: relaying here, where frames of the
+ * sandbox would meet capabilities.
  */
 #include <errno.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "background.h"
 #include "build.h"
 #include "fd.h"
 #include "lease.h"
@@ -30,6 +31,7 @@
 struct router {
 	struct build *build;
 	struct vnic_tap outer[VNIC_NICS]; /* of relayed NICs */
+	pid_t relay;                      /* the front's child, which reaps it */
 	int relay_pidfd;                  /* -1: none */
 	int relay_lifeline;               /* held by us, watched by the relay */
 };
@@ -114,6 +116,11 @@ static int make_relays(struct router *router, struct vnic_relay **ret_relays, un
 			break;
 		count++;
 		struct vnic_tap *outer = build->host_taps[nic].queues ? &build->host_taps[nic] : &router->outer[nic];
+		r = background_close_at_end(inner.fds, inner.queues, err);
+		if (r == 0)
+			r = background_close_at_end(outer->fds, outer->queues, err);
+		if (r < 0)
+			break;
 		r = vnic_relay_add_tap(ret_relays[count - 1], build->plan.nics[nic].nic.name, &inner, err);
 		if (r >= 0)
 			r = vnic_relay_add_tap(ret_relays[count - 1], "router", outer, err);
@@ -159,7 +166,7 @@ static int start_relay(struct router *router, struct vnic_error *err)
 	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lifeline) < 0)
 		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the relay", NULL);
 	if (r == 0) {
-		r = ns_clone(0, false, &router->relay_pidfd, err);
+		r = router->relay = ns_clone(0, true, &router->relay_pidfd, err);
 		if (r == 0) {
 			close_fd(&lifeline[0]);
 			close_fd(&router->build->router_step.child);
@@ -352,6 +359,7 @@ _Noreturn void build_router_main(struct build *build)
 {
 	struct router router = {.build = build, .relay_pidfd = -1, .relay_lifeline = -1};
 	struct ns_message message = {.type = NS_READY};
+	int r;
 
 	prctl(PR_SET_NAME, "vnic-router");
 	close_fd(&build->router_step.parent);
@@ -363,7 +371,9 @@ _Noreturn void build_router_main(struct build *build)
 		ns_step_close(&build->init_step);
 	if (build_router(&router, &message.err) < 0)
 		message.type = NS_FAILED;
-	if (ns_message_send(build->router_step.child, &message, -1, NULL) < 0 || message.type == NS_FAILED)
+	message.value = router.relay;
+	r = ns_message_send(build->router_step.child, &message, router.relay_pidfd, NULL);
+	if (r < 0 || message.type == NS_FAILED)
 		_exit(STATUS_OURS);
 	withdraw(&router);
 	serve(&router);

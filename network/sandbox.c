@@ -31,7 +31,7 @@ struct helper {
 	int pidfd, control;
 };
 
-enum { ROUTER, GATEWAY, HELPERS };
+enum { ROUTER, GATEWAY, RELAY, HELPERS };
 
 struct vnic_sandbox {
 	struct vnic_child init;
@@ -191,7 +191,7 @@ static int wait_ready(struct vnic_sandbox *sandbox, struct vnic_error *err)
 	}
 	while (left) {
 		struct ns_message message;
-		int at = 0, r;
+		int at = 0, fd = -1, r;
 
 		if (poll(fds, 1 + 2 * HELPERS, -1) < 0) {
 			if (errno == EINTR)
@@ -200,8 +200,12 @@ static int wait_ready(struct vnic_sandbox *sandbox, struct vnic_error *err)
 		}
 		while (fds[at].fd < 0 || !fds[at].revents)
 			at++;
-		r = at ? hear_helper(&sandbox->helpers[(at - 1) / 2], &message, NULL, err)
+		r = at ? hear_helper(&sandbox->helpers[(at - 1) / 2], &message, &fd, err)
 		       : ns_child_ready(&sandbox->init, err);
+		if (fd >= 0) { /* of a router that has started a relay for us, even where it failed then */
+			sandbox->helpers[RELAY].pid = message.value;
+			sandbox->helpers[RELAY].pidfd = fd;
+		}
 		if (r < 0)
 			return r;
 		fds[at].fd = -1;
@@ -352,7 +356,7 @@ int vnic_sandbox_start(const struct vnic_sandbox_config *config, struct vnic_san
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	*sandbox = (struct vnic_sandbox){
 		.init = VNIC_CHILD_EMPTY,
-		.helpers = {{"vnic-router", 0, -1, -1}, {"vnic-gateway", 0, -1, -1}},
+		.helpers = {{"vnic-router", 0, -1, -1}, {"vnic-gateway", 0, -1, -1}, {"vnic-relay", 0, -1, -1}},
 		.opener_socket = -1,
 		.opener = {.ctx = sandbox, .open = ask_router},
 		.name = VNIC_NAME_EMPTY,
@@ -537,7 +541,7 @@ int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *
 	return 0;
 }
 
-/* All are killed before one is waited for: they end side by side. */
+/* All are killed before one is waited for: they end side by side.  What is slow to close they leave to the kernel. */
 static void end_helpers(struct helper helpers[HELPERS])
 {
 	siginfo_t info;

@@ -198,3 +198,21 @@ for family, address in (socket.AF_INET, "10.9.0.7"), (socket.AF_INET6, "fd09::7"
 	is "7 7" "$("$VNIC" run --map auto -- setpriv --reuid=7 --regid=7 --clear-groups sh -c 'echo $(id -u) $(id -g)')"
 	is 2 "$("$VNIC" run --map auto -- sh -c 'wc -l </proc/self/uid_map')"
 }
+
+@test "when vnic returns there is no process of it left, not even to be reaped" {
+	for nic in veth tap tun; do
+		[[ $nic == veth || -w /dev/net/tun ]] || continue
+		python3 - "$VNIC" run --nic "$nic,ip=10.9.0.7/24" -- true <<-'END'
+			import ctypes, os, sys
+			PR_SET_CHILD_SUBREAPER = 36
+			ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+			for _ in range(5):
+			    vnic = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+			    assert os.waitpid(vnic, 0)[1] == 0
+			    try:
+			        raise SystemExit(f"an orphan was left: {os.waitpid(-1, 0)}")
+			    except ChildProcessError:
+			        pass
+		END
+	done
+}
