@@ -5,12 +5,13 @@
  * Theory of operation.  One chain of the kernel, at prerouting, sends a packet by its interface to a chain of
  * its own, and drops what came in anywhere else:
  *
- *   slow0   from the gateway     a SYN goes to the transparent listener; the rest (errors, resets, answers) is routed
- * on NIC     from the sandbox     is the source one of the NIC's?  rp_filter is off, so nobody else asks flows a SYN or
- * an echo request is marked, and the routing rules lead it into slow0; UDP goes to its transparent socket; the rest
- * belongs to connections of the kernel's or gets the kernel's "unreachable" group   broadcast, multicast: for the
- * router's DHCP and neighbour discovery; tproxy would swallow the rest own     to the router itself: it answers echo
- * requests, whatever the policy link    link-local addresses never leave the link: only ICMPv6 and DHCPv6
+ *   slow0  from the gateway: a SYN goes to the transparent listener; the rest (errors, resets, answers) is routed
+ *   NIC    from the sandbox: is the source one of the NIC's?  rp_filter is off, so nobody else asks
+ *   flows  a SYN or an echo request is marked, and the routing rules lead it into slow0; UDP goes to its transparent
+ *          socket; the rest belongs to connections of the kernel's or gets the kernel's "unreachable"
+ *   group  broadcast, multicast: for the router's DHCP and neighbour discovery; tproxy would swallow the rest
+ *   own    to the router itself: it answers echo requests, whatever the policy
+ *   link   link-local addresses never leave the link: only ICMPv6 and DHCPv6
  *
  * Each packet of an established connection passes a dozen comparisons, and so does a super-frame of 64 KiB.
  *
