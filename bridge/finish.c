@@ -6,8 +6,9 @@
  * csum_start to the frame's end, that place included, is then the whole one, whatever the protocol (virtio 1.2,
  * section 5.1.6.2).  A result of 0 is written as its other form 0xffff, for in UDP 0 means "none".
  *
- * SCTP is different: its checksum is a CRC32c over the same bytes (RFC 9260, appendix A).  Packet sockets on
- * a veth hand out such frames, and say NEEDS_CSUM.  They are told by csum_offset 8, which no other protocol has.
+ * SCTP is different: its checksum is a CRC32c over the same bytes (RFC 9260, appendix A).  A veth offloads that too
+ * (NETIF_F_SCTP_CRC), so a packet socket may be handed such a frame, and is only told NEEDS_CSUM.  It is known by
+ * csum_offset 8, which no other protocol has.
  */
 #include "finish.h"
 

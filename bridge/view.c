@@ -7,8 +7,8 @@
  * the frame.  A layer enters the view when its header is whole; then the cursor moves behind it.  What is not
  * recognised stays payload.
  *
- * Rejected: libpcap's or the kernel's flow dissector through BPF: both need privilege or a program for each question,
- * and neither gives offsets.
+ * Rejected: libpcap's filters.  A filter answers yes or no to one question; an inspector wants to know where things
+ * are.
  */
 #include <vnic/view.h>
 
