@@ -25,14 +25,16 @@
 #include "impair.h"
 #include "relay_ports.h"
 
-static void drop_in(struct port *from, enum vnic_drop why)
+static void drop_in(struct port *from, const struct frame *frame, enum vnic_drop why)
 {
 	from->stats.rx_dropped[why]++;
+	relay_capture(from->relay, from, VNIC_INGRESS, frame, why);
 }
 
-static void drop_out(struct port *to, enum vnic_drop why)
+static void drop_out(struct port *to, const struct frame *frame, enum vnic_drop why)
 {
 	to->stats.tx_dropped[why]++;
+	relay_capture(to->relay, to, VNIC_EGRESS, frame, why);
 }
 
 /* --- write -------------------------------------------------------------------------- */
@@ -43,13 +45,14 @@ static void write_frame(struct vnic_relay *relay, struct port *to, const struct 
 	int r = to->ops->write(to, frame);
 
 	if (r < 0) {
-		drop_out(to, port_drop_reason(r));
+		drop_out(to, frame, port_drop_reason(r));
 		if (r == -EBADFD)
 			relay_close_port(relay, to->number);
 		return;
 	}
 	to->stats.tx_frames++;
 	to->stats.tx_bytes += frame->len;
+	relay_capture(relay, to, VNIC_EGRESS, frame, VNIC_DROP_COUNT);
 	if (to->dirty && !was_dirty)
 		relay->dirty[relay->dirty_count++] = to->number;
 }
@@ -62,7 +65,7 @@ static void cut(struct vnic_relay *relay, struct port *to, const struct frame *f
 	uint64_t count = 0;
 
 	if (gso_begin(&gso, frame, to->tun, to->takes) < 0) {
-		drop_out(to, VNIC_DROP_SEGMENT);
+		drop_out(to, frame, VNIC_DROP_SEGMENT);
 		return;
 	}
 	for (; to->open && gso_next(&gso, &segment); count++)
@@ -92,15 +95,15 @@ static void go_on(struct port_side *side, struct frame *frame)
 	else if (port->open)
 		deliver(port->relay, port, frame);
 	else
-		drop_out(port, VNIC_DROP_DOWN);
+		drop_out(port, frame, VNIC_DROP_DOWN);
 }
 
-static void drop_at(struct port_side *side, enum vnic_drop why)
+static void drop_at(struct port_side *side, const struct frame *frame, enum vnic_drop why)
 {
 	if (side->direction == VNIC_INGRESS)
-		drop_in(side->port, why);
+		drop_in(side->port, frame, why);
 	else
-		drop_out(side->port, why);
+		drop_out(side->port, frame, why);
 }
 
 static void strike(struct port_side *side, struct frame *frame)
@@ -111,9 +114,9 @@ static void strike(struct port_side *side, struct frame *frame)
 
 	relay->stats.made[VNIC_MADE_DUPLICATE] += copies;
 	if (fate == IMPAIR_LOST)
-		drop_at(side, VNIC_DROP_LOST);
+		drop_at(side, frame, VNIC_DROP_LOST);
 	else if (fate == IMPAIR_FULL)
-		drop_at(side, VNIC_DROP_HELD);
+		drop_at(side, frame, VNIC_DROP_HELD);
 	if (fate == IMPAIR_HELD || copies)
 		timers_set(&relay->timers, &side->timer, impair_due(side->impair));
 	if (fate == IMPAIR_PASSED)
@@ -129,7 +132,7 @@ static void strike_segments(struct port_side *side, const struct frame *frame)
 	uint64_t count = 0;
 
 	if (gso_begin(&gso, frame, side->port->tun, 0) < 0) {
-		drop_at(side, VNIC_DROP_SEGMENT);
+		drop_at(side, frame, VNIC_DROP_SEGMENT);
 		return;
 	}
 	for (; gso_next(&gso, &segment); count++)
@@ -140,7 +143,7 @@ static void strike_segments(struct port_side *side, const struct frame *frame)
 static void pass(struct port_side *side, struct frame *frame)
 {
 	if (side->filter && !filter_passes(side->filter, frame->data, frame->len))
-		drop_at(side, VNIC_DROP_FILTERED);
+		drop_at(side, frame, VNIC_DROP_FILTERED);
 	else if (!side->impair)
 		go_on(side, frame);
 	else if (frame->hdr.gso_type)
@@ -177,7 +180,7 @@ void path_send(struct vnic_relay *relay, unsigned number, struct frame *frame)
 	struct port *to = relay->ports[number];
 
 	if (to->link_down)
-		drop_out(to, VNIC_DROP_LINK_DOWN);
+		drop_out(to, frame, VNIC_DROP_LINK_DOWN);
 	else
 		pass(&to->sides[VNIC_EGRESS], frame);
 }
@@ -192,6 +195,8 @@ void path_flush(struct vnic_relay *relay)
 		port->dirty = false;
 	}
 	relay->dirty_count = 0;
+	if (relay->capture)
+		relay_flush_capture(relay);
 }
 
 /* --- forward ------------------------------------------------------------------------ */
@@ -214,7 +219,7 @@ static void flood(struct vnic_relay *relay, unsigned from, struct frame *frame)
 		sent++;
 	}
 	if (!sent)
-		drop_in(source, isolated ? VNIC_DROP_ISOLATED : VNIC_DROP_NO_PORT);
+		drop_in(source, frame, isolated ? VNIC_DROP_ISOLATED : VNIC_DROP_NO_PORT);
 	else
 		relay->stats.made[VNIC_MADE_COPY] += sent - 1;
 }
@@ -236,7 +241,7 @@ static void switch_frame(struct vnic_relay *relay, unsigned from, struct frame *
 	uint32_t now = (uint32_t)(relay->now / NS_PER_S), to;
 
 	if (is_group(src) || is_zero(src)) {
-		drop_in(source, VNIC_DROP_SOURCE);
+		drop_in(source, frame, VNIC_DROP_SOURCE);
 		return;
 	}
 	fdb_learn(&relay->fdb, src, from, now);
@@ -244,9 +249,9 @@ static void switch_frame(struct vnic_relay *relay, unsigned from, struct frame *
 	if (to == FDB_NONE)
 		flood(relay, from, frame);
 	else if (to == from)
-		drop_in(source, VNIC_DROP_SAME_PORT);
+		drop_in(source, frame, VNIC_DROP_SAME_PORT);
 	else if (source->isolated && relay->ports[to]->isolated)
-		drop_in(source, VNIC_DROP_ISOLATED);
+		drop_in(source, frame, VNIC_DROP_ISOLATED);
 	else
 		path_send(relay, to, frame);
 }
@@ -264,6 +269,7 @@ static void forward(struct vnic_relay *relay, unsigned from, struct frame *frame
 /* A frame may go on to others. */
 static void admit(struct vnic_relay *relay, unsigned from, struct frame *frame)
 {
+	relay_capture(relay, relay->ports[from], VNIC_INGRESS, frame, VNIC_DROP_COUNT);
 	forward(relay, from, frame);
 }
 
@@ -274,7 +280,7 @@ void path_receive(struct vnic_relay *relay, unsigned from, struct frame *frame)
 	port->stats.rx_frames++;
 	port->stats.rx_bytes += frame->len;
 	if (port->link_down)
-		drop_in(port, VNIC_DROP_LINK_DOWN);
+		drop_in(port, frame, VNIC_DROP_LINK_DOWN);
 	else
 		pass(&port->sides[VNIC_INGRESS], frame);
 }

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "capture.h"
 #include "fd.h"
 #include "loop.h"
 #include "reserve.h"
@@ -112,6 +113,7 @@ void vnic_relay_free(struct vnic_relay *relay)
 {
 	if (!relay)
 		return;
+	vnic_relay_set_capture(relay, NULL, NULL);
 	for (unsigned i = 0; i < relay->count; i++) {
 		struct port *port = relay->ports[i];
 
@@ -357,6 +359,8 @@ void vnic_relay_get_stats(const struct vnic_relay *relay, struct vnic_relay_stat
 	for (unsigned i = 0; i < relay->count; i++)
 		for (unsigned d = 0; d < VNIC_DIRECTIONS; d++)
 			ret_stats->held += side_held(&relay->ports[i]->sides[d]);
+	if (relay->capture)
+		capture_get_stats(relay->capture, &ret_stats->capture);
 	ret_stats->ports = relay->opened;
 	ret_stats->fdb_entries = relay->fdb.used;
 	ret_stats->fdb_full = relay->fdb.full;

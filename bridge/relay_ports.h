@@ -25,6 +25,8 @@ struct vnic_relay {
 	bool busy;   /* the last wait was short, so the next may be */
 	int64_t now; /* CLOCK_MONOTONIC at the begin of a turn, ns */
 	struct timers timers;
+	struct capture *capture; /* NULL: none */
+	struct timer capture_timer;
 	struct fdb fdb;
 	struct port *ports[VNIC_RELAY_PORTS]; /* by number; a closed port keeps its number and its counters */
 	unsigned count, opened;               /* ports ever added; still open */
@@ -60,5 +62,10 @@ void path_take_due(struct timer *timer, int64_t now);
 void path_let_go(struct port_side *side);
 /* The end of a turn. */
 void path_flush(struct vnic_relay *relay);
+
+/* A frame as it goes by, where somebody captures (capture_ports.c).  `dropped`: VNIC_DROP_COUNT for none. */
+void relay_capture(struct vnic_relay *relay, const struct port *port, enum vnic_direction direction,
+		   const struct frame *frame, enum vnic_drop dropped);
+void relay_flush_capture(struct vnic_relay *relay);
 
 #endif

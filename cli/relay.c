@@ -9,11 +9,18 @@
 
 #include "fd.h"
 #include "front.h"
+#include "relay_capture.h"
 
 static const struct cli_option options[] = {
 	{"hub", 0, NULL, false, NULL, "send every frame to all ports, learn nothing"},
 	{"stats", 's', NULL, false, NULL, "print counters of the ports at the end"},
 	{"json", 0, NULL, false, NULL, "print the counters as JSON"},
+	{"capture", 'w', "FILE", false, NULL, "write frames as pcapng to FILE, or to the standard output for '-'"},
+	{"snaplen", 0, "BYTES", false, NULL, "capture that much of each frame"},
+	{"capture-both", 0, NULL, false, NULL, "capture frames where they leave too, not only where they come in"},
+	{"capture-drops", 0, NULL, false, NULL, "capture dropped frames too, with the reason as a comment"},
+	{"capture-size", 0, "MIB", false, NULL, "write FILE.0, FILE.1, ... of that size"},
+	{"capture-files", 0, "NUMBER", false, NULL, "of which that many take turns"},
 	{"ready-fd", 0, "N", false, NULL, "write a line to this descriptor when all ports are open, and close it"},
 	{0},
 };
@@ -103,6 +110,7 @@ static void catch_signals(void)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	signal(SIGPIPE, SIG_IGN); /* who reads a capture may stop reading */
 }
 
 /* All are understood before the first one is made. */
@@ -139,10 +147,13 @@ static int say_ready(int *fd, struct vnic_error *err)
 	return 0;
 }
 
-static int relay_frames(const struct cli_args *args, struct vnic_relay *relay, int *ready_fd, struct vnic_error *err)
+static int relay_frames(const struct cli_args *args, struct vnic_relay *relay, struct relay_capture *capture,
+			int *ready_fd, struct vnic_error *err)
 {
 	int r = open_ports(args, relay, err);
 
+	if (r >= 0)
+		r = relay_capture_start(capture, relay, err);
 	if (r >= 0)
 		r = say_ready(ready_fd, err);
 	if (r < 0)
@@ -162,14 +173,17 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 {
 	const struct vnic_relay_config config = {.hub = cli_flag(args, "hub")};
 	CLEANUP_FD int ready_fd = -1;
+	struct relay_capture capture;
 	int r = take_ready_fd(args, &ready_fd, err);
 
+	if (r == 0)
+		r = relay_capture_parse(args, &capture, err);
 	if (r == 0)
 		r = vnic_relay_new(&config, &running, err);
 	if (r < 0)
 		return r;
 	catch_signals();
-	r = relay_frames(args, running, &ready_fd, err);
+	r = relay_frames(args, running, &capture, &ready_fd, err);
 	vnic_relay_free(running);
 	return r;
 }

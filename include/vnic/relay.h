@@ -66,6 +66,12 @@ struct vnic_port_stats {
 	uint64_t tx_dropped[VNIC_DROP_COUNT]; /* meant for this port and not written, by reason */
 };
 
+struct vnic_capture_stats {
+	uint64_t frames; /* captured */
+	uint64_t missed; /* not captured: the reader was too slow */
+	int error;       /* why the capture has ended, an errno; 0: it has not */
+};
+
 /*
  * Every frame that came in is accounted for: over all ports,
  *   rx_frames + made = tx_frames + rx_dropped + tx_dropped + held
@@ -74,6 +80,7 @@ struct vnic_relay_stats {
 	unsigned ports; /* still open */
 	uint64_t made[VNIC_MADE_COUNT];
 	uint64_t held; /* on their way, for now */
+	struct vnic_capture_stats capture;
 	unsigned fdb_entries;
 	uint64_t fdb_full;  /* MACs not learnt because the table was full */
 	uint64_t fdb_moves; /* MACs seen on another port than before */
@@ -172,6 +179,24 @@ VNIC_API int vnic_relay_set_impairment(struct vnic_relay *relay, unsigned port, 
  */
 VNIC_API int vnic_relay_set_filter(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,
 				   const char *expression, struct vnic_error *err);
+
+struct vnic_capture {
+	int fd;                /* a file or a pipe; owned by the relay afterwards; made non-blocking */
+	uint32_t snaplen;      /* bytes of each frame; 0: all */
+	unsigned directions;   /* bits, 1 << VNIC_INGRESS...; 0: ingress, so that each frame is there once */
+	bool drops;            /* also frames that are dropped, with the reason as a comment */
+	uint64_t rotate_bytes; /* after so many the next file; 0: never */
+	/* Opens it; `number` counts from 1.  NULL: there is one file only. */
+	int (*next)(void *ctx, unsigned number, int *ret_fd, struct vnic_error *err);
+	void *ctx;
+};
+
+/*
+ * Writes frames as pcapng: an interface for each port with its name, directions, and what was dropped.  NULL: ends the
+ * capture and writes what is left.
+ */
+VNIC_API int vnic_relay_set_capture(struct vnic_relay *relay, const struct vnic_capture *capture,
+				    struct vnic_error *err);
 
 /* The link of a port that is down loses what comes in and what should go out.  -ENOENT: no such port. */
 VNIC_API int vnic_relay_set_link(struct vnic_relay *relay, unsigned port, bool up);

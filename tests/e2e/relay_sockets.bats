@@ -1,0 +1,62 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vnic relay: ports that are sockets, and relays joined by them.
+# shellcheck disable=SC2154 # what ../lib/relay sets
+
+load ../lib/relay
+
+@test "two relays are joined by a stream, for which super-frames are cut" {
+	joined stream:"$BATS_TEST_TMPDIR/s",connect stream:"$BATS_TEST_TMPDIR/s"
+	sends "$red" 10.9.0.2
+	sends "$blue" 10.9.0.1 -s 1400
+	carries "$red" "$blue" 10.9.0.2
+	stop TERM
+	kill -TERM "$other"
+	wait "$other"
+	[[ ! -e $BATS_TEST_TMPDIR/s ]] # the listener took its file away
+}
+
+@test "two relays are joined by TCP, and again after one was killed" {
+	joined stream:127.0.0.1:"$port",reconnect=1 stream:127.0.0.1:"$port"
+	sends "$red" 10.9.0.2
+	kill -KILL "$other"
+	wait "$other" || true
+	"$VNIC" ns del "$blue" && "$VNIC" ns add "$blue"
+	left=$relay
+	start veth:eth0,netns="$blue",mac=02:00:00:00:00:02,ip=10.9.0.2/24 stream:127.0.0.1:"$port"
+	sandbox=$left
+	sends "$red" 10.9.0.2 -w 20 # the first ones may come too early
+	stop TERM
+}
+
+@test "two relays are joined by datagrams, by sequenced packets and by UDP" {
+	joined dgram:"$BATS_TEST_TMPDIR/a",peer="$BATS_TEST_TMPDIR/b" dgram:"$BATS_TEST_TMPDIR/b"
+	sends "$red" 10.9.0.2
+	stop TERM
+	kill -TERM "$other" && wait "$other"
+	"$VNIC" ns del "$red" && "$VNIC" ns del "$blue"
+	joined seqpacket:"@$red",connect seqpacket:"@$red"
+	sends "$blue" 10.9.0.1
+	stop TERM
+	kill -TERM "$other" && wait "$other"
+	"$VNIC" ns del "$red" && "$VNIC" ns del "$blue"
+	joined udp:127.0.0.1:"$port",local=127.0.0.1:"$((port + 1))" udp:127.0.0.1:"$((port + 1))",local=127.0.0.1:"$port"
+	sends "$red" 10.9.0.2
+	stop TERM
+}
+
+@test "a socket's path that is taken, absent, or left behind by the dead" {
+	touch "$BATS_TEST_TMPDIR/file"
+	run "$VNIC" relay stream:"$BATS_TEST_TMPDIR/file" stream:"@$red"
+	complains 1 "stream:$BATS_TEST_TMPDIR/file: "
+	run "$VNIC" relay stream:"$BATS_TEST_TMPDIR/none",connect stream:"@$red"
+	complains 1 "stream:$BATS_TEST_TMPDIR/none: "
+	start stream:"$BATS_TEST_TMPDIR/s" stream:"$BATS_TEST_TMPDIR/t"
+	run "$VNIC" relay stream:"$BATS_TEST_TMPDIR/s" stream:"@$red"
+	complains 1 "stream:$BATS_TEST_TMPDIR/s: "
+	kill -KILL "$relay"
+	wait "$relay" || true
+	start stream:"$BATS_TEST_TMPDIR/s" stream:"$BATS_TEST_TMPDIR/t"
+	stop TERM
+	[[ ! -e $BATS_TEST_TMPDIR/s && ! -e $BATS_TEST_TMPDIR/t ]]
+}
