@@ -213,6 +213,19 @@ static void check_tun(struct finding *ret)
 	munmap(offloads, sizeof(*offloads));
 }
 
+/* Opened by VMMs, not by vnic. */
+static void check_vhost(struct finding *ret)
+{
+	if (access("/dev/vhost-net", R_OK | W_OK) == 0)
+		say(ret, STATE_OK, NULL, "a VMM may let the kernel carry a guest's frames (QEMU: vhost=on)");
+	else if (errno == EACCES)
+		say(ret, STATE_LIMITED, "become a member of the group that it belongs to",
+		    "closed to this user; guests work without it, more slowly (QEMU: vhost=off)");
+	else
+		say(ret, STATE_LIMITED, "'sudo modprobe vhost_net'",
+		    "not there; guests work without it, more slowly (QEMU: vhost=off)");
+}
+
 static void check_subids(struct finding *ret)
 {
 	struct vnic_error err;
@@ -296,6 +309,7 @@ static const struct check {
 	{"user namespaces", false, check_userns},
 	{"subordinate ids", false, check_subids},
 	{"/dev/net/tun", false, check_tun},
+	{"/dev/vhost-net", false, check_vhost},
 	{"sysctls", false, check_sysctls},
 	{"IPv6", false, check_ipv6},
 	{"ping sockets", false, check_ping},

@@ -208,10 +208,13 @@ static int wait_ready(struct vnic_sandbox *sandbox, struct vnic_error *err)
 		}
 		if (r < 0)
 			return r;
-		fds[at].fd = -1;
-		if (at) /* its two stand side by side: 1 and 2, 3 and 4 */
-			fds[at % 2 ? at + 1 : at - 1].fd = -1;
 		left--;
+		if (at == 0) { /* its end is still heard of: a router waits for links that may have ended with it */
+			fds[0].events = 0;
+			continue;
+		}
+		fds[at].fd = -1;
+		fds[at % 2 ? at + 1 : at - 1].fd = -1; /* its two stand side by side: 1 and 2, 3 and 4 */
 	}
 	return 0;
 }

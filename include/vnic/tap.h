@@ -54,7 +54,7 @@ struct vnic_tap_config {
 	uid_t owner; /* who may attach without CAP_NET_ADMIN */
 	gid_t group;
 	uint32_t mtu;        /* 0: the kernel's, 1500 */
-	uint32_t txqueuelen; /* 0: the kernel's; frames beyond it are dropped in silence */
+	uint32_t txqueuelen; /* 0: the kernel's; frames beyond it are dropped in silence; needs the host's privilege */
 	struct vnic_mac mac; /* TAP only */
 };
 

@@ -32,18 +32,19 @@ PROOF = (".100/24", "::100/64", "default via 10.", "default via fd00:")
 
 
 def commands():
-    yield "run", ["run", "--", *PROBE]
-    yield "run --name", ["run", "--name", "faulty", "--", *PROBE]
+    yield "run", ["run", "--", *PROBE], PROOF
+    yield "run --name", ["run", "--name", "faulty", "--", *PROBE], PROOF
     if os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        yield "run --nic tap", ["run", "--nic", "tap", "--", *PROBE]
+        yield "run --nic tap", ["run", "--nic", "tap", "--", *PROBE], PROOF
+        yield "vm", ["vm", "--", "/bin/cat", "/proc/self/fdinfo/{fd}"], ("iff:\tnic0",)
 
 
-def lie(status, said):
+def lie(status, said, proofs):
     """What is wrong with an outcome; "" for nothing."""
     ours = [line for line in said.splitlines() if line.startswith(("vnic: ", "  try: "))]
     errors = [line for line in ours if line.startswith("vnic: ") and not line.startswith("vnic: warning: ")]
     if status == 0:
-        missing = [proof for proof in PROOF if proof not in said]
+        missing = [proof for proof in proofs if proof not in said]
         return f"status 0, but without {missing}: {said}" if missing and not ours else ""
     if status != 125:
         return f"status {status}: {said}"
@@ -57,6 +58,7 @@ class Place:
         self.stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self.output = os.memfd_create("output")
         self.before = world.snapshot()
+        self.proofs = ()
 
     def said(self):
         return os.pread(self.output, 1 << 16, 0).decode(errors="replace")
@@ -68,7 +70,7 @@ class Place:
         try:
             with world.deadline():
                 status = run()
-            why = lie(status, self.said())
+            why = lie(status, self.said(), self.proofs)
             if self.before["state"] != world.listing(world.state_dir()):
                 world.run("list")
             return why or world.settled(self.before)
@@ -180,7 +182,7 @@ def main():
     results = world.Results()
     results.note(f"seed {args.seed}")
     place = Place()
-    for text, argv in commands():
+    for text, argv, place.proofs in commands():
         argv = [world.VNIC, *argv]
         if args.only not in text:
             continue

@@ -87,6 +87,8 @@ def scenarios():
     if tun:
         yield Scenario("run --nic tap", "run", "--nic", "tap", "--", "/bin/true")
         yield Scenario("run --nic tun, while the command runs", "run", "--nic", "tun", "--", "/bin/cat")
+        yield Scenario("vm", "vm", "--", "/bin/true", "{fd}")
+        yield Scenario("vm, while the VMM runs", "vm", "--", "/usr/bin/env", "tap={fd}", "/bin/cat")
     if root:
         yield Scenario("run, on a bridge", "run", "--nic", "veth,to=bridge:br0", "--", "/bin/true")
         if tun:

@@ -286,6 +286,46 @@ static void a_mac_that_was_given_is_the_sandboxes(void **state)
 	assert_memory_not_equal(p.nics[0].outer_mac.bytes, p.nics[0].inner_mac.bytes, VNIC_MAC_LEN);
 }
 
+/* As the cli makes it: parsed, and then given places. */
+static struct plan plan_of_vmm(const char *text, const char *second)
+{
+	static const int places[2] = {7, 8};
+	struct vnic_nic nics[2];
+	struct vnic_error err;
+	struct plan p;
+
+	vt_ok(vnic_nic_parse(text, &nics[0], &err), &err);
+	vt_ok(vnic_nic_parse(second, &nics[1], &err), &err);
+	nics[0].places = nics[1].places = places;
+	vt_ok(plan_make(nics, 2, &(struct plan_host){.no_ipv6 = NULL}, &p, &err), &err);
+	return p;
+}
+
+static void a_vmms_nic_is_the_routers_own_end_and_nothing_is_relayed(void **state)
+{
+	struct plan p = plan_of_vmm("tap", "tap,queues=2");
+
+	(void)state;
+	assert_true(plan_is_handed(&p));
+	assert_true(plan_has_router(&p));
+	assert_false(plan_is_relayed(&p));
+	assert_string_equal(p.nics[1].outer_name, "nic1");
+	assert_int_equal(p.nics[1].outer_count, 4);
+	assert_addr(&p.nics[1].outer[0], "10.0.3.2/24");
+	assert_false(plan_is_handed(&(struct plan){.count = 0}));
+}
+
+static void the_routers_mac_is_the_same_each_time_for_a_guest_and_random_on_a_bridge(void **state)
+{
+	struct plan p = plan_of_vmm("tap", "tap,to=bridge:br0"), again = plan_of_vmm("tap", "tap,to=bridge:br0");
+	char text[VNIC_ADDR_TEXT];
+
+	(void)state;
+	assert_string_equal(vnic_mac_text(&p.nics[0].outer_mac, text), "02:76:6e:69:63:20");
+	assert_memory_not_equal(p.nics[1].outer_mac.bytes, again.nics[1].outer_mac.bytes, VNIC_MAC_LEN);
+	assert_false(nic_is_routed(&p.nics[1].nic));
+}
+
 static void what_cannot_be_together_is_refused(void **state)
 {
 	(void)state;
@@ -315,6 +355,8 @@ int main(void)
 		vt_test(a_gateway_is_found_in_the_nics_own_network),
 		vt_test(what_goes_elsewhere_gets_no_addresses_of_ours),
 		vt_test(a_mac_that_was_given_is_the_sandboxes),
+		vt_test(a_vmms_nic_is_the_routers_own_end_and_nothing_is_relayed),
+		vt_test(the_routers_mac_is_the_same_each_time_for_a_guest_and_random_on_a_bridge),
 		vt_test(what_cannot_be_together_is_refused),
 	};
 
