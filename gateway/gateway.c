@@ -7,6 +7,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,11 @@
 #include "internal.h"
 
 #define EVENTS 256
-#define SLOW_BATCH 4096 /* packets of the slow path in one turn: all that its socket can hold, and an end */
+#define SPIN_NS 150000              /* how long to look before going to sleep: an answer's way by two sleeping CPUs */
+#define CROWDED_NS 100000           /* giving way took longer: there are more to run than CPUs */
+#define VAIN_REST_NS (10 * 1000000) /* when it was in vain, not to look again for so long */
+#define CROWDED_REST_NS NS_PER_S    /* and when somebody else needs the CPU */
+#define SLOW_BATCH 4096             /* packets of the slow path in one turn: all that its socket can hold, and an end */
 
 /* --- addresses ---------------------------------------------------------------------- */
 
@@ -344,10 +349,44 @@ static void take_event(struct vnic_gateway *gateway, const struct epoll_event *e
 	}
 }
 
+/*
+ * To wake a thread on a sleeping CPU costs who wakes it tens of microseconds in a virtual machine, four times for a
+ * question and its answer.  So after small things have moved we look again for a moment, giving way to whoever is ready
+ * to run.  Where nothing came of it, or somebody else needs the CPU, we sleep at once for a while: that costs less.
+ */
+static int look_again(struct vnic_gateway *gateway, struct epoll_event *events, struct vnic_error *err)
+{
+	int64_t now = monotonic_now(), end = now + SPIN_NS, last;
+	int n;
+
+	if (now < gateway->sleepy_until || tcp_is_bulk(gateway->tcp))
+		return 0;
+	do {
+		n = loop_wait(gateway->epfd, events, EVENTS, 0, err);
+		if (n)
+			return n;
+		last = now;
+		sched_yield();
+		now = monotonic_now();
+	} while (now < end && now - last < CROWDED_NS);
+	gateway->sleepy_until = now + (now - last < CROWDED_NS ? VAIN_REST_NS : CROWDED_REST_NS);
+	return 0;
+}
+
+static int wait_for_events(struct vnic_gateway *gateway, struct epoll_event *events, int timeout_ms,
+			   struct vnic_error *err)
+{
+	int n = 0;
+
+	if (timeout_ms != 0)
+		n = look_again(gateway, events, err);
+	return n ? n : loop_wait(gateway->epfd, events, EVENTS, timeout_ms, err);
+}
+
 int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct vnic_error *err)
 {
 	struct epoll_event events[EVENTS];
-	int n = loop_wait(gateway->epfd, events, EVENTS, gateway->busy ? 0 : timeout_ms, err);
+	int n = wait_for_events(gateway, events, gateway->busy ? 0 : timeout_ms, err);
 
 	if (n < 0)
 		return n;

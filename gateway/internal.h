@@ -50,6 +50,7 @@ struct vnic_gateway {
 	int timer_fd;
 	int64_t timer_at;     /* when it fires, ns; 0: not armed */
 	int64_t now;          /* CLOCK_MONOTONIC at the begin of this batch, ns */
+	int64_t sleepy_until; /* do not spin before, ns */
 	uint32_t denied_told; /* bits of the kinds of denial that were told */
 	struct tcp *tcp;
 	struct udp *udp;
@@ -110,6 +111,8 @@ void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int in
 /* Those whose turn was cut short, and those that are to begin, when gateway->busy. */
 void tcp_again(struct tcp *tcp);
 void tcp_expire(struct tcp *tcp);
+/* Were pipes used in the last second? */
+bool tcp_is_bulk(const struct tcp *tcp);
 /* After each batch: slots that were freed may be used again. */
 void tcp_settle(struct tcp *tcp);
 

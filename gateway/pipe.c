@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define WANTED (1 << 20) /* the largest that pipe-max-size gives an ordinary user */
+/*
+ * As fast as 1 MiB, and warmer in the caches; PIPE_LENT of them are what a user may have (pipe-user-pages-soft).
+ */
+#define WANTED (1 << 18)
 #define DEFAULT_SIZE (16 * 4096)
 
 static void close_pipe(struct pipe *pipe)

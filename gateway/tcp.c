@@ -551,6 +551,11 @@ void tcp_expire(struct tcp *tcp)
 		gateway_wake_at(gateway, gateway->now + TRIM_INTERVAL);
 }
 
+bool tcp_is_bulk(const struct tcp *tcp)
+{
+	return tcp->pipes.used;
+}
+
 /* --- life --------------------------------------------------------------------------- */
 
 int tcp_new(struct vnic_gateway *gateway, struct tcp **ret_tcp, struct vnic_error *err)
