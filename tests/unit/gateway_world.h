@@ -83,6 +83,7 @@ static inline uint16_t world_port(int fd)
 static inline int world_open(void *ctx, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
 {
 	struct world *world = ctx;
+	const int reuse = request->reuse_addr;
 	int fd;
 
 	if (world->failures) {
@@ -93,7 +94,7 @@ static inline int world_open(void *ctx, const struct vnic_open_request *request,
 	assert_true(request->transparent);
 	fd = socket(request->domain, request->type | SOCK_CLOEXEC | SOCK_NONBLOCK, request->protocol);
 	assert_true(fd >= 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){request->reuse_addr}, sizeof(int)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)), 0);
 	assert_int_equal(bind(fd, (const struct sockaddr *)&request->bind, sizeof(request->bind)), 0);
 	assert_int_equal(connect(fd, (const struct sockaddr *)&request->connect, sizeof(request->connect)), 0);
 	world->opened++;
