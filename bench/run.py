@@ -46,7 +46,7 @@ def private_mounts():
     os.makedirs("/run/netns")
 
 
-def show(subject, result):
+def show(subject, result, quick):
     """On standard output, as soon as a subject is done."""
     figures = Figures(result["samples"], result["failures"])
     print(f"\n{subject.title}  ({result['rounds']} rounds, {result['seconds']} s, load {result['load'][0]})")
@@ -54,7 +54,7 @@ def show(subject, result):
         head, rows = table.of_metric(figures, metric.name, subject.cases)
         if rows:
             print(table.columns([f"{metric.name}, {metric.unit}", *head[1:]], rows))
-    if subject.demands:
+    if subject.demands and not quick:
         print(table.columns(*table.of_demands(figures, subject.demands)))
     for what, words in figures.failures.items():
         print(f"failed: {what}: {words[0]} ({len(words)} times)")
@@ -79,15 +79,16 @@ def main():
         if INSIDE not in os.environ:
             go_private()
         private_mounts()
-    programs = (os.environ.get("VNIC", f"{TOP}/build/release/vnic"),
-                os.environ.get("LOAD", f"{TOP}/build/release/bench/load"))
+    build = os.environ.get("BUILD", f"{TOP}/build/release")
+    programs = (os.environ.get("VNIC", f"{build}/vnic"), f"{build}/bench/load", f"{build}/bench/frames")
+    out = args.out + ("/quick" if args.quick else "")
     failed = 0
     for name in names if not args.report else []:
-        result = runner.run(subjects[name], programs, args.out, args.rounds, args.quick)
+        result = runner.run(subjects[name], programs, out, args.rounds, args.quick)
         failed += any(what.startswith("vnic") for what in result["failures"])
-        show(subjects[name], result)
-    report.write(subjects, args.out, f"{HERE}/notes", f"{TOP}/docs" if args.docs else None)
-    print(f"report: {args.out}/report.md", file=sys.stderr)
+        show(subjects[name], result, args.quick)
+    report.write(subjects, out, f"{HERE}/notes", f"{TOP}/docs" if args.docs else None)
+    print(f"report: {out}/report.md", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -21,6 +21,9 @@ VERSIONS = {"slirp4netns": ["slirp4netns", "--version"], "pasta": ["dpkg-query",
             "netavark": ["dpkg-query", "-Wf", "${Version}", "netavark"]}
 
 
+ERRORS = (Failed, OSError, subprocess.SubprocessError)
+
+
 def version_of(argv):
     try:
         text = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
@@ -65,10 +68,17 @@ def turn(items, by):
     return items[by:] + items[:by]
 
 
+def set_up(figures, lanes, side, begin, world):
+    try:
+        lanes[side] = world.enter_context(begin(world))
+    except ERRORS as error:
+        figures.fail("set-up", side, str(error))
+
+
 def measure_one(subject, figures, lane, case, side):
     try:
         values = subject.measure(lane, case) or {}
-    except (Failed, OSError, subprocess.SubprocessError) as error:
+    except ERRORS as error:
         figures.fail(case, side, str(error))
         return
     for metric, value in values.items():
@@ -80,15 +90,14 @@ def measure(subject, programs, rounds, quick):
     """The figures of a subject, in a World of its own."""
     figures = Figures()
     cases = (subject.quick_cases or list(subject.cases)[:1]) if quick else list(subject.cases)
-    with World(programs) as world:
-        if subject.world:
-            subject.world(world)
+    with World(programs, quick) as world:
         lanes = {}
-        for side, begin in subject.sides.items():
-            try:
-                lanes[side] = world.enter_context(begin(world))
-            except (Failed, OSError, subprocess.SubprocessError) as error:
-                figures.fail("set-up", side, str(error))
+        try:
+            subject.world(world)
+            for side, begin in subject.sides.items():
+                set_up(figures, lanes, side, begin, world)
+        except ERRORS as error:
+            figures.fail("set-up", "vnic and all others", str(error))
         progress = Progress(subject.name, rounds * len(cases) * max(len(lanes), 1))
         for number in range(rounds):
             for case in cases:

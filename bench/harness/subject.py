@@ -52,8 +52,7 @@ class Subject:
     demands: list = field(default_factory=list)
     rounds: int = 5
     quick_cases: list = field(default_factory=list)
-    only_as: str = ""
-    world: Callable | None = None
+    world: Callable = lambda world: None
 
 
 class Failed(Exception):

@@ -115,12 +115,12 @@ class Process:
 class World(contextlib.ExitStack):
     """Namespaces and processes of one subject, gone when it ends."""
 
-    def __init__(self, programs):
+    def __init__(self, programs, quick=False):
         super().__init__()
-        self.vnic, self.load = programs
+        self.quick = quick  # measurements may be as short as they can
         self.place = self.enter_context(tempfile.TemporaryDirectory(prefix="vnic-bench.", dir="/tmp"))
         os.chmod(self.place, 0o755)  # the ordinary user has no way to the build
-        self.vnic, self.load = (shutil.copy(program, self.place) for program in programs)
+        self.vnic, self.load, self.frames = (shutil.copy(program, self.place) for program in programs)
         self.home = f"{self.place}/home"
         os.makedirs(f"{self.home}/run", 0o700)
         for path in (self.home, f"{self.home}/run"):
