@@ -168,7 +168,7 @@ static void take(struct udp *udp, uint32_t port_index, const struct vnic_gateway
 void udp_arrive(struct udp *udp, uint32_t port_index, const struct vnic_gateway_publish *port)
 {
 	for (int turn = 0; turn < TURNS; turn++) {
-		int n = datagrams_receive(udp->batch, port->fd);
+		int n = datagrams_receive(udp->batch, port->fd, true);
 		unsigned stop;
 
 		for (unsigned i = 0; n > 0 && i < (unsigned)n; i = stop) {

@@ -35,6 +35,7 @@ struct datagram {
 
 struct datagrams {
 	unsigned dirty; /* the first ones are not ready for receiving */
+	bool named;     /* the others are ready for what tells from where and where to */
 	struct mmsghdr messages[DATAGRAMS];
 	struct datagram datagrams[DATAGRAMS];
 	uint8_t *space;
@@ -68,16 +69,19 @@ void datagrams_close(struct datagrams *batch)
 
 /* --- receiving ---------------------------------------------------------------------- */
 
-static void make_ready(struct datagrams *batch)
+static void make_ready(struct datagrams *batch, bool named)
 {
+	if (named != batch->named)
+		batch->dirty = DATAGRAMS;
+	batch->named = named;
 	for (unsigned i = 0; i < batch->dirty; i++) {
 		struct datagram *datagram = &batch->datagrams[i];
 
 		datagram->iov = (struct iovec){.iov_base = batch->space + (size_t)i * ROOM, .iov_len = ROOM};
 		datagram->from.ss_family = datagram->to.ss_family = AF_UNSPEC;
 		batch->messages[i].msg_hdr = (struct msghdr){
-			.msg_name = &datagram->from,
-			.msg_namelen = sizeof(datagram->from),
+			.msg_name = named ? &datagram->from : NULL,
+			.msg_namelen = named ? sizeof(datagram->from) : 0,
 			.msg_iov = &datagram->iov,
 			.msg_iovlen = 1,
 			.msg_control = &datagram->control,
@@ -163,11 +167,11 @@ static void make_sendable(struct mmsghdr *message, struct datagram *datagram)
 	address(&message->msg_hdr, NULL, datagram->part);
 }
 
-int datagrams_receive(struct datagrams *batch, int fd)
+int datagrams_receive(struct datagrams *batch, int fd, bool named)
 {
 	int n;
 
-	make_ready(batch);
+	make_ready(batch, named);
 	n = recvmmsg(fd, batch->messages, DATAGRAMS, MSG_DONTWAIT, NULL);
 	if (n < 0)
 		return -errno;

@@ -31,8 +31,11 @@ struct way {
 int datagrams_open(struct datagrams **ret_batch);
 void datagrams_close(struct datagrams *batch);
 
-/* Takes at most DATAGRAMS that wait there; the number, or a negative errno.  Sockets are non-blocking. */
-int datagrams_receive(struct datagrams *batch, int fd);
+/*
+ * Takes at most DATAGRAMS that wait there; the number, or a negative errno.  Sockets are non-blocking.  `named`: with
+ * addresses, which a connected socket's need not have.
+ */
+int datagrams_receive(struct datagrams *batch, int fd, bool named);
 /*
  * From where to where it was sent; false: the socket did not tell, as it does with IP_RECVORIGDSTADDR, and with
  * IP_PKTINFO, which leaves the port out.

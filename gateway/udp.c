@@ -239,7 +239,7 @@ void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events)
 	if (events & EPOLLERR && !take_errors(udp, slot, side))
 		return;
 	for (int turn = 0; turn < TURNS; turn++) {
-		int n = datagrams_receive(udp->batch, udp->flow[slot].fds[side]);
+		int n = datagrams_receive(udp->batch, udp->flow[slot].fds[side], false);
 
 		if (n <= 0) {
 			if (n < 0 && n != -EAGAIN)
@@ -283,6 +283,7 @@ int udp_open_inner(struct udp *udp, const struct flow_key *key, int *ret_fd)
 		.domain = key->family,
 		.type = SOCK_DGRAM,
 		.transparent = true,
+		.mark = VNIC_MARK_FLOW,
 		.reuse_addr = key->dst.port != 0, /* other flows have the same remote */
 	};
 
@@ -375,7 +376,7 @@ static void take_new(struct udp *udp, unsigned index)
 
 void udp_new_datagrams(struct udp *udp, int socket, uint16_t family)
 {
-	int n = datagrams_receive(udp->batch, socket);
+	int n = datagrams_receive(udp->batch, socket, true);
 
 	(void)family; /* the addresses say it */
 	for (int i = 0; i < n; i++)

@@ -21,6 +21,7 @@
 #include "nft.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
@@ -210,6 +211,19 @@ static void mark_slow(struct nft_batch *batch, const struct nft_router *router)
 	nft_accept(batch);
 }
 
+/*
+ * A datagram of a flow that is open: the kernel finds its connected socket by itself, and the route that this remembers
+ * (udp_v4_early_demux, net/ipv4/udp.c), which costs a fifth less than the rest of this chain and tproxy.  The mark is
+ * given when it is connected: until then it would take the datagrams of others.
+ */
+static void let_open_flows_through(struct nft_batch *batch, const struct nft_router *router)
+{
+	nft_rule(batch);
+	is_protocol(batch, IPPROTO_UDP);
+	nft_has_socket(batch, router->flow_mark);
+	nft_accept(batch);
+}
+
 /* Broadcast and multicast, by the link's header or by IP's. */
 static void leave_groups_out(struct nft_batch *batch)
 {
@@ -229,9 +243,11 @@ static void leave_groups_out(struct nft_batch *batch)
 	nft_goto(batch, "group");
 }
 
-static void write_flows(struct nft_batch *batch, const struct nft_router *router)
+static void write_flows(struct nft_batch *batch, const struct nft_router *router, bool can_tell)
 {
 	nft_chain(batch, "flows");
+	if (can_tell)
+		let_open_flows_through(batch, router);
 	leave_groups_out(batch);
 
 	nft_rule(batch);
@@ -352,7 +368,8 @@ static void close_socket(struct vnic_nl **nl)
 	vnic_nl_close(*nl);
 }
 
-int nft_router_apply(const struct nft_router *router, struct vnic_error *err)
+/* can_tell: the kernel can, whose socket a packet would find. */
+static int apply(const struct nft_router *router, bool can_tell, struct vnic_error *err)
 {
 	CLEANUP(free_batch) struct nft_batch *batch = NULL;
 	CLEANUP(close_socket) struct vnic_nl *nl = NULL;
@@ -367,9 +384,17 @@ int nft_router_apply(const struct nft_router *router, struct vnic_error *err)
 	write_group(batch);
 	write_own(batch, router);
 	write_link(batch);
-	write_flows(batch, router);
+	write_flows(batch, router, can_tell);
 	for (unsigned i = 0; i < router->nic_count; i++)
 		write_nic(batch, router, &router->nics[i]);
 	write_prerouting(batch, router);
 	return nft_batch_send(batch, nl, err);
+}
+
+int nft_router_apply(const struct nft_router *router, struct vnic_error *err)
+{
+	int r = apply(router, true, err);
+
+	/* A kernel without nft_socket: it works as well, and slower. */
+	return r == -ENOENT ? apply(router, false, err) : r;
 }

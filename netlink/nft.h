@@ -21,6 +21,7 @@ struct nft_nic {
 struct nft_router {
 	int slow_index;              /* ifindex of slow0 */
 	uint32_t slow_mark;          /* routed into slow0 */
+	uint32_t flow_mark;          /* SO_MARK of the connected transparent sockets of UDP flows */
 	uint16_t tcp_port, udp_port; /* of the transparent sockets */
 	bool ipv6;                   /* false: all IPv6 is dropped */
 	const struct nft_nic *nics;

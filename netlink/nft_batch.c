@@ -264,6 +264,17 @@ void nft_tproxy(struct nft_batch *batch, uint16_t port)
 	nftnl_expr_set_u32(tproxy, NFTNL_EXPR_TPROXY_REG_PORT, NFT_REG_1);
 }
 
+void nft_has_socket(struct nft_batch *batch, uint32_t mark)
+{
+	struct nftnl_expr *lookup = expression(batch, "socket");
+
+	if (!lookup)
+		return;
+	nftnl_expr_set_u32(lookup, NFTNL_EXPR_SOCKET_KEY, NFT_SOCKET_MARK);
+	nftnl_expr_set_u32(lookup, NFTNL_EXPR_SOCKET_DREG, NFT_REG_1);
+	nft_compare(batch, NFT_CMP_EQ, &mark, sizeof(mark));
+}
+
 static void verdict(struct nft_batch *batch, int code, const char *chain)
 {
 	struct nftnl_expr *immediate = expression(batch, "immediate");

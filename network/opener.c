@@ -54,6 +54,8 @@ static int set_up(int fd, const struct vnic_open_request *request, struct vnic_e
 		    request->connect_len ? request->connect_len : addr_len(&request->connect)) < 0 &&
 	    errno != EINPROGRESS)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "connect");
+	if (request->mark) /* only for speed */
+		setsockopt(fd, SOL_SOCKET, SO_MARK, &request->mark, sizeof(request->mark));
 	if (request->backlog > 0 && listen(fd, request->backlog) < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "listen");
 	return 0;

@@ -54,7 +54,7 @@
 #define SLOW_MTU 65535
 #define LO_INDEX 1 /* net/core/dev.c: LOOPBACK_IFINDEX */
 
-#define MARK_SLOW 1u
+#define MARK_SLOW 1u /* another one than VNIC_MARK_FLOW, which is routed like none */
 #define TABLE_SLOW 10u
 #define TABLE_OWN 20u /* IPv4 */
 #define TABLE_ANY 40u /* IPv6 */
@@ -247,6 +247,7 @@ static int add_ruleset(const struct plan *plan, bool ipv6, struct vnic_error *er
 	struct nft_router router = {
 		.slow_index = SLOW0,
 		.slow_mark = MARK_SLOW,
+		.flow_mark = VNIC_MARK_FLOW,
 		.tcp_port = SLOWPATH_PORT,
 		.udp_port = SLOWPATH_PORT,
 		.ipv6 = ipv6,

@@ -10,6 +10,7 @@
 #define VNIC_OPENER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include <vnic/api.h>
@@ -19,6 +20,9 @@ enum vnic_side {
 	VNIC_SIDE_ROUTER, /* the router's network namespace */
 	VNIC_SIDE_HOST,   /* the namespace of whoever started the sandbox */
 };
+
+/* Of the connected sockets of UDP flows in the router, whose ruleset knows them by it. */
+#define VNIC_MARK_FLOW 2u
 
 /* A socket as socket(2) has it, with what must be done before it can be handed over. */
 struct vnic_open_request {
@@ -30,6 +34,7 @@ struct vnic_open_request {
 	struct sockaddr_storage bind; /* ss_family 0: none */
 	struct sockaddr_storage connect; /* ss_family 0: none; EINPROGRESS is success */
 	socklen_t connect_len;           /* 0: that of the family; needed for AF_UNIX */
+	uint32_t mark;                   /* SO_MARK, given last, if it may be; 0: none */
 	int backlog;                     /* >0: listen(2) */
 };
 

@@ -57,7 +57,8 @@ static void setting_up_twice_fails_and_leaves_no_descriptor(void **state)
 
 static void a_ruleset_that_is_there_already_is_refused(void **state)
 {
-	const struct nft_router router = {.slow_index = 1, .slow_mark = 1, .tcp_port = 1, .udp_port = 1, .ipv6 = true};
+	const struct nft_router router = {
+		.slow_index = 1, .slow_mark = 1, .flow_mark = 2, .tcp_port = 1, .udp_port = 1, .ipv6 = true};
 	struct vnic_error err;
 
 	(void)state;
@@ -130,6 +131,7 @@ static const char expected[] = "table inet vnic {\n"
 			       "\t\tdrop\n"
 			       "\t}\n\n"
 			       "\tchain flows {\n"
+			       "\t\tmeta l4proto udp socket mark 0x00000002 accept\n"
 			       "\t\tmeta pkttype != host goto group\n"
 			       "\t\tip daddr 224.0.0.0/3 goto group\n"
 			       "\t\tip6 daddr ff00::/8 goto group\n"

@@ -128,6 +128,33 @@ static void a_connected_transparent_socket_takes_the_flow_over(const char *remot
 }
 OF_BOTH_FAMILIES(a_connected_transparent_socket_takes_the_flow_over)
 
+/* The ruleset leaves these datagrams to the kernel's own search for a socket. */
+static void a_marked_connected_socket_takes_its_flow_and_no_other(const char *remote, const char *sandbox)
+{
+	CLEANUP_WORLD struct world world = world_new();
+	CLEANUP_FD int client = client_of(&world, remote), other = client_of(&world, remote), flow = -1;
+	const uint32_t mark = VNIC_MARK_FLOW;
+	struct datagram got;
+
+	(void)sandbox;
+	send_text(client, "first");
+	receive(world.slow.udp[world_slot(remote)], &got);
+	flow = remote_socket(remote);
+	assert_int_equal(connect(flow, &got.from.any, world_addr_len(&got.from)), 0);
+	assert_int_equal(setsockopt(flow, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
+	for (int i = 0; i < 3; i++) { /* from the second one on the socket remembers the route */
+		send_text(client, "mine");
+		assert_takes(flow, "mine");
+		send_text(flow, "answer");
+		assert_takes(client, "answer");
+		send_text(other, "another's");
+		assert_takes(world.slow.udp[world_slot(remote)], "another's");
+	}
+	assert_int_equal(recv(flow, got.text, 1, 0), -1);
+	assert_slow_is_silent(&world);
+}
+OF_BOTH_FAMILIES(a_marked_connected_socket_takes_its_flow_and_no_other)
+
 static void an_unconnected_transparent_socket_only_answers(const char *remote, const char *sandbox)
 {
 	CLEANUP_WORLD struct world world = world_new();
@@ -213,6 +240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TESTS_OF(a_datagram_arrives_with_its_original_destination),
 		TESTS_OF(a_connected_transparent_socket_takes_the_flow_over),
+		TESTS_OF(a_marked_connected_socket_takes_its_flow_and_no_other),
 		TESTS_OF(an_unconnected_transparent_socket_only_answers),
 		TESTS_OF(fragments_arrive_as_one_datagram),
 		TESTS_OF(a_burst_of_datagrams_arrives_in_one_read),
