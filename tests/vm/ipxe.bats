@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # as-user: --tun
-# QEMU's own boot ROM as the guest: iPXE configures its NIC by DHCP and an advertisement, finds nothing to boot, and stays.
+# QEMU's own boot ROM as the guest: iPXE configures its NIC by DHCP, an advertisement and DHCPv6, finds nothing to boot, and stays.
 
 bats_require_minimum_version 1.5.0
 
@@ -33,11 +33,11 @@ all_gone() {
 	exec {console}<&-
 }
 
-@test "iPXE gets a lease on a virtio NIC, and an address from an advertisement" {
+@test "iPXE gets a lease on a virtio NIC, and an address by DHCPv6" {
 	boot virtio-net-pci --nic tap,ip=10.0.2.100/24,ip=fd00::100/64
 	says 'net0: 02:76:6e:69:63:10 '
 	says 'net0: 10.0.2.100/255.255.255.0 gw 10.0.2.2'
-	says 'net0: fd00::76:6eff:fe69:6310/64 gw fe80::1'
+	says 'net0: fd00::100/64 gw fe80::1'
 	kill "$vnic"
 	all_gone
 }
