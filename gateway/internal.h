@@ -113,7 +113,7 @@ void tcp_again(struct tcp *tcp);
 void tcp_expire(struct tcp *tcp);
 /* Were pipes used in the last second? */
 bool tcp_is_bulk(const struct tcp *tcp);
-/* After each batch: slots that were freed may be used again. */
+/* After each batch: what was offered is accepted, slots that were freed may be used again. */
 void tcp_settle(struct tcp *tcp);
 
 /* --- udp.c -------------------------------------------------------------------------- */

@@ -76,6 +76,7 @@ struct tcp {
 	uint32_t free, buried; /* lists; buried ones become free when the batch is over */
 	struct queue fresh, waiting, offered, again;
 	uint32_t offered_count, offered_max;
+	unsigned offered_to; /* in this batch: bits of VNIC_V4, VNIC_V6 */
 	struct pipe_pool pipes;
 	uint32_t buckets[BUCKETS];
 };
@@ -187,7 +188,7 @@ static void bury(struct tcp *tcp, struct flow *flow)
 	tcp->gateway->stats.tcp_open--;
 }
 
-void tcp_settle(struct tcp *tcp)
+static void free_buried(struct tcp *tcp)
 {
 	while (tcp->buried != NONE) {
 		struct flow *flow = &tcp->flows[tcp->buried];
@@ -259,7 +260,7 @@ static void offer(struct tcp *tcp, struct flow *flow)
 	queue_push(tcp, &tcp->offered, slot_of(tcp, flow));
 	tcp->offered_count++;
 	gateway_inject(tcp->gateway, &flow->syn.hdr, flow->syn.frame, flow->syn.size);
-	gateway_wake_at(tcp->gateway, flow->offered_at + OFFER_TIMEOUT);
+	tcp->offered_to |= 1u << (flow->key.family == AF_INET6);
 }
 
 static void offer_waiting(struct tcp *tcp)
@@ -452,6 +453,20 @@ void tcp_accept(struct tcp *tcp, int listener)
 	offer_waiting(tcp);
 }
 
+/*
+ * Unless the sandbox is a machine of its own, the kernel has done the whole handshake while the SYN was written: what
+ * was offered can be accepted at once, and no timer is needed for it.
+ */
+static void accept_offered(struct tcp *tcp)
+{
+	for (unsigned v = VNIC_V4; v <= VNIC_V6; v++)
+		if (tcp->offered_to & 1u << v)
+			tcp_accept(tcp, tcp->gateway->config.tcp[v]);
+	tcp->offered_to = 0;
+	if (tcp->offered.first != NONE)
+		gateway_wake_at(tcp->gateway, tcp->flows[tcp->offered.first].offered_at + OFFER_TIMEOUT);
+}
+
 void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int inner_fd)
 {
 	struct flow *flow = find(tcp, key) ? NULL : new_flow(tcp, key);
@@ -549,6 +564,13 @@ void tcp_expire(struct tcp *tcp)
 	offer_waiting(tcp);
 	if (pipe_pool_trim(&tcp->pipes))
 		gateway_wake_at(gateway, gateway->now + TRIM_INTERVAL);
+}
+
+void tcp_settle(struct tcp *tcp)
+{
+	if (tcp->offered_to)
+		accept_offered(tcp);
+	free_buried(tcp);
 }
 
 bool tcp_is_bulk(const struct tcp *tcp)

@@ -101,7 +101,7 @@ def idle(world):
     with world.box() as box:
         sleeps(box, 60)
         box.open_tcp(V4, port)
-        sleeps(box, 60, 11)  # ten seconds after a flow was offered the gateway looks whether it was claimed
+        sleeps(box, 60)
 
 
 if __name__ == "__main__":

@@ -196,7 +196,7 @@ def killed_client(world):
         assert world.outside.wait_said()[0] in ("ECONNRESET", "EPIPE")
 
 
-def sleeps(box, seconds=5, settled=1.5):
+def sleeps(box, seconds=5):
     """no voluntary context switch in that time"""
     gateway = box.gateway()
     # What was begun before is over: the pipes are given back in the second after their last use.
@@ -206,7 +206,7 @@ def sleeps(box, seconds=5, settled=1.5):
         now = status(gateway, "voluntary_ctxt_switches")
         if now != last[0]:
             last[:] = now, time.monotonic()
-        return time.monotonic() - last[1] > settled
+        return time.monotonic() - last[1] > 1.5
 
     until(is_quiet)
     before = status(gateway, "voluntary_ctxt_switches")
