@@ -70,6 +70,7 @@ struct port {
 	bool open, isolated, link_down;
 	bool tun;       /* packets without a link header */
 	bool dirty;     /* has gathered frames */
+	bool tried;     /* taps: to have what writes many frames at a time */
 	unsigned takes; /* VNIC_OFFLOAD_*: of super-frames and partial checksums; what it lacks is finished before */
 	unsigned queues;
 	int *fds;                  /* one a queue, watched for reading; owned by the kind; may be 0 of them */

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "ring.h"
+
 /* Of what went wrong: was it one frame, which is lost?  Then the next may be had. */
 static bool lost_one(struct port *port, ssize_t r)
 {
@@ -36,15 +38,60 @@ static int tap_read(struct port *port, unsigned queue, struct frame *frames, uns
 	return (int)count;
 }
 
+/* --- writing ------------------------------------------------------------------------ */
+
+static void count_lost(void *ctx, int error, size_t size)
+{
+	struct port *port = ctx;
+
+	port->stats.tx_frames--;
+	port->stats.tx_bytes -= size;
+	port->stats.tx_dropped[port_drop_reason(error)]++;
+}
+
+static void tap_flush(struct port *port)
+{
+	struct tap_ring *ring = port->state;
+
+	if (ring && tap_ring_count(ring))
+		tap_ring_flush(ring, count_lost, port);
+}
+
+/* Made when the first small frame is written; where io_uring is not to be had all are written one by one. */
+static struct tap_ring *ring_of(struct port *port)
+{
+	struct tap_ring *ring = NULL;
+
+	if (!port->state && !port->tried) {
+		port->tried = true;
+		if (tap_ring_open(port->tap.fds[0], &ring) == 0)
+			port->state = ring;
+	}
+	return port->state;
+}
+
+/* Small frames are gathered; a large one is written behind them, alone. */
 static int tap_write(struct port *port, const struct frame *frame)
 {
-	ssize_t n = vnic_frame_write(&port->tap, 0, &frame->hdr, frame->data, frame->len);
+	struct tap_ring *ring = ring_of(port);
+	ssize_t n;
 
+	if (ring && tap_ring_fits(frame->len)) {
+		if (!tap_ring_add(ring, &frame->hdr, frame->data, frame->len)) {
+			tap_flush(port);
+			tap_ring_add(ring, &frame->hdr, frame->data, frame->len);
+		}
+		port->dirty = true;
+		return 0;
+	}
+	tap_flush(port);
+	n = vnic_frame_write(&port->tap, 0, &frame->hdr, frame->data, frame->len);
 	return n < 0 ? (int)n : 0;
 }
 
 static void tap_close(struct port *port)
 {
+	tap_ring_close(port->state);
 	vnic_tap_close(&port->tap);
 }
 
@@ -52,6 +99,7 @@ static const struct port_ops tap_ops = {
 	.kind = "tap",
 	.read = tap_read,
 	.write = tap_write,
+	.flush = tap_flush,
 	.close = tap_close,
 };
 

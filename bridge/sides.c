@@ -48,7 +48,7 @@ int vnic_relay_set_filter(struct vnic_relay *relay, unsigned port, enum vnic_dir
 			  const char *expression, struct vnic_error *err)
 {
 	struct filter *filter = NULL;
-	struct port_side *side;
+	struct port_side *side = NULL;
 	int r = find_side(relay, port, direction, &side, err);
 
 	if (r == 0 && expression)
@@ -63,7 +63,7 @@ int vnic_relay_set_filter(struct vnic_relay *relay, unsigned port, enum vnic_dir
 int vnic_relay_set_impairment(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,
 			      const struct vnic_impairment *impairment, struct vnic_error *err)
 {
-	struct port_side *side;
+	struct port_side *side = NULL;
 	int r = find_side(relay, port, direction, &side, err);
 
 	if (r < 0)

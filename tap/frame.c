@@ -13,6 +13,8 @@
 #include <linux/if_ether.h>
 #include <unistd.h>
 
+#include "frame.h"
+
 #define IPV4_HEADER 20
 
 static size_t shortest(const struct vnic_tap *tap)
@@ -20,7 +22,7 @@ static size_t shortest(const struct vnic_tap *tap)
 	return tap->tun ? IPV4_HEADER : ETH_HLEN;
 }
 
-static int frame_error(int error)
+int frame_error(int error)
 {
 	switch (error) {
 	case EIO:
