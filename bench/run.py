@@ -5,6 +5,7 @@ import argparse
 import importlib
 import os
 import pkgutil
+import resource
 import signal
 import subprocess
 import sys
@@ -80,6 +81,7 @@ def main():
             go_private()
         private_mounts()
     build = os.environ.get("BUILD", f"{TOP}/build/release")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     programs = (os.environ.get("VNIC", f"{build}/vnic"), f"{build}/bench/load", f"{build}/bench/frames")
     out = args.out + ("/quick" if args.quick else "")
     failed = 0

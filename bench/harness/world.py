@@ -65,9 +65,10 @@ class Process:
 
     def wait_for(self, words):
         """Until these words have come on its standard output."""
-        deadline, output = time.monotonic() + PATIENCE, self.popen.stdout.fileno()
+        deadline, output, poll = time.monotonic() + PATIENCE, self.popen.stdout.fileno(), select.poll()
+        poll.register(output, select.POLLIN)
         while words not in self.text:
-            if not select.select([output], [], [], max(deadline - time.monotonic(), 0))[0]:
+            if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
                 raise Failed(f"{' '.join(self.argv[-6:])}: not ready in {PATIENCE} s")
             part = os.read(output, 65536)
             if not part:

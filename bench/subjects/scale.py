@@ -8,7 +8,7 @@ from harness.sides import INSIDE_PORT
 from harness.subject import Demand, Failed, Metric, Subject
 from harness.world import Process, descendants, pss_kib, read, run, who_stays
 
-from .startup import IP_BEGIN
+from .startup import AT_ONCE, IP_BEGIN
 
 COUNTS = {"1": 1, "10": 10, "100": 100, "1000": 1000}
 IP_REMOVE = "ip netns del s$1\nip netns del r$1\n"
@@ -43,7 +43,10 @@ class Running:
 
     def begin(self, count):
         options = {"env": self.world.environ, "cwd": self.world.home}
-        self.processes = [Process(self.argv(self.world, number), **options) for number in range(count)]
+        for number in range(count):
+            if number >= AT_ONCE:
+                self.processes[number - AT_ONCE].wait_for("ready")
+            self.processes.append(Process(self.argv(self.world, number), **options))
         for process in self.processes:
             process.wait_for("ready")
 
@@ -133,8 +136,8 @@ def kept(make):
 SUBJECT = Subject(
     name="scale",
     title="Many sandboxes at once",
-    about="1 to 1,000 sandboxes that stand at the same time. Those of vnic, unshare and pasta are started at once, as an "
-    "ordinary user; ip(8) makes two namespaces and a pair, one after the other. Memory is the proportional set size of "
+    about="1 to 1,000 sandboxes that stand at the same time. Those of vnic, unshare and pasta are started four at a time, as "
+    "an ordinary user; ip(8) makes two namespaces and a pair, one after the other. Memory is the proportional set size of "
     "the network's own processes, and the growth of the kernel's, of each. `failed`: sandboxes of vnic from which a "
     "server on the host could not be reached.",
     metrics=[Metric("made", "a second"), Metric("removed", "a second"),

@@ -45,6 +45,15 @@ class Statistics(unittest.TestCase):
         self.assertEqual(written, ["–", "0", "0.0123", "0.50", "3.14", "31.4", "31,416"])
 
 
+    def test_many_samples_of_one_run_are_all_kept(self):
+        figures = Figures()
+        figures.add("time", "out", "vnic", [1, 2, 3])
+        figures.add("time", "out", "vnic", 4)
+        figures.add_percentiles([Metric("time", "ms"), Metric("p75", "ms", percent_of=("time", 75))])
+        self.assertEqual((figures.values("time", "out", "vnic"), figures.values("p75", "out", "vnic")),
+                         ([1, 2, 3, 4], [3]))
+
+
 class Demands(unittest.TestCase):
     def test_the_better_peer_is_the_one_to_beat(self):
         figures = figures_of(vnic=[6, 8, 7], a=[1, 1, 1], b=[2, 3, 4])
