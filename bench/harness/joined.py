@@ -45,16 +45,17 @@ def two_namespaces(world, name):
             ip(f"netns del {namespace}")
 
 
-def relay(kind, options=(), name=None):
-    """Of taps, or of veth pairs with packet sockets."""
+def relay(kind, options=(), name=None, others=0):
+    """Of taps, or of veth pairs with packet sockets; `others` more ports stand in a namespace of their own, and idle."""
 
     @contextlib.contextmanager
     def begin(world):
-        with two_namespaces(world, name or f"relay-{kind}") as pair:
-            argv = [world.vnic, "relay", *options, "--ready-fd", "1",
-                    *(f"{kind}:eth0,netns={namespace}" for namespace in pair.ends)]
-            with world.process(argv, pair.ends[0], "\n") as process:
+        with two_namespaces(world, name or f"relay-{kind}") as pair, others_of(pair, others) as rest:
+            ports = [f"{kind}:eth0,netns={namespace}" for namespace in pair.ends]
+            ports += [f"{kind}:other{number},netns={rest}" for number in range(others)]
+            with world.process([world.vnic, "relay", *options, "--ready-fd", "1", *ports], pair.ends[0], "\n") as process:
                 pair.roots = [(process.pid, [])]
+                others_up(rest, others)
                 pair.up()
                 yield pair
 
@@ -62,19 +63,48 @@ def relay(kind, options=(), name=None):
 
 
 @contextlib.contextmanager
-def bridge(world):
-    """Two veth pairs whose other ends are ports of a bridge."""
-    with two_namespaces(world, "bridge") as pair:
-        ip("link add vbr0 type bridge")
-        try:
-            ip("link set vbr0 up")
-            for number, namespace in enumerate(pair.ends):
-                ip(f"link add vbp{number} type veth peer name eth0 netns {namespace}")
-                ip(f"link set vbp{number} up master vbr0")
-            pair.up()
-            yield pair
-        finally:
-            ip("link del vbr0")
+def others_of(pair, count):
+    """The namespace of ports that idle."""
+    if not count:
+        yield None
+        return
+    pair.others = f"{pair.ends[0][:-2]}-o"
+    ip(f"netns add {pair.others}")
+    try:
+        run(pair.world.command(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"], pair.others))
+        yield pair.others
+    finally:
+        ip(f"netns del {pair.others}")
+
+
+def others_up(namespace, count):
+    for number in range(count):
+        ip(f"link set other{number} up", namespace)
+
+
+def bridge(name="bridge", others=0):
+    """Veth pairs whose other ends are ports of a bridge."""
+
+    @contextlib.contextmanager
+    def begin(world):
+        # The bridge is the third namespace's, and gone with it.
+        middle = f"{name}-m"
+        with two_namespaces(world, name) as pair, others_of(pair, others) as rest:
+            ip(f"netns add {middle}")
+            try:
+                ip("link add br0 type bridge", middle)
+                ip("link set br0 up", middle)
+                ends = [(namespace, "eth0") for namespace in pair.ends] + [(rest, f"other{n}") for n in range(others)]
+                for number, (namespace, link) in enumerate(ends):
+                    ip(f"link add port{number} type veth peer name {link} netns {namespace}", middle)
+                    ip(f"link set port{number} up master br0", middle)
+                others_up(rest, others)
+                pair.up()
+                yield pair
+            finally:
+                ip(f"netns del {middle}")
+
+    return begin
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from harness.subject import Demand, Metric, Subject, against_best
 from harness.traffic import datagrams, iperf, load
 
 PINGS = 2000
+CAPTURE = ["--capture", "/run/bench.pcapng", "--snaplen", "128"]
 
 
 def measure(lane, case):
@@ -27,16 +28,19 @@ SUBJECT = Subject(
     name="relay",
     title="The relay",
     about="two namespaces, MTU 1500: one TCP stream; UDP datagrams of 64 bytes as fast as they go; 2,000 pings, one after "
-    "the other.",
+    "the other. `capture` writes 128 bytes of each frame to a file in memory.",
     metrics=[Metric("throughput", "Gbit/s"), Metric("CPU", "s a gigabit", more_is_better=False, plot=False),
              Metric("frames", "thousands a second"), Metric("loss", "%", more_is_better=False, plot=False),
              Metric("round trip", "us", more_is_better=False),
              Metric("round trip, p99", "us", more_is_better=False, plot=False)],
     cases={"tcp": "TCP", "small": "small frames", "ping": "ping"},
-    sides={"relay tap": relay("tap"), "relay veth": relay("veth"), "bridge": bridge, "veth": veth, "vde_switch": vde},
+    sides={"relay tap": relay("tap"), "relay veth": relay("veth"),
+           "relay tap, capture": relay("tap", CAPTURE, "relay-capture"), "bridge": bridge(), "veth": veth, "vde_switch": vde},
     measure=measure,
     demands=[Demand("TCP: relay of taps / bridge", against_best("throughput", "tcp", ["bridge"], "relay tap"), 0.9),
              Demand("TCP: relay of taps / vde_switch", against_best("throughput", "tcp", ["vde_switch"], "relay tap"), 25),
+             Demand("TCP: relay of taps that captures headers / one that does not",
+                    against_best("throughput", "tcp", ["relay tap"], "relay tap, capture"), 0.7),
              Demand("small frames: relay of taps / bridge", against_best("frames", "small", ["bridge"], "relay tap"), 0.95),
              Demand("small frames: relay of taps / vde_switch",
                     against_best("frames", "small", ["vde_switch"], "relay tap"), 2.5),
