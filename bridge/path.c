@@ -10,20 +10,30 @@
  * comes in at one goes out at the other, unread.  More form a switch, which learns source MACs without regard to VLANs.
  *
  * A port says which offloads it takes.  What it does not take is finished at the last moment, in deliver: so a
- * super-frame stays whole between ports that can have it, even where others are flooded with it too.
+ * super-frame stays whole between ports that can have it, even where others are flooded with it too.  The other
+ * way round, frames of one flow that a port without offloads gave in one turn become a super-frame for a port
+ * that takes it: to a TAP a write costs as much for 64 KiB as for a few frames.
  *
  * Accounts.  A frame read counts in rx_frames of its port.  Then it is delivered nowhere, and counts in rx_dropped
  * there; or it is meant for one port (known MAC) or several (flooding), and each copy counts at its
- * destination, in tx_frames or tx_dropped.  What is more than one goes into `made`.
+ * destination, in tx_frames or tx_dropped.  What is more than one goes into `made`, what became less into `merged`.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <stddef.h>
 
+#include "coalesce.h"
 #include "filter.h"
 #include "gso.h"
 #include "impair.h"
 #include "relay_ports.h"
+#include "reserve.h"
+
+/* Frames on their way out that become one. */
+struct merge {
+	struct coalesce coalesce;
+	uint8_t room[FRAME_HEADROOM + VNIC_FRAME_MAX];
+};
 
 static void drop_in(struct port *from, const struct frame *frame, enum vnic_drop why)
 {
@@ -39,9 +49,18 @@ static void drop_out(struct port *to, const struct frame *frame, enum vnic_drop 
 
 /* --- write -------------------------------------------------------------------------- */
 
+/* It will be flushed at the end of the turn. */
+static void mark_dirty(struct vnic_relay *relay, struct port *to)
+{
+	to->dirty = true;
+	if (to->marked)
+		return;
+	to->marked = true;
+	relay->dirty[relay->dirty_count++] = to->number;
+}
+
 static void write_frame(struct vnic_relay *relay, struct port *to, const struct frame *frame)
 {
-	bool was_dirty = to->dirty;
 	int r = to->ops->write(to, frame);
 
 	if (r < 0) {
@@ -53,8 +72,8 @@ static void write_frame(struct vnic_relay *relay, struct port *to, const struct 
 	to->stats.tx_frames++;
 	to->stats.tx_bytes += frame->len;
 	relay_capture(relay, to, VNIC_EGRESS, frame, VNIC_DROP_COUNT);
-	if (to->dirty && !was_dirty)
-		relay->dirty[relay->dirty_count++] = to->number;
+	if (to->dirty)
+		mark_dirty(relay, to);
 }
 
 /* For a port that cannot take it as it is: segments of its own, with finished checksums where it wants them. */
@@ -74,8 +93,51 @@ static void cut(struct vnic_relay *relay, struct port *to, const struct frame *f
 		relay->stats.made[VNIC_MADE_SEGMENT] += count - 1;
 }
 
+/* Before anything else goes out, or at the end of the turn. */
+static void write_merged(struct vnic_relay *relay, struct port *to)
+{
+	struct frame merged;
+	uint32_t frames = 0;
+
+	if (!to->merge || !coalesce_take(&to->merge->coalesce, &merged, &frames))
+		return;
+	relay->stats.merged += frames - 1;
+	write_frame(relay, to, &merged);
+}
+
+/* Made for the first such frame; without memory frames go as they are. */
+static struct merge *merge_of(struct port *to)
+{
+	if (!to->merge) {
+		to->merge = reserve(1, sizeof(*to->merge));
+		if (to->merge)
+			coalesce_begin(&to->merge->coalesce, to->merge->room + FRAME_HEADROOM, to->tun, to->takes);
+	}
+	return to->merge;
+}
+
+/* For a port to which every write is dear, frames of one flow that came in one turn become one. */
+static void merge(struct vnic_relay *relay, struct port *to, const struct frame *frame)
+{
+	enum coalesce_verdict verdict = coalesce_add(&to->merge->coalesce, frame);
+
+	if (verdict == COALESCE_FLUSH) {
+		write_merged(relay, to);
+		verdict = coalesce_add(&to->merge->coalesce, frame);
+	}
+	if (verdict == COALESCE_PASS)
+		write_frame(relay, to, frame);
+	else
+		mark_dirty(relay, to);
+}
+
 static void deliver(struct vnic_relay *relay, struct port *to, struct frame *frame)
 {
+	if (frame->mergeable && to->takes & VNIC_OFFLOAD_TSO4 && merge_of(to)) {
+		merge(relay, to, frame);
+		return;
+	}
+	write_merged(relay, to);
 	if (gso_needs(frame) & ~to->takes)
 		cut(relay, to, frame);
 	else
@@ -185,14 +247,25 @@ void path_send(struct vnic_relay *relay, unsigned number, struct frame *frame)
 		pass(&to->sides[VNIC_EGRESS], frame);
 }
 
+void path_lose_merged(struct port *port)
+{
+	struct frame merged;
+	uint32_t frames = 0;
+
+	if (port->merge && coalesce_take(&port->merge->coalesce, &merged, &frames))
+		port->stats.tx_dropped[VNIC_DROP_DOWN] += frames;
+}
+
 void path_flush(struct vnic_relay *relay)
 {
 	for (unsigned i = 0; i < relay->dirty_count; i++) {
 		struct port *port = relay->ports[relay->dirty[i]];
 
 		if (port->open)
+			write_merged(relay, port);
+		if (port->open && port->ops->flush)
 			port->ops->flush(port);
-		port->dirty = false;
+		port->dirty = port->marked = false;
 	}
 	relay->dirty_count = 0;
 	if (relay->capture)
@@ -279,6 +352,7 @@ void path_receive(struct vnic_relay *relay, unsigned from, struct frame *frame)
 
 	port->stats.rx_frames++;
 	port->stats.rx_bytes += frame->len;
+	frame->mergeable = !port->takes;
 	if (port->link_down)
 		drop_in(port, frame, VNIC_DROP_LINK_DOWN);
 	else

@@ -19,6 +19,7 @@ struct frame {
 	struct vnic_vnet_hdr hdr;
 	uint8_t *data; /* FRAME_HEADROOM writable bytes stand before it, VNIC_FRAME_MAX from it on */
 	size_t len;
+	bool mergeable; /* from a port without offloads: others of its flow may follow at once */
 };
 
 #define PORT_WRITABLE UINT16_MAX /* the `sub` of an event: a queue can be written to again */
@@ -69,13 +70,15 @@ struct port {
 	struct vnic_port_stats stats;
 	bool open, isolated, link_down;
 	bool tun;       /* packets without a link header */
-	bool dirty;     /* has gathered frames */
+	bool dirty;     /* has gathered frames, or merged some */
+	bool marked;    /* will be flushed at the end of the turn */
 	bool tried;     /* taps: to have what writes many frames at a time */
 	unsigned takes; /* VNIC_OFFLOAD_*: of super-frames and partial checksums; what it lacks is finished before */
 	unsigned queues;
 	int *fds;                  /* one a queue, watched for reading; owned by the kind; may be 0 of them */
 	struct vnic_tap tap;       /* taps and tuns */
 	int fd;                    /* the others */
+	struct merge *merge;       /* of frames on their way out; NULL: none so far */
 	void *state;               /* of the kind, freed by its close */
 	void (*at_end)(void *ctx); /* see vnic_relay_at_end */
 	void *at_end_ctx;

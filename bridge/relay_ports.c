@@ -122,6 +122,7 @@ void vnic_relay_free(struct vnic_relay *relay)
 		sides_clear(port);
 		if (port->open)
 			port->ops->close(port);
+		release(port->merge);
 		free((char *)(uintptr_t)port->name);
 		free(port);
 	}
@@ -243,6 +244,7 @@ void relay_close_port(struct vnic_relay *relay, unsigned number)
 		return;
 	unwatch_queues(port);
 	sides_clear(port);
+	path_lose_merged(port);
 	port->ops->close(port);
 	port->open = false;
 	relay->opened--;

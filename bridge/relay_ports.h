@@ -60,6 +60,8 @@ unsigned side_held(const struct port_side *side);
 /* What an impairment holds and is due goes on; a timer's `run`.  And all of it, at once. */
 void path_take_due(struct timer *timer, int64_t now);
 void path_let_go(struct port_side *side);
+/* Frames that wait to be merged go with their port. */
+void path_lose_merged(struct port *port);
 /* The end of a turn. */
 void path_flush(struct vnic_relay *relay);
 

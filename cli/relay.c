@@ -89,9 +89,9 @@ static json_t *stats_json(const struct vnic_relay *relay)
 				  (json_int_t)port.tx_frames, "tx_bytes", (json_int_t)port.tx_bytes, "rx_dropped",
 				  drops_json(port.rx_dropped), "tx_dropped", drops_json(port.tx_dropped)));
 	vnic_relay_get_stats(relay, &all);
-	return json_pack("{s:o, s:o, s:I, s:i, s:I, s:I}", "ports", ports, "made", made_json(all.made), "held",
-			 (json_int_t)all.held, "macs", (int)all.fdb_entries, "macs_moved", (json_int_t)all.fdb_moves,
-			 "macs_not_learnt", (json_int_t)all.fdb_full);
+	return json_pack("{s:o, s:o, s:I, s:I, s:i, s:I, s:I}", "ports", ports, "made", made_json(all.made), "held",
+			 (json_int_t)all.held, "merged", (json_int_t)all.merged, "macs", (int)all.fdb_entries,
+			 "macs_moved", (json_int_t)all.fdb_moves, "macs_not_learnt", (json_int_t)all.fdb_full);
 }
 
 /* --- the run ------------------------------------------------------------------------ */

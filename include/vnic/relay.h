@@ -74,12 +74,13 @@ struct vnic_capture_stats {
 
 /*
  * Every frame that came in is accounted for: over all ports,
- *   rx_frames + made = tx_frames + rx_dropped + tx_dropped + held
+ *   rx_frames + made = tx_frames + rx_dropped + tx_dropped + held + merged
  */
 struct vnic_relay_stats {
 	unsigned ports; /* still open */
 	uint64_t made[VNIC_MADE_COUNT];
-	uint64_t held; /* on their way, for now */
+	uint64_t held;   /* on their way, for now */
+	uint64_t merged; /* frames that became part of a super-frame that was counted */
 	struct vnic_capture_stats capture;
 	unsigned fdb_entries;
 	uint64_t fdb_full;  /* MACs not learnt because the table was full */

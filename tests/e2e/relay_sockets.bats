@@ -5,14 +5,17 @@
 
 load ../lib/relay
 
-@test "two relays are joined by a stream, for which super-frames are cut" {
-	joined stream:"$BATS_TEST_TMPDIR/s",connect stream:"$BATS_TEST_TMPDIR/s"
+@test "two relays are joined by a stream, for which super-frames are cut and merged again behind it" {
+	joined stream:"$BATS_TEST_TMPDIR/s",connect stream:"$BATS_TEST_TMPDIR/s" --json
 	sends "$red" 10.9.0.2
 	sends "$blue" 10.9.0.1 -s 1400
 	carries "$red" "$blue" 10.9.0.2
 	stop TERM
 	kill -TERM "$other"
 	wait "$other"
+	stats 'stats["made"]["segment"] > 1000 and balanced(stats)'
+	out=$other_out
+	stats 'stats["merged"] > 1000 and balanced(stats)'
 	[[ ! -e $BATS_TEST_TMPDIR/s ]] # the listener took its file away
 }
 

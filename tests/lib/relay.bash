@@ -24,7 +24,7 @@ needs_tun() {
 
 # start ARGUMENT...: returns when the relay's ports are open; its output goes to $out.
 start() {
-	out=$BATS_TEST_TMPDIR/out
+	out=$(mktemp "$BATS_TEST_TMPDIR/out-XXXX")
 	exec 5< <(exec "$VNIC" relay --ready-fd 3 "$@" 3>&1 >"$out" 2>"$BATS_TEST_TMPDIR/err")
 	relay=$!
 	read -r -t 20 -u 5 _ || { cat "$BATS_TEST_TMPDIR/err" && return 1; }
@@ -45,6 +45,10 @@ stats() {
 import json, sys
 stats = json.load(open(sys.argv[1]))
 ports = stats["ports"]
+def balanced(stats): # what came in and what was made of it is what went out, was dropped, merged, or is held
+    total = lambda key: sum(p[key] if isinstance(p[key], int) else sum(p[key].values()) for p in stats["ports"])
+    return total("rx_frames") + sum(stats["made"].values()) == stats["held"] + stats["merged"] + sum(
+        map(total, ["tx_frames", "rx_dropped", "tx_dropped"]))
 assert eval(sys.argv[2]), stats' "$out" "$1"
 }
 
@@ -59,13 +63,14 @@ links() { "$VNIC" exec "$1" -- sh -c 'cd /sys/class/net && echo *'; }
 # sends FROM ADDRESS [OPTION]...
 sends() { "$VNIC" exec "$1" -- ping -n -q -c 1 -W 5 "${@:3}" "$2"; }
 
-# Two namespaces, each with a relay of its own; what joins the relays is given: joined LEFT RIGHT, RIGHT is started first.
+# Two namespaces, each with a relay of its own; what joins the relays is given, RIGHT is started first:
+# joined LEFT RIGHT [OPTION]...
 joined() {
 	"$VNIC" ns add "$red" && "$VNIC" ns add "$blue"
-	start veth:eth0,netns="$blue",mac=02:00:00:00:00:02,ip=10.9.0.2/24 "$2"
-	other=$relay
+	start "${@:3}" veth:eth0,netns="$blue",mac=02:00:00:00:00:02,ip=10.9.0.2/24 "$2"
+	other=$relay other_out=$out
 	exec 7<&5
-	start veth:eth0,netns="$red",ip=10.9.0.1/24 "$1"
+	start "${@:3}" veth:eth0,netns="$red",ip=10.9.0.1/24 "$1"
 	sandbox=$other
 }
 
