@@ -41,7 +41,7 @@ static uint32_t crc32c(const uint8_t *p, size_t size)
 }
 
 /* The least significant byte comes first (RFC 9260, appendix A). */
-static void finish_sctp(uint8_t *start, size_t size)
+void finish_sctp(uint8_t *start, size_t size)
 {
 	uint8_t *place = start + SCTP_OFFSET;
 	uint32_t crc;

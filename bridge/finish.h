@@ -14,4 +14,7 @@ bool frame_checksum_fits(const struct frame *frame);
  */
 int frame_finish_checksum(struct frame *frame);
 
+/* Writes the checksum of an SCTP packet: `size` bytes, 12 at least. */
+void finish_sctp(uint8_t *start, size_t size);
+
 #endif

@@ -2,7 +2,7 @@
 /*
  * The way of a frame through the relay.
  *
- *   receive -> filter -> weather -> admit -> forward (patch, hub, or switch)
+ *   receive -> filter -> weather -> admit (inspect, capture) -> forward (patch, hub, or switch)
  *                                    -> for each destination: send -> filter -> weather -> deliver -> write
  *
  * Theory of operation.  Each step calls the next, and a step that does not let the frame go on counts it under
@@ -198,7 +198,10 @@ static void strike_segments(struct port_side *side, const struct frame *frame)
 		return;
 	}
 	for (; gso_next(&gso, &segment); count++)
-		strike(side, &segment);
+		if (side->impair)
+			strike(side, &segment);
+		else /* the segment before brought its port down */
+			go_on(side, &segment);
 	relay->stats.made[VNIC_MADE_SEGMENT] += count - 1;
 }
 
@@ -342,6 +345,12 @@ static void forward(struct vnic_relay *relay, unsigned from, struct frame *frame
 /* A frame may go on to others. */
 static void admit(struct vnic_relay *relay, unsigned from, struct frame *frame)
 {
+	enum vnic_drop why = relay->inspector ? relay_inspect(relay, relay->ports[from], frame) : VNIC_DROP_COUNT;
+
+	if (why != VNIC_DROP_COUNT) {
+		drop_in(relay->ports[from], frame, why);
+		return;
+	}
 	relay_capture(relay, relay->ports[from], VNIC_INGRESS, frame, VNIC_DROP_COUNT);
 	forward(relay, from, frame);
 }

@@ -20,10 +20,14 @@ static const char *const drop_texts[] = {
 	[VNIC_DROP_OVERSIZE] = "oversize",   [VNIC_DROP_REFUSED] = "refused",     [VNIC_DROP_ISOLATED] = "isolated",
 	[VNIC_DROP_SAME_PORT] = "same-port", [VNIC_DROP_NO_PORT] = "no-port",     [VNIC_DROP_SOURCE] = "source",
 	[VNIC_DROP_SEGMENT] = "segment",     [VNIC_DROP_LINK_DOWN] = "link-down", [VNIC_DROP_FILTERED] = "filtered",
-	[VNIC_DROP_LOST] = "lost",           [VNIC_DROP_HELD] = "held",
+	[VNIC_DROP_LOST] = "lost",           [VNIC_DROP_HELD] = "held",           [VNIC_DROP_INSPECTED] = "inspected",
 };
 static const char *const made_texts[] = {
-	[VNIC_MADE_COPY] = "copy", [VNIC_MADE_SEGMENT] = "segment", [VNIC_MADE_DUPLICATE] = "duplicate"};
+	[VNIC_MADE_COPY] = "copy",
+	[VNIC_MADE_SEGMENT] = "segment",
+	[VNIC_MADE_DUPLICATE] = "duplicate",
+	[VNIC_MADE_INJECTED] = "injected",
+};
 _Static_assert(sizeof(made_texts) / sizeof(made_texts[0]) == VNIC_MADE_COUNT, "a kind lacks its text");
 _Static_assert(sizeof(drop_texts) / sizeof(drop_texts[0]) == VNIC_DROP_COUNT, "a reason lacks its text");
 
@@ -41,20 +45,37 @@ const char *vnic_made_text(enum vnic_made made)
 
 #define ROOM_EACH (FRAME_HEADROOM + (size_t)VNIC_FRAME_MAX)
 
+/* Behind those of a turn's frames come those of their own purpose; they cost nothing until they are used. */
+enum { ROOM_SPARE, ROOM_INSPECTED, ROOM_INJECTED, ROOMS_MORE };
+
+static uint8_t *room_at(const struct vnic_relay *relay, unsigned index)
+{
+	return relay->room + index * ROOM_EACH + FRAME_HEADROOM;
+}
+
 void relay_reset_frame(struct vnic_relay *relay, unsigned index)
 {
-	relay->frames[index].data = relay->room + index * ROOM_EACH + FRAME_HEADROOM;
+	relay->frames[index].data = room_at(relay, index);
+}
+
+size_t relay_room_behind(const struct vnic_relay *relay, const uint8_t *data)
+{
+	uintptr_t offset = (uintptr_t)data - (uintptr_t)relay->room; /* huge for what stands before */
+
+	return offset < (relay->config.batch + ROOMS_MORE) * ROOM_EACH ? ROOM_EACH - offset % ROOM_EACH : 0;
 }
 
 static int make_room(struct vnic_relay *relay, struct vnic_error *err)
 {
 	relay->frames = calloc(relay->config.batch, sizeof(*relay->frames));
-	relay->room = reserve(relay->config.batch + 1, ROOM_EACH);
+	relay->room = reserve(relay->config.batch + ROOMS_MORE, ROOM_EACH);
 	if (!relay->frames || !relay->room)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	for (unsigned i = 0; i < relay->config.batch; i++)
 		relay_reset_frame(relay, i);
-	relay->spare = relay->room + relay->config.batch * ROOM_EACH + FRAME_HEADROOM;
+	relay->spare = room_at(relay, relay->config.batch + ROOM_SPARE);
+	relay->inspected = room_at(relay, relay->config.batch + ROOM_INSPECTED);
+	relay->injected = room_at(relay, relay->config.batch + ROOM_INJECTED);
 	return 0;
 }
 

@@ -3,6 +3,8 @@
 #ifndef BRIDGE_RELAY_PORTS_H
 #define BRIDGE_RELAY_PORTS_H
 
+#include <vnic/inspect.h>
+
 #include "fdb.h"
 #include "port.h"
 #include "timer.h"
@@ -32,13 +34,19 @@ struct vnic_relay {
 	unsigned count, opened;               /* ports ever added; still open */
 	struct frame *frames;                 /* config.batch of them, each with its room */
 	uint8_t *room;
-	uint8_t *spare; /* room for one more frame: a segment, a copy */
+	uint8_t *spare;            /* room for one more frame: a segment, a copy */
+	vnic_inspector *inspector; /* NULL: none */
+	void *inspector_ctx;
+	bool inspecting;               /* the inspector runs */
+	uint8_t *inspected, *injected; /* room for one frame each */
 	unsigned dirty_count;
 	unsigned dirty[VNIC_RELAY_PORTS]; /* ports that have gathered frames in this turn */
 };
 
 /* On its way a frame may have grown to the front: its place is the old one again. */
 void relay_reset_frame(struct vnic_relay *relay, unsigned index);
+/* Bytes from there to the end of its room; 0: it is in none. */
+size_t relay_room_behind(const struct vnic_relay *relay, const uint8_t *data);
 
 /* Takes over an allocated port that its kind has filled; returns its number.  On failure it is still the caller's. */
 int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port, struct vnic_error *err);
@@ -64,6 +72,9 @@ void path_let_go(struct port_side *side);
 void path_lose_merged(struct port *port);
 /* The end of a turn. */
 void path_flush(struct vnic_relay *relay);
+
+/* Asks the inspector, which there is; the frame may be another one then.  VNIC_DROP_COUNT: it goes on. */
+enum vnic_drop relay_inspect(struct vnic_relay *relay, const struct port *port, struct frame *frame);
 
 /* A frame as it goes by, where somebody captures (capture_ports.c).  `dropped`: VNIC_DROP_COUNT for none. */
 void relay_capture(struct vnic_relay *relay, const struct port *port, enum vnic_direction direction,

@@ -38,6 +38,8 @@ unsigned side_held(const struct port_side *side)
 static int find_side(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,
 		     struct port_side **ret_side, struct vnic_error *err)
 {
+	if (relay->inspecting)
+		return vnic_fail(err, VNIC_STEP_USAGE, EBUSY, NULL, "not from within an inspector");
 	if (port >= relay->count || !relay->ports[port]->open)
 		return vnic_fail(err, VNIC_STEP_USAGE, ENOENT, NULL, "there is no port %u", port);
 	*ret_side = &relay->ports[port]->sides[direction];

@@ -45,6 +45,7 @@ enum vnic_drop {
 	VNIC_DROP_FILTERED,  /* the port's filter does not pass it */
 	VNIC_DROP_LOST,      /* by an impairment that asks for loss */
 	VNIC_DROP_HELD,      /* an impairment holds as many as it may */
+	VNIC_DROP_INSPECTED, /* the inspector's verdict (inspect.h) */
 	VNIC_DROP_COUNT,
 };
 
@@ -53,6 +54,7 @@ enum vnic_made {
 	VNIC_MADE_COPY,      /* flooding: each copy but the first */
 	VNIC_MADE_SEGMENT,   /* a super-frame cut for a port: each segment but the first */
 	VNIC_MADE_DUPLICATE, /* by an impairment */
+	VNIC_MADE_INJECTED,  /* by vnic_relay_inject */
 	VNIC_MADE_COUNT,
 };
 

@@ -22,6 +22,7 @@
 #include <vnic/api.h>
 #include <vnic/error.h>
 #include <vnic/gateway.h>
+#include <vnic/inspect.h>
 #include <vnic/link.h>
 #include <vnic/netns.h>
 #include <vnic/opener.h>
