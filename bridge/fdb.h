@@ -28,6 +28,17 @@ struct fdb {
 	uint64_t full, moves;
 };
 
+/* Of six bytes as they stand in a frame: for many?  One that a frame may come from? */
+static inline bool mac_is_group(const uint8_t *mac)
+{
+	return mac[0] & 1;
+}
+
+static inline bool mac_is_station(const uint8_t *mac)
+{
+	return !mac_is_group(mac) && (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
+}
+
 /* All times are seconds of one clock that never goes back. */
 int fdb_init(struct fdb *fdb, uint32_t max, uint32_t age_s, struct vnic_error *err);
 void fdb_done(struct fdb *fdb);

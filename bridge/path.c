@@ -300,28 +300,18 @@ static void flood(struct vnic_relay *relay, unsigned from, struct frame *frame)
 		relay->stats.made[VNIC_MADE_COPY] += sent - 1;
 }
 
-static bool is_group(const uint8_t *mac)
-{
-	return mac[0] & 1;
-}
-
-static bool is_zero(const uint8_t *mac)
-{
-	return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
-}
-
 static void switch_frame(struct vnic_relay *relay, unsigned from, struct frame *frame)
 {
 	const uint8_t *dst = frame->data, *src = frame->data + ETH_ALEN;
 	struct port *source = relay->ports[from];
 	uint32_t now = (uint32_t)(relay->now / NS_PER_S), to;
 
-	if (is_group(src) || is_zero(src)) {
+	if (!mac_is_station(src)) {
 		drop_in(source, frame, VNIC_DROP_SOURCE);
 		return;
 	}
 	fdb_learn(&relay->fdb, src, from, now);
-	to = is_group(dst) ? FDB_NONE : fdb_find(&relay->fdb, dst, now);
+	to = mac_is_group(dst) ? FDB_NONE : fdb_find(&relay->fdb, dst, now);
 	if (to == FDB_NONE)
 		flood(relay, from, frame);
 	else if (to == from)

@@ -93,11 +93,14 @@ int port_packet_init(struct port *port, const void *with, struct vnic_error *err
 int port_stream_init(struct port *port, const void *with, struct vnic_error *err);    /* struct vnic_conn */
 int port_seqpacket_init(struct port *port, const void *with, struct vnic_error *err); /* struct vnic_conn */
 int port_dgram_init(struct port *port, const void *with, struct vnic_error *err);     /* struct vnic_dgram */
+int port_vxlan_init(struct port *port, const void *with, struct vnic_error *err);     /* struct vnic_vxlan */
 
 /* --- what the relay does for its ports (relay_ports.c) ------------------------------- */
 
 /* A frame that was there but could not be had. */
 void port_lose(struct port *port, enum vnic_drop why);
+/* One more frame than was to be written, of `len` bytes: 0, or what ops->write returns of it. */
+void port_count_copy(struct port *port, size_t len, int written);
 /* Which reason an errno of a write is. */
 enum vnic_drop port_drop_reason(int error);
 /* Descriptors beside the queues: events (EPOLLIN, ...) go to ops->event; watching it again changes the events. */

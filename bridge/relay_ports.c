@@ -21,6 +21,7 @@ static const char *const drop_texts[] = {
 	[VNIC_DROP_SAME_PORT] = "same-port", [VNIC_DROP_NO_PORT] = "no-port",     [VNIC_DROP_SOURCE] = "source",
 	[VNIC_DROP_SEGMENT] = "segment",     [VNIC_DROP_LINK_DOWN] = "link-down", [VNIC_DROP_FILTERED] = "filtered",
 	[VNIC_DROP_LOST] = "lost",           [VNIC_DROP_HELD] = "held",           [VNIC_DROP_INSPECTED] = "inspected",
+	[VNIC_DROP_TUNNEL] = "tunnel",       [VNIC_DROP_STRANGER] = "stranger",
 };
 static const char *const made_texts[] = {
 	[VNIC_MADE_COPY] = "copy",
@@ -181,6 +182,17 @@ enum vnic_drop port_drop_reason(int error)
 	}
 }
 
+void port_count_copy(struct port *port, size_t len, int written)
+{
+	port->relay->stats.made[VNIC_MADE_COPY]++;
+	if (written < 0) {
+		port->stats.tx_dropped[port_drop_reason(written)]++;
+		return;
+	}
+	port->stats.tx_frames++;
+	port->stats.tx_bytes += len;
+}
+
 static int watch(struct port *port, int fd, uint32_t events, struct loop_ref ref, struct vnic_error *err)
 {
 	int r = loop_change(port->relay->epfd, fd, events, ref, err);
@@ -335,6 +347,12 @@ int vnic_relay_add_dgram(struct vnic_relay *relay, const char *name, const struc
 			 struct vnic_error *err)
 {
 	return relay_add_kind(relay, name, port_dgram_init, dgram, err);
+}
+
+int vnic_relay_add_vxlan(struct vnic_relay *relay, const char *name, const struct vnic_vxlan *vxlan,
+			 struct vnic_error *err)
+{
+	return relay_add_kind(relay, name, port_vxlan_init, vxlan, err);
 }
 
 int vnic_relay_at_end(struct vnic_relay *relay, unsigned port, void (*at_end)(void *ctx), void *ctx)

@@ -323,11 +323,22 @@ static int add_dgram(struct opening *opening, struct vnic_relay *relay, struct v
 	return vnic_relay_add_dgram(relay, port->text, &dgram, err);
 }
 
+static int add_vxlan(const struct opening *opening, struct vnic_relay *relay, struct vnic_error *err)
+{
+	const struct vnic_port *port = opening->port;
+	const struct vnic_vxlan vxlan = {
+		.fd = opening->fd, .vni = port->vni, .remotes = port->remotes, .remote_count = port->remote_count};
+
+	return vnic_relay_add_vxlan(relay, port->text, &vxlan, err);
+}
+
 static int add_socket(struct opening *opening, struct vnic_relay *relay, struct vnic_error *err)
 {
 	int type = opening->fd < 0 ? socket_type(opening->port) : socket_option(opening->fd, SO_TYPE);
 	int domain = opening->fd < 0 ? AF_UNIX : socket_option(opening->fd, SO_DOMAIN);
 
+	if (opening->port->kind == VNIC_PORT_VXLAN)
+		return add_vxlan(opening, relay, err);
 	if (domain == AF_PACKET)
 		return vnic_relay_add_packet(relay, opening->port->text, opening->fd, err);
 	if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6)
@@ -346,7 +357,7 @@ static int open_where(struct opening *opening, const char *state_dir, struct vni
 	static int (*const openers[VNIC_PORT_KINDS])(void *ctx, struct vnic_error *err) = {
 		[VNIC_PORT_TAP] = open_device, [VNIC_PORT_TUN] = open_device,       [VNIC_PORT_LINK] = open_link,
 		[VNIC_PORT_VETH] = open_pair,  [VNIC_PORT_STREAM] = open_socket,    [VNIC_PORT_DGRAM] = open_socket,
-		[VNIC_PORT_UDP] = open_socket, [VNIC_PORT_SEQPACKET] = open_socket,
+		[VNIC_PORT_UDP] = open_socket, [VNIC_PORT_SEQPACKET] = open_socket, [VNIC_PORT_VXLAN] = open_socket,
 	};
 	CLEANUP(vnic_target_close) struct vnic_target target = VNIC_TARGET_EMPTY;
 	const struct vnic_port *port = opening->port;

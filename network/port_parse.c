@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A relay port's locator, "kind:argument,key=value,...", as a plain struct. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -15,8 +16,8 @@
 #define TAPS (KIND(TAP) | KIND(TUN))
 #define DEVICES (TAPS | KIND(VETH))
 #define CONNS (KIND(STREAM) | KIND(SEQPACKET))
-#define SOCKETS (CONNS | KIND(DGRAM) | KIND(UDP))
 #define ALL ~0u
+#define NO_VNI UINT32_MAX
 
 /* --- arguments ------------------------------------------------------------------------ */
 
@@ -72,6 +73,7 @@ static int take_remote(struct vnic_port *port, const char *text, struct vnic_err
 	return take_endpoint(text, is_inet(port, text), &port->remote, err);
 }
 
+/* Kinds without an argument begin with a key. */
 static const struct {
 	const char *name;
 	int (*argument)(struct vnic_port *port, const char *text, struct vnic_error *err);
@@ -80,7 +82,7 @@ static const struct {
 	[VNIC_PORT_LINK] = {"link", take_ifname},  [VNIC_PORT_VETH] = {"veth", take_ifname},
 	[VNIC_PORT_FD] = {"fd", take_fd_number},   [VNIC_PORT_STREAM] = {"stream", take_local},
 	[VNIC_PORT_DGRAM] = {"dgram", take_local}, [VNIC_PORT_SEQPACKET] = {"seqpacket", take_local},
-	[VNIC_PORT_UDP] = {"udp", take_remote},
+	[VNIC_PORT_UDP] = {"udp", take_remote},    [VNIC_PORT_VXLAN] = {"vxlan", NULL},
 };
 
 /* --- keys ----------------------------------------------------------------------------- */
@@ -143,6 +145,42 @@ static int set_reconnect(struct vnic_port *port, const char *value, struct vnic_
 	return parse_u32(value, "reconnect=", 1, 3600, &port->redial_s, err);
 }
 
+static int set_vni(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	return parse_u32(value, "id=", 0, 0xffffff, &port->vni, err);
+}
+
+/* ADDRESS or ADDRESS:PORT. */
+static int take_host(const char *text, struct vnic_endpoint *ret_endpoint, struct vnic_error *err)
+{
+	char full[INET6_ADDRSTRLEN + 16];
+	struct in6_addr addr;
+
+	if (inet_pton(AF_INET, text, &addr) == 1)
+		snprintf(full, sizeof(full), "%s:%d", text, VNIC_VXLAN_PORT);
+	else if (inet_pton(AF_INET6, text, &addr) == 1)
+		snprintf(full, sizeof(full), "[%s]:%d", text, VNIC_VXLAN_PORT);
+	else
+		return parse_sockaddr(text, &ret_endpoint->addr, &ret_endpoint->len, err);
+	return parse_sockaddr(full, &ret_endpoint->addr, &ret_endpoint->len, err);
+}
+
+static int add_remote(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	if (port->remote_count == VNIC_VXLAN_REMOTES)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "a port takes %d remotes at most",
+				 VNIC_VXLAN_REMOTES);
+	int r = take_host(value, &port->remote, err);
+	if (r == 0)
+		port->remotes[port->remote_count++] = port->remote.addr;
+	return r;
+}
+
+static int set_local_host(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	return take_host(value, &port->local, err);
+}
+
 static const struct key {
 	const char *name;
 	unsigned kinds;
@@ -156,6 +194,9 @@ static const struct key {
 	{"queues", TAPS, false, set_queues},
 	{"peer", KIND(DGRAM), false, take_remote},
 	{"local", KIND(UDP), false, take_local},
+	{"id", KIND(VXLAN), false, set_vni},
+	{"remote", KIND(VXLAN), false, add_remote},
+	{"local", KIND(VXLAN), false, set_local_host},
 	{"connect", CONNS, true, set_connect},
 	{"reconnect", CONNS, false, set_reconnect},
 	{"isolated", ALL, true, set_isolated},
@@ -222,22 +263,53 @@ static int set_key(struct vnic_port *port, const char *name, const char *value, 
 
 /* --- all of it ------------------------------------------------------------------------ */
 
-static int set_kind(struct vnic_port *port, const char *kind, const char *argument, struct vnic_error *err)
+static int take_argument(struct vnic_port *port, char **cursor, struct vnic_error *err)
+{
+	char *argument = NULL, *value = NULL;
+	int r;
+
+	if (!kinds[port->kind].argument)
+		return 0;
+	r = parse_item(cursor, &argument, &value, err);
+	if (r < 0)
+		return r;
+	if (value)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, argument, "a port's name comes before its keys");
+	return kinds[port->kind].argument(port, argument, err);
+}
+
+static int set_kind(struct vnic_port *port, const char *kind, struct vnic_error *err)
 {
 	for (unsigned i = 0; i < VNIC_PORT_KINDS; i++) {
 		if (strcmp(kind, kinds[i].name) != 0)
 			continue;
 		port->kind = (enum vnic_port_kind)i;
-		return kinds[i].argument(port, argument, err);
+		return 0;
 	}
 	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text,
 			 "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME, stream:PATH, dgram:PATH, seqpacket:PATH, "
-			 "udp:ADDRESS:PORT or fd:N");
+			 "udp:ADDRESS:PORT, vxlan:id=NUMBER or fd:N");
+}
+
+static int check_vxlan(const struct vnic_port *port, struct vnic_error *err)
+{
+	sa_family_t family = port->remote_count ? port->remote.addr.ss_family : port->local.addr.ss_family;
+
+	if (port->vni == NO_VNI)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text,
+				 "a vxlan port needs the number of its network: id=7");
+	for (unsigned i = 0; i < port->remote_count; i++)
+		if (port->remotes[i].ss_family != family || (port->local.len && port->local.addr.ss_family != family))
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text,
+					 "all addresses of a vxlan port are IPv4 or all are IPv6");
+	return 0;
 }
 
 /* What one key alone cannot tell. */
 static int check(const struct vnic_port *port, struct vnic_error *err)
 {
+	if (port->kind == VNIC_PORT_VXLAN)
+		return check_vxlan(port, err);
 	if (port->redial_s && port->netns[0] && port->remote.addr.ss_family != AF_UNIX)
 		return vnic_fail(
 			err, VNIC_STEP_USAGE, EINVAL, port->text,
@@ -248,7 +320,9 @@ static int check(const struct vnic_port *port, struct vnic_error *err)
 /* UDP has the same port at both ends where nothing else is said, so that two relays can be written alike. */
 static void complete(struct vnic_port *port)
 {
-	if (port->kind == VNIC_PORT_UDP && !port->local.len) {
+	if (port->kind != VNIC_PORT_UDP && port->kind != VNIC_PORT_VXLAN)
+		return;
+	if (!port->local.len && port->remote.len) {
 		bool v6 = port->remote.addr.ss_family == AF_INET6;
 
 		port->local.addr.ss_family = port->remote.addr.ss_family;
@@ -260,12 +334,16 @@ static void complete(struct vnic_port *port)
 			((struct sockaddr_in *)&port->local.addr)->sin_port =
 				((const struct sockaddr_in *)&port->remote.addr)->sin_port;
 	}
+	if (!port->local.len)
+		take_host("0.0.0.0", &port->local, NULL);
+	if (port->kind == VNIC_PORT_VXLAN)
+		snprintf(port->text, sizeof(port->text), "vxlan:id=%u", port->vni);
 }
 
 int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_error *err)
 {
-	struct vnic_port port = {.fd = -1};
-	char copy[512], *cursor, *key = copy, *value = NULL;
+	struct vnic_port port = {.fd = -1, .vni = NO_VNI};
+	char copy[4096], *cursor, *key = copy, *value = NULL;
 	int r = parse_copy(text, "a port", copy, sizeof(copy), err);
 
 	if (r < 0)
@@ -276,12 +354,9 @@ int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_er
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a port is written KIND:NAME[,key=value]...");
 	*colon = '\0';
 	cursor = colon + 1;
-	r = parse_item(&cursor, &key, &value, err);
-	if (r < 0)
-		return r;
-	if (value)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "a port's name comes before its keys");
-	r = set_kind(&port, copy, key, err);
+	r = set_kind(&port, copy, err);
+	if (r == 0)
+		r = take_argument(&port, &cursor, err);
 	while (r == 0 && (r = parse_item(&cursor, &key, &value, err)) > 0)
 		r = set_key(&port, key, value, err);
 	if (r == 0)

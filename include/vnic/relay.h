@@ -46,12 +46,14 @@ enum vnic_drop {
 	VNIC_DROP_LOST,      /* by an impairment that asks for loss */
 	VNIC_DROP_HELD,      /* an impairment holds as many as it may */
 	VNIC_DROP_INSPECTED, /* the inspector's verdict (inspect.h) */
+	VNIC_DROP_TUNNEL,    /* no frame of this tunnel: another number, or a header that is none */
+	VNIC_DROP_STRANGER,  /* from who is none of the tunnel's remotes */
 	VNIC_DROP_COUNT,
 };
 
 /* What is more than came in, so that the accounts can be closed: see struct vnic_relay_stats. */
 enum vnic_made {
-	VNIC_MADE_COPY,      /* flooding: each copy but the first */
+	VNIC_MADE_COPY,      /* flooding, of the switch or a tunnel: each copy but the first */
 	VNIC_MADE_SEGMENT,   /* a super-frame cut for a port: each segment but the first */
 	VNIC_MADE_DUPLICATE, /* by an impairment */
 	VNIC_MADE_INJECTED,  /* by vnic_relay_inject */
@@ -138,6 +140,23 @@ struct vnic_dgram {
 
 /* Adds a socket of Unix datagrams or UDP, each a frame; takes it over when it succeeds.  Returns the port's number. */
 VNIC_API int vnic_relay_add_dgram(struct vnic_relay *relay, const char *name, const struct vnic_dgram *dgram,
+				  struct vnic_error *err);
+
+#define VNIC_VXLAN_REMOTES 64
+#define VNIC_VXLAN_PORT 4789
+
+struct vnic_vxlan {
+	int fd;                                 /* UDP, bound, non-blocking */
+	uint32_t vni;                           /* the network's number, of 24 bits */
+	unsigned remote_count;                  /* VNIC_VXLAN_REMOTES at most */
+	const struct sockaddr_storage *remotes; /* of the socket's family; NULL: whoever speaks becomes one */
+};
+
+/*
+ * Adds a VXLAN (RFC 7348) with one remote or more: what is known to be behind one of them goes there, the rest to
+ * all.  Takes the descriptor over when it succeeds.  Returns the port's number.
+ */
+VNIC_API int vnic_relay_add_vxlan(struct vnic_relay *relay, const char *name, const struct vnic_vxlan *vxlan,
 				  struct vnic_error *err);
 
 /* Has vnic_relay_free call `at_end` before it closes the port: to delete a link, to remove a file.  -ENOENT: no such

@@ -163,6 +163,8 @@ VNIC_API int vnic_sandbox_list(const char *state_dir, int (*each)(const struct v
  *   seqpacket:PATH      the same with a frame in each packet
  *   dgram:PATH          a frame in each Unix datagram; peer=PATH, or whoever spoke last
  *   udp:ADDRESS:PORT    a frame in each datagram to there; local=ADDRESS:PORT, or the same port on all addresses
+ *   vxlan:id=7          a frame in each datagram as RFC 7348 has it; remote=ADDRESS[:PORT], as often as there are
+ *                       remotes, or else whoever speaks is one; local=ADDRESS[:PORT]; the port is 4789
  *   fd:5                what is open there: a tap, a packet socket, or any of the sockets above
  *
  * and for all of them: netns=TARGET (not fd), isolated; filter=EXPRESSION and the settings of vnic_impairment_set, with
@@ -178,6 +180,7 @@ enum vnic_port_kind {
 	VNIC_PORT_DGRAM,
 	VNIC_PORT_SEQPACKET,
 	VNIC_PORT_UDP,
+	VNIC_PORT_VXLAN,
 	VNIC_PORT_KINDS,
 };
 
@@ -198,7 +201,10 @@ struct vnic_port {
 	uint32_t mtu;
 	unsigned queues;
 	struct vnic_endpoint local, remote; /* of sockets */
-	uint32_t redial_s;                  /* 0: a lost connection stays lost */
+	uint32_t vni;                       /* of a VXLAN, as are: */
+	unsigned remote_count;
+	struct sockaddr_storage remotes[VNIC_VXLAN_REMOTES];
+	uint32_t redial_s; /* 0: a lost connection stays lost */
 	bool isolated;
 	struct {
 		bool impaired;

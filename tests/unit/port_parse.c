@@ -96,7 +96,7 @@ static void a_place_may_be_long_but_not_too_long(void **state)
 static void each_mistake_has_its_own_sentence(void **state)
 {
 	static const char kinds[] = "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME, stream:PATH, dgram:PATH, "
-				    "seqpacket:PATH, udp:ADDRESS:PORT or fd:N";
+				    "seqpacket:PATH, udp:ADDRESS:PORT, vxlan:id=NUMBER or fd:N";
 
 	(void)state;
 	assert_complains("tap", "tap", "a port is written KIND:NAME[,key=value]...");
@@ -163,6 +163,46 @@ static void sockets_have_paths_names_or_addresses(void **state)
 	assert_complains("udp:10.0.0.2:0", "0", "a port takes a number from 1 to 65535");
 }
 
+static const struct sockaddr_in *ipv4(const struct sockaddr_storage *addr)
+{
+	assert_int_equal(addr->ss_family, AF_INET);
+	return (const struct sockaddr_in *)addr;
+}
+
+static void a_vxlan_has_a_number_and_remotes(void **state)
+{
+	struct vnic_port port = port_of("vxlan:id=7,remote=10.0.0.2,remote=10.0.0.3:5000,isolated");
+
+	(void)state;
+	assert_int_equal(port.kind, VNIC_PORT_VXLAN);
+	assert_int_equal(port.vni, 7);
+	assert_int_equal(port.remote_count, 2);
+	assert_int_equal(ipv4(&port.remotes[0])->sin_port, htons(4789));
+	assert_int_equal(ipv4(&port.remotes[1])->sin_port, htons(5000));
+	assert_int_equal(ipv4(&port.remotes[1])->sin_addr.s_addr, inet_addr("10.0.0.3"));
+	assert_int_equal(ipv4(&port.local.addr)->sin_addr.s_addr, INADDR_ANY);
+	assert_true(port.isolated);
+	port = port_of("vxlan:local=127.0.0.1,id=16777215,netns=red");
+	assert_string_equal(port.text, "vxlan:id=16777215@red");
+	assert_int_equal(port.remote_count, 0);
+	assert_int_equal(ipv4(&port.local.addr)->sin_port, htons(4789));
+	port = port_of("vxlan:id=0,remote=fd00::1,remote=[fd00::2]:5000");
+	assert_int_equal(port.remotes[1].ss_family, AF_INET6);
+	assert_int_equal(port.local.addr.ss_family, AF_INET6);
+	port = port_of("vxlan:id=7");
+	assert_int_equal(ipv4(&port.local.addr)->sin_port, htons(4789));
+	assert_complains("vxlan:remote=10.0.0.2", "vxlan:remote=10.0.0.2",
+			 "a vxlan port needs the number of its network: id=7");
+	assert_complains("vxlan:id=7,remote=10.0.0.2,remote=::1", "vxlan:id=7",
+			 "all addresses of a vxlan port are IPv4 or all are IPv6");
+	assert_complains("vxlan:id=7,remote=10.0.0.2,local=::1", "vxlan:id=7",
+			 "all addresses of a vxlan port are IPv4 or all are IPv6");
+	assert_complains("vxlan:id=16777216", "16777216", "id= takes a number from 0 to 16777215");
+	assert_complains(
+		"vxlan:7", "7",
+		"vxlan ports have the keys netns, id, remote, local, isolated, and those for filters and weather");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +213,7 @@ int main(void)
 		vt_test(each_mistake_has_its_own_sentence),
 		vt_test(each_kind_has_its_own_keys),
 		vt_test(sockets_have_paths_names_or_addresses),
+		vt_test(a_vxlan_has_a_number_and_remotes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
