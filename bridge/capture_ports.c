@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The relay's capture: its ports are the interfaces. */
+#include <errno.h>
 #include <stddef.h>
 
 #include "capture.h"
@@ -58,6 +59,8 @@ int vnic_relay_set_capture(struct vnic_relay *relay, const struct vnic_capture *
 		capture_free(relay->capture);
 		relay->capture = NULL;
 	}
+	if (capture && relay->lane_count)
+		return vnic_fail(err, VNIC_STEP_USAGE, EOPNOTSUPP, NULL, "a relay with threads has no capture");
 	relay->capture_timer.run = flush_waiting;
 	return capture ? capture_new(capture, &relay->capture, err) : 0;
 }

@@ -88,6 +88,7 @@ struct port {
  * Fill an empty port with descriptors, which are closed with the port and not before.  Of the form that
  * relay_add_kind wants: `with` is a struct vnic_tap; an int.
  */
+extern const struct port_ops port_tap_ops;
 int port_tap_init(struct port *port, const void *with, struct vnic_error *err);
 int port_packet_init(struct port *port, const void *with, struct vnic_error *err);
 int port_stream_init(struct port *port, const void *with, struct vnic_error *err);    /* struct vnic_conn */

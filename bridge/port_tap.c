@@ -95,7 +95,7 @@ static void tap_close(struct port *port)
 	vnic_tap_close(&port->tap);
 }
 
-static const struct port_ops tap_ops = {
+const struct port_ops port_tap_ops = {
 	.kind = "tap",
 	.read = tap_read,
 	.write = tap_write,
@@ -111,7 +111,7 @@ int port_tap_init(struct port *port, const void *with, struct vnic_error *err)
 	if (!tap->vnet_hdr)
 		return vnic_fail(err, VNIC_STEP_PORT, EOPNOTSUPP, tap->name,
 				 "a relay needs devices with the virtio header: open it with IFF_VNET_HDR");
-	port->ops = &tap_ops;
+	port->ops = &port_tap_ops;
 	port->tap = *tap;
 	port->fds = tap->fds;
 	port->queues = tap->queues;

@@ -71,18 +71,27 @@ static int take_queue_event(struct vnic_relay *relay, unsigned number, unsigned 
  * frames follow each other closely the relay looks again for a moment, giving way to whoever is ready to run;
  * when they do not, it sleeps at once.
  */
+static bool looks_again(const struct vnic_relay *relay, int64_t start, int timeout_ms)
+{
+	int64_t spent = monotonic_ns() - start;
+
+	if (relay->config.busy_poll)
+		return timeout_ms < 0 || spent < timeout_ms * 1000000LL;
+	return relay->busy && spent < SPIN_NS;
+}
+
 static int wait_for_work(struct vnic_relay *relay, struct epoll_event *events, int timeout_ms, struct vnic_error *err)
 {
 	int64_t start = monotonic_ns();
 	int n = 0;
 
-	while (relay->busy && timeout_ms != 0 && n == 0 && monotonic_ns() - start < SPIN_NS) {
+	while (timeout_ms != 0 && n == 0 && looks_again(relay, start, timeout_ms)) {
 		n = loop_wait(relay->epfd, events, EVENTS, 0, err);
 		if (n == 0)
 			sched_yield();
 	}
 	if (n == 0)
-		n = loop_wait(relay->epfd, events, EVENTS, timeout_ms, err);
+		n = loop_wait(relay->epfd, events, EVENTS, relay->config.busy_poll ? 0 : timeout_ms, err);
 	relay->now = monotonic_ns();
 	relay->busy = relay->now - start < SHORT_NS;
 	return n;
@@ -127,7 +136,7 @@ int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_er
 	return n < 0 ? n : moved;
 }
 
-int vnic_relay_run(struct vnic_relay *relay, struct vnic_error *err)
+int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err)
 {
 	int r = 0;
 

@@ -121,8 +121,12 @@ int vnic_relay_new(const struct vnic_relay_config *config, struct vnic_relay **r
 		.fdb_age_s = config->fdb_age_s ? config->fdb_age_s : 300,
 		.batch = config->batch ? config->batch : 32,
 		.hub = config->hub,
+		.busy_poll = config->busy_poll,
+		.threads = config->threads ? config->threads : 1,
 	};
 	r = set_up(relay, err);
+	if (r == 0)
+		r = lanes_new(relay, err);
 	if (r < 0) {
 		vnic_relay_free(relay);
 		return r;
@@ -135,6 +139,7 @@ void vnic_relay_free(struct vnic_relay *relay)
 {
 	if (!relay)
 		return;
+	lanes_free(relay);
 	vnic_relay_set_capture(relay, NULL, NULL);
 	for (unsigned i = 0; i < relay->count; i++) {
 		struct port *port = relay->ports[i];
@@ -288,6 +293,9 @@ static int check_kind(const struct vnic_relay *relay, const char *name, const st
 {
 	bool tuns = relay->count ? relay->ports[0]->tun : port->tun;
 
+	if (relay->lane_count && port->ops != &port_tap_ops)
+		return vnic_fail(err, VNIC_STEP_PORT, EOPNOTSUPP, name,
+				 "a relay with threads has TAP and TUN ports only");
 	if (port->tun != tuns || (tuns && relay->count >= 2))
 		return vnic_fail(err, VNIC_STEP_PORT, EINVAL, name,
 				 "packets of a TUN have no link header to switch by: TUNs are joined in pairs only");
@@ -319,7 +327,8 @@ int relay_add_kind(struct vnic_relay *relay, const char *name,
 
 int vnic_relay_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *tap, struct vnic_error *err)
 {
-	int r = relay_add_kind(relay, name, port_tap_init, tap, err);
+	int r = relay->lane_count ? lanes_add_tap(relay, name, tap, err)
+				  : relay_add_kind(relay, name, port_tap_init, tap, err);
 
 	if (r >= 0)
 		*tap = VNIC_TAP_EMPTY;
@@ -369,6 +378,8 @@ int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bool isolat
 	if (port >= relay->count)
 		return -ENOENT;
 	relay->ports[port]->isolated = isolated;
+	for (unsigned i = 0; i < relay->lane_count; i++)
+		relay->lanes[i]->ports[port]->isolated = isolated;
 	return 0;
 }
 
@@ -377,6 +388,8 @@ int vnic_relay_set_link(struct vnic_relay *relay, unsigned port, bool up)
 	if (port >= relay->count)
 		return -ENOENT;
 	relay->ports[port]->link_down = !up;
+	for (unsigned i = 0; i < relay->lane_count; i++)
+		relay->lanes[i]->ports[port]->link_down = !up;
 	return 0;
 }
 
@@ -390,22 +403,47 @@ void vnic_relay_stop(struct vnic_relay *relay)
 {
 	int saved = errno;
 
+	for (unsigned i = 0; i < relay->lane_count; i++)
+		eventfd_write(relay->lanes[i]->stop_fd, 1);
 	eventfd_write(relay->stop_fd, 1);
 	errno = saved;
 }
 
-void vnic_relay_get_stats(const struct vnic_relay *relay, struct vnic_relay_stats *ret_stats)
+static void add_stats(const struct vnic_relay *relay, struct vnic_relay_stats *stats)
 {
-	*ret_stats = relay->stats;
+	for (unsigned kind = 0; kind < VNIC_MADE_COUNT; kind++)
+		stats->made[kind] += relay->stats.made[kind];
+	stats->merged += relay->stats.merged;
 	for (unsigned i = 0; i < relay->count; i++)
 		for (unsigned d = 0; d < VNIC_DIRECTIONS; d++)
-			ret_stats->held += side_held(&relay->ports[i]->sides[d]);
+			stats->held += side_held(&relay->ports[i]->sides[d]);
+	stats->fdb_entries += relay->fdb.used;
+	stats->fdb_full += relay->fdb.full;
+	stats->fdb_moves += relay->fdb.moves;
+}
+
+void vnic_relay_get_stats(const struct vnic_relay *relay, struct vnic_relay_stats *ret_stats)
+{
+	struct vnic_relay_stats stats = {.ports = relay->opened};
+
+	add_stats(relay, &stats);
+	for (unsigned i = 0; i < relay->lane_count; i++)
+		add_stats(relay->lanes[i], &stats);
 	if (relay->capture)
-		capture_get_stats(relay->capture, &ret_stats->capture);
-	ret_stats->ports = relay->opened;
-	ret_stats->fdb_entries = relay->fdb.used;
-	ret_stats->fdb_full = relay->fdb.full;
-	ret_stats->fdb_moves = relay->fdb.moves;
+		capture_get_stats(relay->capture, &stats.capture);
+	*ret_stats = stats;
+}
+
+static void add_port_stats(const struct vnic_port_stats *from, struct vnic_port_stats *to)
+{
+	to->rx_frames += from->rx_frames;
+	to->rx_bytes += from->rx_bytes;
+	to->tx_frames += from->tx_frames;
+	to->tx_bytes += from->tx_bytes;
+	for (unsigned why = 0; why < VNIC_DROP_COUNT; why++) {
+		to->rx_dropped[why] += from->rx_dropped[why];
+		to->tx_dropped[why] += from->tx_dropped[why];
+	}
 }
 
 int vnic_relay_get_port(const struct vnic_relay *relay, unsigned port, const char **ret_name, bool *ret_open,
@@ -416,5 +454,7 @@ int vnic_relay_get_port(const struct vnic_relay *relay, unsigned port, const cha
 	*ret_name = relay->ports[port]->name;
 	*ret_open = relay->ports[port]->open;
 	*ret_stats = relay->ports[port]->stats;
+	for (unsigned i = 0; i < relay->lane_count; i++)
+		add_port_stats(&relay->lanes[i]->ports[port]->stats, ret_stats);
 	return 0;
 }

@@ -24,8 +24,10 @@ struct vnic_relay {
 	struct vnic_relay_stats stats; /* made; the rest is filled in when asked */
 	int epfd, stop_fd;
 	bool stopped;
-	bool busy;   /* the last wait was short, so the next may be */
-	int64_t now; /* CLOCK_MONOTONIC at the begin of a turn, ns */
+	bool busy;                 /* the last wait was short, so the next may be */
+	int64_t now;               /* CLOCK_MONOTONIC at the begin of a turn, ns */
+	struct vnic_relay **lanes; /* of the other threads; see lanes.c */
+	unsigned lane_count;
 	struct timers timers;
 	struct capture *capture; /* NULL: none */
 	struct timer capture_timer;
@@ -50,6 +52,14 @@ size_t relay_room_behind(const struct vnic_relay *relay, const uint8_t *data);
 
 /* Takes over an allocated port that its kind has filled; returns its number.  On failure it is still the caller's. */
 int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port, struct vnic_error *err);
+/* Threads (lanes.c). */
+int lanes_new(struct vnic_relay *relay, struct vnic_error *err);
+void lanes_free(struct vnic_relay *relay);
+/* Splits the queues of a tap among the lanes; returns the port's number in all of them. */
+int lanes_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *tap, struct vnic_error *err);
+/* The loop of one lane. */
+int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err);
+
 /* Takes a port out of service, for good. */
 void relay_close_port(struct vnic_relay *relay, unsigned number);
 /* relay_add_port for a port of a new kind: allocates it, `init` fills it from what `with` says, and it is added. */

@@ -40,6 +40,9 @@ static int find_side(struct vnic_relay *relay, unsigned port, enum vnic_directio
 {
 	if (relay->inspecting)
 		return vnic_fail(err, VNIC_STEP_USAGE, EBUSY, NULL, "not from within an inspector");
+	if (relay->lane_count)
+		return vnic_fail(err, VNIC_STEP_USAGE, EOPNOTSUPP, NULL,
+				 "a relay with threads has no filters and no weather");
 	if (port >= relay->count || !relay->ports[port]->open)
 		return vnic_fail(err, VNIC_STEP_USAGE, ENOENT, NULL, "there is no port %u", port);
 	*ret_side = &relay->ports[port]->sides[direction];

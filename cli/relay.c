@@ -13,6 +13,8 @@
 
 static const struct cli_option options[] = {
 	{"hub", 0, NULL, false, NULL, "send every frame to all ports, learn nothing"},
+	{"threads", 0, "N", false, NULL, "a thread for each queue of TAPs and TUNs; 1 if not given"},
+	{"busy-poll", 0, NULL, false, NULL, "never sleep: less delay, at the cost of a CPU for each thread"},
 	{"stats", 's', NULL, false, NULL, "print counters of the ports at the end"},
 	{"json", 0, NULL, false, NULL, "print the counters as JSON"},
 	{"capture", 'w', "FILE", false, NULL, "write frames as pcapng to FILE, or to the standard output for '-'"},
@@ -114,7 +116,7 @@ static void catch_signals(void)
 }
 
 /* All are understood before the first one is made. */
-static int open_ports(const struct cli_args *args, struct vnic_relay *relay, struct vnic_error *err)
+static int open_ports(const struct cli_args *args, unsigned threads, struct vnic_relay *relay, struct vnic_error *err)
 {
 	struct vnic_port port;
 	const char *state_dir;
@@ -124,6 +126,8 @@ static int open_ports(const struct cli_args *args, struct vnic_relay *relay, str
 		r = vnic_port_parse(args->operands[i], &port, err);
 	for (int i = 0; r >= 0 && i < args->operand_count; i++) {
 		r = vnic_port_parse(args->operands[i], &port, err);
+		if (r >= 0 && !port.queues)
+			port.queues = threads;
 		if (r >= 0)
 			r = vnic_port_open(&port, state_dir, relay, err);
 	}
@@ -148,9 +152,9 @@ static int say_ready(int *fd, struct vnic_error *err)
 }
 
 static int relay_frames(const struct cli_args *args, struct vnic_relay *relay, struct relay_capture *capture,
-			int *ready_fd, struct vnic_error *err)
+			unsigned threads, int *ready_fd, struct vnic_error *err)
 {
-	int r = open_ports(args, relay, err);
+	int r = open_ports(args, threads, relay, err);
 
 	if (r >= 0)
 		r = relay_capture_start(capture, relay, err);
@@ -171,11 +175,13 @@ static int relay_frames(const struct cli_args *args, struct vnic_relay *relay, s
 
 static int run(const struct cli_args *args, struct vnic_error *err)
 {
-	const struct vnic_relay_config config = {.hub = cli_flag(args, "hub")};
+	struct vnic_relay_config config = {.hub = cli_flag(args, "hub"), .busy_poll = cli_flag(args, "busy-poll")};
 	CLEANUP_FD int ready_fd = -1;
 	struct relay_capture capture;
 	int r = take_ready_fd(args, &ready_fd, err);
 
+	if (r == 0)
+		r = cli_number(args, "threads", 1, VNIC_RELAY_THREADS, &config.threads, err);
 	if (r == 0)
 		r = relay_capture_parse(args, &capture, err);
 	if (r == 0)
@@ -183,7 +189,7 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 	if (r < 0)
 		return r;
 	catch_signals();
-	r = relay_frames(args, running, &capture, &ready_fd, err);
+	r = relay_frames(args, running, &capture, config.threads, &ready_fd, err);
 	vnic_relay_free(running);
 	return r;
 }

@@ -19,6 +19,7 @@
 #include <vnic/tap.h>
 
 #define VNIC_RELAY_PORTS 1024
+#define VNIC_RELAY_THREADS 64
 
 struct vnic_relay;
 
@@ -27,6 +28,13 @@ struct vnic_relay_config {
 	unsigned fdb_age_s; /* seconds until an unused MAC is forgotten; 0: 300 */
 	unsigned batch;     /* frames taken from a port in one turn; 0: 32 */
 	bool hub;           /* send every frame everywhere, learn nothing */
+	bool busy_poll;     /* never sleep: one CPU is always busy, and no frame waits for a thread to wake up */
+	/*
+	 * Threads in vnic_relay_run, each with its own queues of every port and a table of MACs of its own: they share
+	 * nothing, and as the kernel keeps a flow on one queue, in both directions, flows keep their order.  More than
+	 * one wants TAP or TUN ports only, each with a multiple of so many queues.  0: 1.
+	 */
+	unsigned threads;
 };
 
 /* Why a frame was not delivered. */

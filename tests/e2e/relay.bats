@@ -233,3 +233,29 @@ three_ports() {
 	run "$VNIC" relay veth:eth0 veth:eth1 --hubb
 	complains 2 "did you mean --hub?"
 }
+
+# --- threads -------------------------------------------------------------------------
+
+@test "threads share the queues, and flows pass whole" {
+	needs_tun
+	"$VNIC" ns add "$red" "$blue"
+	start --threads 2 --json tap:eth0,netns="$red",ip=10.9.0.1/24 tap:eth0,netns="$blue",ip=10.9.0.2/24,queues=4
+	for ((i = 0; i < 3; i++)); do
+		sends "$red" 10.9.0.2
+		carries "$red" "$blue" 10.9.0.2
+		carries "$blue" "$red" 10.9.0.1
+	done
+	stop TERM
+	stats 'balanced(stats) and all(p["rx_bytes"] > 60 << 20 for p in ports)'
+	run "$VNIC" relay --threads 2 tap:a,netns="$red",queues=3 tap:b,netns="$blue"
+	complains 1 "tap:a@$red: Invalid argument (it has 3 queues, which 2 threads cannot share evenly: give it queues=2)"
+	run "$VNIC" relay --threads 2 veth:a,netns="$red" tap:b,netns="$blue"
+	complains 3 "a relay with threads has TAP and TUN ports only"
+}
+
+@test "a relay that polls busily passes frames and ends cleanly" {
+	"$VNIC" ns add "$red" "$blue"
+	start --busy-poll veth:eth0,netns="$red",ip=10.9.0.1/24 veth:eth0,netns="$blue",ip=10.9.0.2/24
+	sends "$red" 10.9.0.2 -c 20 -i 0.01
+	stop INT
+}
