@@ -18,6 +18,8 @@ int vnic_relay_set_inspector(struct vnic_relay *relay, vnic_inspector *inspector
 {
 	if (relay->inspecting)
 		return vnic_fail(err, VNIC_STEP_USAGE, EBUSY, NULL, "not from within an inspector");
+	if (relay->lane_count)
+		return vnic_fail(err, VNIC_STEP_USAGE, EOPNOTSUPP, NULL, "a relay with threads has no inspector");
 	relay->inspector = inspector;
 	relay->inspector_ctx = ctx;
 	return 0;
