@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The dependency law of docs/ARCHITECTURE.md, as far as the include paths of cmake/rooms.cmake do not enforce it.
 
-rooms="base netlink netns tap bridge network cli"
+rooms="base netlink netns tap bridge gateway network cli"
 
 # Lines that match, comments left out, in all rooms but those given.
 lines_outside() {
@@ -40,10 +40,10 @@ nowhere_but_in() {
 	nowhere_but_in '\bfprintf[[:space:]]*\([[:space:]]*std(out|err)' cli
 }
 
-@test "netlink, netns and tap do not know each other, nor anything above them" {
+@test "netlink, netns, tap and gateway do not know each other, nor anything above them" {
 	local room other header
-	for room in netlink netns tap; do
-		for other in netlink netns tap bridge network cli; do
+	for room in netlink netns tap gateway; do
+		for other in netlink netns tap bridge gateway network cli; do
 			[[ $room == "$other" ]] && continue
 			for header in "$VNIC_TOP/$other"/*.h; do
 				[[ -e $header ]] || continue
