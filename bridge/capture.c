@@ -143,13 +143,16 @@ static void put_interface(struct capture *capture, const struct interface *inter
 	end_block(capture);
 }
 
-static void put_time(struct capture *capture)
+static uint64_t real_time(void)
 {
 	struct timespec now;
-	uint64_t ns;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void put_time(struct capture *capture, uint64_t ns)
+{
 	put_u32(capture, (uint32_t)(ns >> 32));
 	put_u32(capture, (uint32_t)ns);
 }
@@ -161,7 +164,7 @@ static void put_statistics(struct capture *capture, unsigned number)
 	if (!begin_block(capture, BLOCK_STATISTICS, 0))
 		return;
 	put_u32(capture, number);
-	put_time(capture);
+	put_time(capture, real_time());
 	put_option(capture, OPTION_ISB_IFRECV, &interface->frames, sizeof(interface->frames));
 	put_option(capture, OPTION_ISB_IFDROP, &interface->dropped, sizeof(interface->dropped));
 	put_option(capture, OPTION_END, NULL, 0);
@@ -270,26 +273,35 @@ static void put_reason(struct capture *capture, const char *reason)
 	put_option(capture, OPTION_COMMENT, comment, (size_t)len);
 }
 
-void capture_frame(struct capture *capture, unsigned interface, enum vnic_direction direction,
-		   const struct frame *frame, const char *dropped)
+void capture_packet(struct capture *capture, unsigned interface, enum vnic_direction direction,
+		    const struct captured *packet, const char *dropped)
 {
-	size_t len = frame->len < capture->config.snaplen ? frame->len : capture->config.snaplen;
+	size_t len = packet->captured < capture->config.snaplen ? packet->captured : capture->config.snaplen;
 
 	if (!begin_block(capture, BLOCK_PACKET, len)) {
 		capture->stats.missed++;
 		return;
 	}
 	put_u32(capture, interface);
-	put_time(capture);
+	put_time(capture, packet->time);
 	put_u32(capture, (uint32_t)len);
-	put_u32(capture, (uint32_t)frame->len);
-	put(capture, frame->data, len);
+	put_u32(capture, (uint32_t)packet->len);
+	put(capture, packet->data, len);
 	if (dropped)
 		put_reason(capture, dropped);
 	put_flags(capture, direction);
 	put_option(capture, OPTION_END, NULL, 0);
 	end_block(capture);
 	capture->stats.frames++;
+}
+
+void capture_frame(struct capture *capture, unsigned interface, enum vnic_direction direction,
+		   const struct frame *frame, const char *dropped)
+{
+	const struct captured packet = {
+		.data = frame->data, .captured = frame->len, .len = frame->len, .time = real_time()};
+
+	capture_packet(capture, interface, direction, &packet, dropped);
 }
 
 void capture_add_interface(struct capture *capture, const char *name, bool tun)
@@ -348,15 +360,21 @@ int capture_new(const struct vnic_capture *config, struct capture **ret_capture,
 }
 
 /* At the end there is nothing to hold up any more: a reader gets the time that it takes to write a buffer. */
+int capture_finish(struct capture *capture)
+{
+	if (capture->config.fd >= 0) {
+		fcntl(capture->config.fd, F_SETFL, fcntl(capture->config.fd, F_GETFL) & ~O_NONBLOCK);
+		end_file(capture);
+		close_fd(&capture->config.fd);
+	}
+	return -capture->stats.error;
+}
+
 void capture_free(struct capture *capture)
 {
 	if (!capture)
 		return;
-	if (capture->config.fd >= 0) {
-		fcntl(capture->config.fd, F_SETFL, fcntl(capture->config.fd, F_GETFL) & ~O_NONBLOCK);
-		end_file(capture);
-	}
-	close_fd(&capture->config.fd);
+	capture_finish(capture);
 	free(capture->interfaces);
 	free(capture);
 }

@@ -8,7 +8,9 @@
 struct capture;
 
 int capture_new(const struct vnic_capture *config, struct capture **ret_capture, struct vnic_error *err);
-/* Writes what is left.  Closes the descriptor. */
+/* Writes what is left, and closes the descriptor.  Returns why the capture has ended before, if it has: -errno. */
+int capture_finish(struct capture *capture);
+/* Finishes, too. */
 void capture_free(struct capture *capture);
 
 /* The next interface; they are numbered from 0.  `tun`: packets without a link header. */
@@ -20,6 +22,14 @@ unsigned capture_interfaces(const struct capture *capture);
  */
 void capture_frame(struct capture *capture, unsigned interface, enum vnic_direction direction,
 		   const struct frame *frame, const char *dropped);
+/* The same for a frame that was seen elsewhere: `captured` bytes of `len`, at `time` (CLOCK_REALTIME, ns). */
+struct captured {
+	const uint8_t *data;
+	size_t captured, len;
+	uint64_t time;
+};
+void capture_packet(struct capture *capture, unsigned interface, enum vnic_direction direction,
+		    const struct captured *packet, const char *dropped);
 /* Wants this direction, or drops? */
 bool capture_wants(const struct capture *capture, enum vnic_direction direction, bool dropped);
 void capture_flush(struct capture *capture, int64_t now);

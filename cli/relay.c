@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vnic relay: join ports until a signal comes. */
+#include "capture_options.h"
 #include "cli.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fd.h"
 #include "front.h"
-#include "relay_capture.h"
 
 static const struct cli_option options[] = {
 	{"hub", 0, NULL, false, NULL, "send every frame to all ports, learn nothing"},
@@ -18,11 +19,9 @@ static const struct cli_option options[] = {
 	{"stats", 's', NULL, false, NULL, "print counters of the ports at the end"},
 	{"json", 0, NULL, false, NULL, "print the counters as JSON"},
 	{"capture", 'w', "FILE", false, NULL, "write frames as pcapng to FILE, or to the standard output for '-'"},
-	{"snaplen", 0, "BYTES", false, NULL, "capture that much of each frame"},
 	{"capture-both", 0, NULL, false, NULL, "capture frames where they leave too, not only where they come in"},
 	{"capture-drops", 0, NULL, false, NULL, "capture dropped frames too, with the reason as a comment"},
-	{"capture-size", 0, "MIB", false, NULL, "write FILE.0, FILE.1, ... of that size"},
-	{"capture-files", 0, "NUMBER", false, NULL, "of which that many take turns"},
+	CAPTURE_FILE_OPTIONS,
 	{"ready-fd", 0, "N", false, NULL, "write a line to this descriptor when all ports are open, and close it"},
 	{0},
 };
@@ -151,13 +150,43 @@ static int say_ready(int *fd, struct vnic_error *err)
 	return 0;
 }
 
-static int relay_frames(const struct cli_args *args, struct vnic_relay *relay, struct relay_capture *capture,
+static int read_capture(const struct cli_args *args, struct capture_options *capture, struct vnic_error *err)
+{
+	bool drops = cli_flag(args, "capture-drops"), both = cli_flag(args, "capture-both");
+	int r = capture_options_read(args, capture, err);
+
+	if (r < 0)
+		return r;
+	if (!capture->path && (drops || both))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, NULL, "this option needs --capture");
+	if (capture->path && !strcmp(capture->path, "-") && (cli_flag(args, "json") || cli_flag(args, "stats")))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--capture -",
+				 "the counters go to the standard output too");
+	capture->config.drops = drops;
+	capture->config.directions = 1u << VNIC_INGRESS | (both ? 1u << VNIC_EGRESS : 0u);
+	return 0;
+}
+
+static int start_capture(struct capture_options *capture, struct vnic_relay *relay, struct vnic_error *err)
+{
+	int r = capture->path ? capture_options_open(capture, err) : 0;
+
+	if (r < 0 || !capture->path)
+		return r;
+	CLEANUP_FD int fd = capture->config.fd;
+	r = vnic_relay_set_capture(relay, &capture->config, err);
+	if (r == 0)
+		take_fd(&fd);
+	return r;
+}
+
+static int relay_frames(const struct cli_args *args, struct vnic_relay *relay, struct capture_options *capture,
 			unsigned threads, int *ready_fd, struct vnic_error *err)
 {
 	int r = open_ports(args, threads, relay, err);
 
 	if (r >= 0)
-		r = relay_capture_start(capture, relay, err);
+		r = start_capture(capture, relay, err);
 	if (r >= 0)
 		r = say_ready(ready_fd, err);
 	if (r < 0)
@@ -177,13 +206,13 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 {
 	struct vnic_relay_config config = {.hub = cli_flag(args, "hub"), .busy_poll = cli_flag(args, "busy-poll")};
 	CLEANUP_FD int ready_fd = -1;
-	struct relay_capture capture;
+	struct capture_options capture;
 	int r = take_ready_fd(args, &ready_fd, err);
 
 	if (r == 0)
 		r = cli_number(args, "threads", 1, VNIC_RELAY_THREADS, &config.threads, err);
 	if (r == 0)
-		r = relay_capture_parse(args, &capture, err);
+		r = read_capture(args, &capture, err);
 	if (r == 0)
 		r = vnic_relay_new(&config, &running, err);
 	if (r < 0)

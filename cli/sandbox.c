@@ -207,6 +207,20 @@ static int serve(struct vnic_sandbox *sandbox, struct front *front, int exit_fd,
 	return r < 0 ? r : 0;
 }
 
+/* The standard output is the command's. */
+static int read_capture(const struct cli_args *args, struct capture_options *capture, struct vnic_error *err)
+{
+	int r = capture_options_read(args, capture, err);
+
+	if (r < 0 || !capture->path)
+		return r;
+	if (!strcmp(capture->path, "-"))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--capture -",
+				 "the standard output is the command's; the shell has another pipe: "
+				 "--capture >(wireshark -k -i -)");
+	return capture_options_open(capture, err);
+}
+
 static int tell_ready(int fd, struct vnic_error *err)
 {
 	if (fd >= 0 && write(fd, "1\n", 2) < 0)
@@ -218,7 +232,8 @@ int sandbox_run(const struct cli_args *args, struct vnic_sandbox_config *config,
 {
 	struct vnic_sandbox *sandbox = NULL;
 	CLEANUP(front_end) struct front front = FRONT_EMPTY;
-	CLEANUP_FD int ready_fd = -1, exit_fd = -1;
+	CLEANUP_FD int ready_fd = -1, exit_fd = -1, capture_fd = -1;
+	struct capture_options capture;
 	enum figures figures = FIGURES_NONE;
 	int status = 0;
 	int r = read_figures(args, &figures, err);
@@ -228,10 +243,17 @@ int sandbox_run(const struct cli_args *args, struct vnic_sandbox_config *config,
 	if (r == 0)
 		r = read_fd(args, "exit-fd", &exit_fd, err);
 	if (r == 0)
+		r = read_capture(args, &capture, err);
+	if (r == 0 && capture.path) {
+		capture_fd = capture.config.fd;
+		config->capture = &capture.config;
+	}
+	if (r == 0)
 		r = front_begin(&front, err);
 	config->spawn.mask = &front.mask;
 	if (r == 0)
 		r = vnic_sandbox_start(config, &sandbox, err);
+	close_fd(&capture_fd);
 	if (r == 0)
 		r = tell_ready(ready_fd, err);
 	close_fd(&ready_fd);

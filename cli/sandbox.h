@@ -3,6 +3,7 @@
 #ifndef CLI_SANDBOX_H
 #define CLI_SANDBOX_H
 
+#include "capture_options.h"
 #include "cli.h"
 
 /* For their tables; --nic is each one's own. */
@@ -18,6 +19,8 @@
 	{"name", 0, "NAME", false, NULL, "name the sandbox, for 'vnic exec NAME' and 'vnic list'"}
 
 #define SANDBOX_FRONT_OPTIONS \
+	{"capture", 'w', "FILE", false, NULL, "write what the NICs carry as pcapng to FILE"}, \
+	CAPTURE_FILE_OPTIONS, \
 	{"stats", 0, NULL, false, NULL, \
 	 "print flows, bytes, denials and drops at the end, and whenever vnic gets SIGUSR1, which then is not passed " \
 	 "on"}, \

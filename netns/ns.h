@@ -224,6 +224,8 @@ enum ns_message_type {
 	NS_NOTE,      /* err.detail: a line for the user */
 	NS_STARTED,   /* another child was started: value: its pid, with its pidfd */
 	NS_STATS,     /* the other way: write your counters to this descriptor */
+	NS_NEXT_FILE, /* open the file of this number; the other way: here it is, or err */
+	NS_FINISH,    /* the other way: write what is left, and end */
 	NS_RESOLVERS, /* tell me when the host's resolvers are others; the other way: read them from this descriptor */
 };
 struct ns_message {

@@ -74,6 +74,14 @@ static int check_config(const struct vnic_sandbox_config *config, struct vnic_er
 	if (config->spawn.hostname && !(namespaces & CLONE_NEWUTS))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--hostname",
 				 "it needs a UTS namespace: add --unshare uts");
+	for (unsigned i = 0; i < config->nic_count && config->capture; i++)
+		if (!nic_is_routed(&config->nics[i]))
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--capture",
+					 "it sees NICs whose other end is in the router, not a %s%s",
+					 vnic_nic_kind_text(config->nics[i].kind),
+					 nic_needs_host(&config->nics[i]) ? " on the host's links" : " with to=none");
+	if (config->capture && !config->nic_count)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--capture", "there is no NIC to capture");
 	if (config->publish_count && !gateway_nics(config))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--publish",
 				 "it needs a NIC on the gateway (veth, tap or tun without to=)");
@@ -139,6 +147,8 @@ static int open_channels(const struct vnic_sandbox_config *config, struct build 
 		r = ns_step_open(&build->router_step, err);
 	if (r == 0 && build->has_gateway)
 		r = gate_open(&build->gate, err);
+	if (r == 0 && config->capture)
+		r = nic_capture_open(config->capture, &build->capture, err);
 	if (r == 0)
 		r = publish_open(config->publishes, config->publish_count, build->gate.sandbox, &build->gate.published,
 				 err);
@@ -261,6 +271,8 @@ int build_make(const struct vnic_sandbox_config *config, struct build *build, st
 	build->user = config->spawn.namespaces & CLONE_NEWUSER;
 	build->has_router = plan_has_router(&build->plan);
 	build->nested = build->rootless && build->has_router && !plan_is_handed(&build->plan);
+	build->capture.plan = &build->plan;
+	build->capture.privileged = !config->rootless;
 	plan_gate(config, build);
 	r = plan_ids(build, err);
 	if (r == 0)
@@ -273,6 +285,7 @@ void build_close(struct build *build)
 	ns_step_close(&build->router_step);
 	ns_step_close(&build->init_step);
 	gate_close(&build->gate);
+	nic_capture_close(&build->capture);
 	close_fd(&build->linked);
 	for (unsigned i = 0; i < 2; i++) {
 		close_fd(&build->devices[i]);

@@ -2,11 +2,12 @@
 /*
  * What the processes of a sandbox share at birth, and who makes what.
  *
- * Four processes build a sandbox:
+ * Up to five processes build a sandbox:
  *
  *   front   the caller, in the host's namespaces
  *   router  the router's helper, in user namespace U and the router's network namespace
  *   gateway the process that carries flows, in the host's namespaces; see gate.c
+ *   capture the process that writes what the NICs carry, where that is asked for; see nic_capture.c
  *   init    the sandbox's first process, in user namespace S (rootless: a child of U)
  *
  * Everything is decided before the first clone, in this struct; the others get it by being forked.
@@ -20,6 +21,7 @@
 #define NETWORK_BUILD_H
 
 #include "gate.h"
+#include "nic_capture.h"
 #include "ns.h"
 #include "plan.h"
 #include "resolv.h"
@@ -38,6 +40,7 @@ struct build {
 	int opener[2];  /* socket pair: [0] the front asks [1] the router */
 	struct vnic_tap host_taps[VNIC_NICS]; /* outer sides of relayed NICs in a bridge of the host */
 	struct gate gate;
+	struct nic_capture capture;
 	struct resolv_source resolvers; /* of the host, as gate.dns has them */
 	struct resolv_config resolv;    /* no address: the sandbox has the host's */
 	const char *ping_groups;        /* net.ipv4.ping_group_range of the sandbox */
@@ -51,6 +54,7 @@ struct build {
 		.devices = {-1, -1},          \
 		.opener = {-1, -1},           \
 		.gate = GATE_EMPTY,           \
+		.capture = NIC_CAPTURE_EMPTY, \
 	})
 
 /* build.c: *build is empty before; on failure it holds what was opened, for build_close. */

@@ -61,11 +61,11 @@ int gate_send(const struct gate *gate, struct gate_hello *hello, const int fds[G
 
 /* --- before flows may come ---------------------------------------------------------- */
 
-static int drop_privilege(const struct gate *gate, struct vnic_error *err)
+int gate_drop_privilege(bool privileged, struct vnic_error *err)
 {
 	/* A user namespace may lack nobody; its root is somebody else outside already. */
-	bool leaves = gate->privileged && ns_is_mapped("/proc/self/uid_map", NOBODY) &&
-		      ns_is_mapped("/proc/self/gid_map", NOBODY);
+	bool leaves =
+		privileged && ns_is_mapped("/proc/self/uid_map", NOBODY) && ns_is_mapped("/proc/self/gid_map", NOBODY);
 	int r = leaves ? ns_become(NOBODY, NOBODY, err) : 0;
 
 	prctl(PR_SET_DUMPABLE, 0);
@@ -195,7 +195,7 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 		.ctx = gate,
 	};
 	struct gate_hello hello;
-	int r = drop_privilege(gate, err);
+	int r = gate_drop_privilege(gate->privileged, err);
 
 	if (!config.dns.named)
 		config.dns.ask_resolvers = ask_resolvers;

@@ -56,6 +56,9 @@ void gate_close(struct gate *gate);
 /* The gateway's life; says NS_READY on its step when flows may come, and NS_NOTE for each line to tell the user. */
 _Noreturn void gate_main(struct gate *gate);
 
+/* What a helper in the host's namespaces gives up: root (it becomes nobody), capabilities, and being traced. */
+int gate_drop_privilege(bool privileged, struct vnic_error *err);
+
 /* In the router's helper; a descriptor that there is not is -1. */
 int gate_send(const struct gate *gate, struct gate_hello *hello, const int fds[GATE_FDS], struct vnic_error *err);
 

@@ -3,7 +3,7 @@
  * The router's helper: a process in user namespace U and the router's network namespace.
  *
  *   map ids -> [rootless: start init, make the namespace] -> devices -> [rootless: make the links]
- *   -> [a VMM's: hand the devices over]
+ *   -> [what a capture reads] -> [a VMM's: hand the devices over]
  *   -> addresses -> relay for TAP and TUN NICs -> links carry frames -> READY -> open sockets on request
  *
  * It leads a session of its own, so the terminal's signals do not reach it; it may not be traced; it
@@ -311,6 +311,8 @@ static int build_router(struct router *router, struct vnic_error *err)
 	setsid(); /* not before init is born: the command's session is the front's, with its terminal */
 	if (r == 0)
 		r = plan_router_side(&build->plan, err);
+	if (r == 0 && nic_capture_is_wanted(&build->capture))
+		r = nic_capture_send(&build->capture, err);
 	if (r == 0 && plan_is_handed(&build->plan))
 		r = hand_over(router, err);
 	if (r == 0 && build->has_gateway)
@@ -367,6 +369,8 @@ _Noreturn void build_router_main(struct build *build)
 	close_fd(&build->gate.opener[0]);
 	close_fd(&build->gate.hello[0]);
 	ns_step_close(&build->gate.step);
+	ns_step_close(&build->capture.step);
+	close_fd(&build->capture.hello[0]);
 	if (!build->nested) /* the front starts init */
 		ns_step_close(&build->init_step);
 	if (build_router(&router, &message.err) < 0)

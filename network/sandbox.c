@@ -22,16 +22,16 @@
 #define WARNINGS 64
 #define STATS_MS 1000 /* the gateway answers between two batches of events */
 
-enum { REF_INIT_END, REF_INIT_CONTROL, REF_HELPER_END, REF_GATEWAY_CONTROL, REF_MOUNTS };
+enum { REF_INIT_END, REF_INIT_CONTROL, REF_HELPER_END, REF_GATEWAY_CONTROL, REF_CAPTURE_CONTROL, REF_MOUNTS };
 
-/* A process of ours beside init: the sandbox ends with it. */
+/* A process of ours beside init: the sandbox ends with it, but for the capture, which ends after the sandbox. */
 struct helper {
 	const char *what;
 	pid_t pid; /* 0: none, or reaped */
 	int pidfd, control;
 };
 
-enum { ROUTER, GATEWAY, RELAY, HELPERS };
+enum { ROUTER, GATEWAY, RELAY, CAPTURE, HELPERS };
 
 struct vnic_sandbox {
 	struct vnic_child init;
@@ -42,6 +42,8 @@ struct vnic_sandbox {
 	struct resolv_source resolvers; /* of the host */
 	struct resolv_config resolv;
 	struct resolv_guard guard;
+	struct vnic_capture capture; /* for its next files */
+	bool finishing;              /* init has ended; the capture writes what is left */
 	int epfd;
 	int stops; /* of the command, told so far */
 	unsigned warning_count, warnings_told;
@@ -102,11 +104,21 @@ static int start_gateway(struct vnic_sandbox *sandbox, struct build *build, stru
 	return r < 0 ? r : 0;
 }
 
+static int start_capture(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
+{
+	int r = start_helper(&sandbox->helpers[CAPTURE], 0, &build->capture.step, err);
+
+	if (r == 0)
+		nic_capture_main(&build->capture);
+	return r < 0 ? r : 0;
+}
+
 /* Until init is born these stay in the struct in which it finds and closes them. */
 static void take_helpers(struct vnic_sandbox *sandbox, struct build *build)
 {
 	sandbox->helpers[ROUTER].control = take_fd(&build->router_step.parent);
 	sandbox->helpers[GATEWAY].control = take_fd(&build->gate.step.parent);
+	sandbox->helpers[CAPTURE].control = take_fd(&build->capture.step.parent);
 	sandbox->opener_socket = take_fd(&build->opener[0]);
 }
 
@@ -225,6 +237,8 @@ static int start_all(struct vnic_sandbox *sandbox, struct build *build, struct v
 
 	if (r == 0 && build->has_gateway)
 		r = start_gateway(sandbox, build, err);
+	if (r == 0 && nic_capture_is_wanted(&build->capture))
+		r = start_capture(sandbox, build, err);
 	if (r == 0)
 		r = build->nested ? adopt_init(sandbox, build, err) : start_init(sandbox, build, err);
 	/* What was for the others goes now: only then is the end of one an end of file. */
@@ -254,6 +268,9 @@ static int watch(struct vnic_sandbox *sandbox, struct vnic_error *err)
 	if (r == 0 && sandbox->helpers[GATEWAY].pid)
 		r = loop_add(sandbox->epfd, sandbox->helpers[GATEWAY].control, EPOLLIN,
 			     (struct loop_ref){.type = REF_GATEWAY_CONTROL}, err);
+	if (r == 0 && sandbox->helpers[CAPTURE].pid)
+		r = loop_add(sandbox->epfd, sandbox->helpers[CAPTURE].control, EPOLLIN,
+			     (struct loop_ref){.type = REF_CAPTURE_CONTROL}, err);
 	return r;
 }
 
@@ -359,13 +376,18 @@ int vnic_sandbox_start(const struct vnic_sandbox_config *config, struct vnic_san
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	*sandbox = (struct vnic_sandbox){
 		.init = VNIC_CHILD_EMPTY,
-		.helpers = {{"vnic-router", 0, -1, -1}, {"vnic-gateway", 0, -1, -1}, {"vnic-relay", 0, -1, -1}},
+		.helpers = {{"vnic-router", 0, -1, -1},
+			    {"vnic-gateway", 0, -1, -1},
+			    {"vnic-relay", 0, -1, -1},
+			    {"vnic-capture", 0, -1, -1}},
 		.opener_socket = -1,
 		.opener = {.ctx = sandbox, .open = ask_router},
 		.name = VNIC_NAME_EMPTY,
 		.guard = RESOLV_GUARD_EMPTY,
 		.epfd = -1,
 	};
+	if (config->capture)
+		sandbox->capture = *config->capture;
 	int r = set_up(sandbox, config, err);
 	if (r < 0)
 		vnic_sandbox_free(sandbox);
@@ -423,6 +445,67 @@ static int hear_gateway(struct vnic_sandbox *sandbox)
 	return r;
 }
 
+/* The capture opens no files. */
+static void open_next_file(struct vnic_sandbox *sandbox, unsigned number)
+{
+	struct ns_message answer = {.type = NS_NEXT_FILE};
+	CLEANUP_FD int fd = -1;
+
+	if (sandbox->capture.next(sandbox->capture.ctx, number, &fd, &answer.err) < 0)
+		answer.type = NS_FAILED;
+	ns_message_send(sandbox->helpers[CAPTURE].control, &answer, fd, NULL);
+}
+
+/* 0: it said something. */
+static int hear_capture(struct vnic_sandbox *sandbox)
+{
+	const struct helper *capture = &sandbox->helpers[CAPTURE];
+	struct ns_message message;
+	int r = ns_message_recv(capture->control, false, &message, NULL, NULL);
+
+	if (r == 0 && message.type == NS_NOTE)
+		warn(sandbox, message.err.detail);
+	else if (r == 0 && message.type == NS_NEXT_FILE && sandbox->capture.next)
+		open_next_file(sandbox, (unsigned)message.value);
+	else if (r == -EPIPE)
+		loop_remove(sandbox->epfd, capture->control);
+	return r;
+}
+
+static int watch_init_again(struct vnic_sandbox *sandbox)
+{
+	sandbox->finishing = false;
+	return loop_add(sandbox->epfd, sandbox->init.pidfd, EPOLLIN, (struct loop_ref){.type = REF_INIT_END}, NULL);
+}
+
+/* Its end is not that of the sandbox; but a sandbox that has ended waited for it. */
+static void lose_capture(struct vnic_sandbox *sandbox)
+{
+	struct helper *capture = &sandbox->helpers[CAPTURE];
+	siginfo_t info = {.si_code = CLD_EXITED};
+
+	for (int i = 0; i < WARNINGS && hear_capture(sandbox) == 0; i++)
+		;
+	loop_remove(sandbox->epfd, capture->pidfd);
+	loop_remove(sandbox->epfd, capture->control);
+	TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)capture->pidfd, &info, WEXITED));
+	if (info.si_code != CLD_EXITED)
+		warn(sandbox, "vnic-capture was killed: the capture is not whole");
+	capture->pid = 0;
+	if (sandbox->finishing)
+		watch_init_again(sandbox);
+}
+
+/* Init has ended, so what it could send has been sent.  Its end is told when the capture has it all. */
+static void finish_capture(struct vnic_sandbox *sandbox)
+{
+	const struct ns_message message = {.type = NS_FINISH};
+
+	sandbox->finishing = true;
+	loop_remove(sandbox->epfd, sandbox->init.pidfd);
+	ns_message_send(sandbox->helpers[CAPTURE].control, &message, -1, NULL);
+}
+
 static void cover_resolv(struct vnic_sandbox *sandbox)
 {
 	struct vnic_error err;
@@ -450,7 +533,9 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 		/* What was said before the end comes before it. */
 		for (int i = 0; i < WARNINGS && hear_gateway(sandbox) == 0; i++)
 			;
-		if (sandbox->warnings_told < sandbox->warning_count)
+		if (sandbox->helpers[CAPTURE].pid)
+			finish_capture(sandbox);
+		if (sandbox->finishing || sandbox->warnings_told < sandbox->warning_count)
 			break;
 		r = vnic_child_wait(&sandbox->init, ret_value, err);
 		if (r == 0)
@@ -470,11 +555,17 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 	case REF_GATEWAY_CONTROL:
 		hear_gateway(sandbox);
 		break;
+	case REF_CAPTURE_CONTROL:
+		hear_capture(sandbox);
+		break;
 	case REF_MOUNTS:
 		cover_resolv(sandbox);
 		break;
 	default:
-		lose_helper(sandbox, &sandbox->helpers[loop_ref_of(&event).index]);
+		if (loop_ref_of(&event).index == CAPTURE)
+			lose_capture(sandbox);
+		else
+			lose_helper(sandbox, &sandbox->helpers[loop_ref_of(&event).index]);
 		break;
 	}
 	/* A warning may have come of it, for which no event will come. */
@@ -544,13 +635,17 @@ int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *
 	return 0;
 }
 
-/* All are killed before one is waited for: they end side by side.  What is slow to close they leave to the kernel. */
+/*
+ * All are killed before one is waited for: they end side by side.  What is slow to close they leave to the kernel.  The
+ * capture sees the end of its control, and writes what is left.
+ */
 static void end_helpers(struct helper helpers[HELPERS])
 {
 	siginfo_t info;
 
+	close_fd(&helpers[CAPTURE].control);
 	for (int i = 0; i < HELPERS; i++)
-		if (helpers[i].pid)
+		if (helpers[i].pid && i != CAPTURE)
 			pidfd_send_signal(helpers[i].pidfd, SIGKILL, NULL, 0);
 	for (int i = 0; i < HELPERS; i++) {
 		if (helpers[i].pid)

@@ -29,6 +29,7 @@ static void leave_to_others(struct build *build)
 {
 	ns_step_close(&build->router_step);
 	gate_close(&build->gate);
+	nic_capture_close(&build->capture);
 	close_fd(&build->devices[0]);
 	close_fd(&build->opener[0]);
 	close_fd(&build->opener[1]);

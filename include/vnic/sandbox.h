@@ -83,7 +83,13 @@ struct vnic_sandbox_config {
 	unsigned publish_count;
 	struct vnic_dns_servers dns; /* whom the forwarder asks; none: the host's own resolvers */
 	bool no_dns;                 /* no forwarder, and the host's resolv.conf */
-	struct vnic_policy policy;   /* vnic_sandbox_defaults: the default policy; zeroed: nothing may start */
+	/*
+	 * Writes what the NICs carry as pcapng; all of them must have their other end in the router.  .directions and
+	 * .drops have no meaning here.  .fd stays the caller's, who may close it once the sandbox is started; .ctx must
+	 * live as long as the sandbox, and .next runs in vnic_sandbox_next.  NULL: nothing is captured.
+	 */
+	const struct vnic_capture *capture;
+	struct vnic_policy policy; /* vnic_sandbox_defaults: the default policy; zeroed: nothing may start */
 };
 
 struct vnic_sandbox;
