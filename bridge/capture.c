@@ -124,7 +124,7 @@ static void put_section(struct capture *capture)
 	put(capture, version, sizeof(version));
 	put(capture, &unknown_length, sizeof(unknown_length));
 	put_option(capture, OPTION_SHB_USERAPPL, application, strlen(application));
-	put_option(capture, OPTION_END, NULL, 0);
+	put_option(capture, OPTION_END, "", 0);
 	end_block(capture);
 }
 
@@ -139,7 +139,7 @@ static void put_interface(struct capture *capture, const struct interface *inter
 	put_u32(capture, capture->config.snaplen);
 	put_option(capture, OPTION_IF_NAME, interface->name, strlen(interface->name));
 	put_option(capture, OPTION_IF_TSRESOL, &nanoseconds, 1);
-	put_option(capture, OPTION_END, NULL, 0);
+	put_option(capture, OPTION_END, "", 0);
 	end_block(capture);
 }
 
@@ -167,7 +167,7 @@ static void put_statistics(struct capture *capture, unsigned number)
 	put_time(capture, real_time());
 	put_option(capture, OPTION_ISB_IFRECV, &interface->frames, sizeof(interface->frames));
 	put_option(capture, OPTION_ISB_IFDROP, &interface->dropped, sizeof(interface->dropped));
-	put_option(capture, OPTION_END, NULL, 0);
+	put_option(capture, OPTION_END, "", 0);
 	end_block(capture);
 }
 
@@ -290,7 +290,7 @@ void capture_packet(struct capture *capture, unsigned interface, enum vnic_direc
 	if (dropped)
 		put_reason(capture, dropped);
 	put_flags(capture, direction);
-	put_option(capture, OPTION_END, NULL, 0);
+	put_option(capture, OPTION_END, "", 0);
 	end_block(capture);
 	capture->stats.frames++;
 }

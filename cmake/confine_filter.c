@@ -113,6 +113,7 @@ static const struct {
 	{"getsockopt", {{1, SOL_SOCKET, 0}, {2, SO_ERROR, 0}}, 2},
 	{"getsockopt", {{1, SOL_SOCKET, 0}, {2, SO_MEMINFO, 0}}, 2},   /* how many datagrams it dropped */
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_LINGER, 0}}, 2},    /* to reset */
+	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_KEEPALIVE, 0}}, 2}, /* a peer may vanish */
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_REUSEPORT, 0}}, 2}, /* one UDP mapping for many flows */
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_RCVBUF, 0}}, 2},
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_SNDBUF, 0}}, 2},

@@ -80,22 +80,64 @@ uint64_t flow_key_hash(const struct flow_key *key)
 	return hash ^ hash >> 32;
 }
 
+/* --- when there are no descriptors left ----------------------------------------------- */
+
+static void keep_spare(struct vnic_gateway *gateway)
+{
+	if (gateway->spare_fd < 0)
+		gateway->spare_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+/* After a call has failed.  True: there is room for one descriptor, until keep_spare. */
+static bool lend_spare(struct vnic_gateway *gateway)
+{
+	if ((errno != EMFILE && errno != ENFILE) || gateway->spare_fd < 0)
+		return false;
+	close_fd(&gateway->spare_fd);
+	return true;
+}
+
+int gateway_accept(struct vnic_gateway *gateway, int listener, struct sockaddr_storage *ret_from)
+{
+	const struct linger reset = {.l_onoff = 1};
+	socklen_t len = sizeof(*ret_from);
+	int fd = accept4(listener, (struct sockaddr *)ret_from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0 || !lend_spare(gateway))
+		return fd;
+	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		gateway->stats.full++;
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		close_fd(&fd);
+	}
+	keep_spare(gateway);
+	errno = EAGAIN;
+	return -1;
+}
+
 /* --- admission ---------------------------------------------------------------------- */
 
 /*
  * A socket can be bound to the host's own addresses and to no others.  (Rejected: connecting one and looking at the
  * source. A secondary address has the primary one for its source, and a second connect keeps the source of the first.)
  */
-static bool is_own(const struct destination *destination)
+static bool is_own(struct vnic_gateway *gateway, const struct destination *destination)
 {
 	struct sockaddr_storage addr = destination->addr;
-	CLEANUP_FD int fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool own;
 
-	if (fd < 0) /* out of descriptors: rather refuse than let through */
+	if (fd < 0 && lend_spare(gateway))
+		fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0) /* rather refuse than let through */
 		return errno != EAFNOSUPPORT;
 	((struct sockaddr_in *)&addr)->sin_port = 0; /* the same place in both families */
-	return bind(fd, (const struct sockaddr *)&addr, destination->len) == 0 ||
-	       (errno != EADDRNOTAVAIL && errno != EINVAL);
+	own = bind(fd, (const struct sockaddr *)&addr, destination->len) == 0 ||
+	      (errno != EADDRNOTAVAIL && errno != EINVAL);
+	close_fd(&fd);
+	keep_spare(gateway);
+	return own;
 }
 
 static const char *option_for(const struct vnic_policy_flow *flow, char *buf, size_t size)
@@ -149,7 +191,7 @@ bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enu
 	}
 	destination.len = endpoint_to_sockaddr(key->family, &to, &destination.addr);
 	if (!flow.host)
-		flow.host = is_own(&destination);
+		flow.host = is_own(gateway, &destination);
 	if (!vnic_policy_allows(&gateway->config.policy, &flow)) {
 		deny(gateway, &flow);
 		return false;
@@ -444,6 +486,7 @@ static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 	gateway->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (gateway->timer_fd < 0)
 		return vnic_fail(err, VNIC_STEP_OPEN, errno, "a timer", NULL);
+	keep_spare(gateway);
 	memcpy(gateway->ends.to, gateway->config.slow_mac.bytes, VNIC_MAC_LEN);
 	memcpy(gateway->ends.from, gateway->config.own_mac.bytes, VNIC_MAC_LEN);
 	r = tcp_new(gateway, &gateway->tcp, err);
@@ -474,7 +517,7 @@ int vnic_gateway_new(const struct vnic_gateway_config *config, struct vnic_gatew
 
 	if (!gateway)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	*gateway = (struct vnic_gateway){.config = *config, .epfd = -1, .timer_fd = -1};
+	*gateway = (struct vnic_gateway){.config = *config, .epfd = -1, .spare_fd = -1, .timer_fd = -1};
 	int r = set_up(gateway, err);
 	if (r < 0) {
 		disown(&gateway->config);
@@ -502,6 +545,7 @@ void vnic_gateway_free(struct vnic_gateway *gateway)
 		close_fd(&gateway->config.udp[i]);
 	}
 	close_fd(&gateway->config.slow_fd);
+	close_fd(&gateway->spare_fd);
 	close_fd(&gateway->timer_fd);
 	close_fd(&gateway->epfd);
 	free(gateway);

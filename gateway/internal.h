@@ -46,7 +46,8 @@ struct vnic_gateway {
 	struct link_ends ends; /* of frames that we send */
 	int epfd;
 	bool stopped;
-	bool busy; /* a flow wants a turn although no event will come */
+	bool busy;    /* a flow wants a turn although no event will come */
+	int spare_fd; /* closed when there is no other, see gateway_accept */
 	int timer_fd;
 	int64_t timer_at;     /* when it fires, ns; 0: not armed */
 	int64_t now;          /* CLOCK_MONOTONIC at the begin of this batch, ns */
@@ -85,6 +86,12 @@ bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enu
 
 /* The answer to a failed connect or send: which unreachable an errno means; false: none, stay silent. */
 bool gateway_why(int code, enum unreachable *ret_why);
+
+/*
+ * accept4(2).  Where there are no descriptors left, whoever waits is turned away with a reset and counted as `full`,
+ * errno is EAGAIN: he would keep the listener readable, and us awake, for as long as he waits.
+ */
+int gateway_accept(struct vnic_gateway *gateway, int listener, struct sockaddr_storage *ret_from);
 
 /* Sees to it that the parts' `expire` runs at `when` (ns, CLOCK_MONOTONIC) or earlier. */
 void gateway_wake_at(struct vnic_gateway *gateway, int64_t when);

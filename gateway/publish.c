@@ -107,8 +107,7 @@ static void accept_some(struct publish *publish, const struct vnic_gateway_publi
 	/* Level-triggered: what is left is the next event. */
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct sockaddr_storage from;
-		int fd = accept4(port->fd, (struct sockaddr *)&from, &(socklen_t){sizeof(from)},
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = gateway_accept(publish->gateway, port->fd, &from);
 
 		if (fd < 0)
 			return;

@@ -300,6 +300,16 @@ static void connected(struct tcp *tcp, struct flow *flow)
 	queue_push(tcp, &tcp->waiting, slot_of(tcp, flow));
 }
 
+/*
+ * A peer that is gone without a word would hold its flow for ever, and what the other side asks of its own kernel does
+ * not reach him: that kernel speaks with ours.  The times are the host's (tcp_keepalive_time, two hours).
+ */
+static void set_up(int fd)
+{
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+}
+
 /* Within the host a pacing congestion control (BBR) only costs; reno is the one that everyone may choose. */
 static void choose_unpaced(int fd)
 {
@@ -319,7 +329,7 @@ static int connect_host(struct tcp *tcp, struct flow *flow, const struct destina
 	if (fd < 0)
 		return -errno;
 	flow->fds[SIDE_HOST] = fd;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	set_up(fd);
 	if (to->host)
 		choose_unpaced(fd);
 	/* Or a mapped address would reach IPv4 behind the policy's back. */
@@ -430,9 +440,9 @@ void tcp_accept(struct tcp *tcp, int listener)
 
 	/* No more than were offered; should there be others, the listener stays readable. */
 	do {
-		socklen_t len = sizeof(peer);
+		socklen_t len = sizeof(local);
 		struct flow_key key = {0};
-		int fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = gateway_accept(tcp->gateway, listener, &peer);
 		struct flow *flow = NULL;
 
 		if (fd < 0) {
@@ -440,7 +450,6 @@ void tcp_accept(struct tcp *tcp, int listener)
 				continue;
 			break;
 		}
-		len = sizeof(local);
 		if (getsockname(fd, (struct sockaddr *)&local, &len) == 0 &&
 		    sockaddr_to_endpoint(&peer, &key.src, &key.family) &&
 		    sockaddr_to_endpoint(&local, &key.dst, &key.family))
@@ -484,7 +493,7 @@ void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int in
 	for (unsigned side = SIDE_HOST; side <= SIDE_INNER; side++) {
 		struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = (uint16_t)side, .index = slot_of(tcp, flow)};
 
-		setsockopt(fds[side], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+		set_up(fds[side]);
 		if (loop_add(tcp->gateway->epfd, fds[side], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL) < 0) {
 			abort_flow(tcp, flow);
 			return;

@@ -53,10 +53,11 @@ void tap_ring_close(struct tap_ring *ring)
 
 bool tap_ring_add(struct tap_ring *ring, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size)
 {
-	uint8_t *bytes = ring->bytes[ring->count];
+	uint8_t *bytes;
 
 	if (ring->count == TAP_RING_FRAMES)
 		return false;
+	bytes = ring->bytes[ring->count];
 	memcpy(bytes, hdr, sizeof(*hdr));
 	memcpy(bytes + sizeof(*hdr), frame, size);
 	ring->sizes[ring->count++] = sizeof(*hdr) + size;

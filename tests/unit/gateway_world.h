@@ -33,10 +33,11 @@ struct world {
 	struct vnic_gateway *gateway;
 	struct vnic_opener opener;
 	unsigned opened, failures; /* by the opener; the next ones shall fail */
-	int slow;                  /* what the gateway injects */
-	int server;                /* on the host's loopback */
-	int publish;               /* a published port, which is the gateway's; -1: none */
-	uint16_t port;             /* of the server, and of the remote */
+	int last_opened;
+	int slow;      /* what the gateway injects */
+	int server;    /* on the host's loopback */
+	int publish;   /* a published port, which is the gateway's; -1: none */
+	uint16_t port; /* of the server, and of the remote */
 };
 
 static inline struct sockaddr_storage world_addr(int family, uint8_t last, uint16_t port)
@@ -96,8 +97,10 @@ static inline int world_open(void *ctx, const struct vnic_open_request *request,
 	assert_true(fd >= 0);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)), 0);
 	assert_int_equal(bind(fd, (const struct sockaddr *)&request->bind, sizeof(request->bind)), 0);
-	assert_int_equal(connect(fd, (const struct sockaddr *)&request->connect, sizeof(request->connect)), 0);
+	assert_true(connect(fd, (const struct sockaddr *)&request->connect, sizeof(request->connect)) == 0 ||
+		    errno == EINPROGRESS);
 	world->opened++;
+	world->last_opened = fd;
 	*ret_fd = fd;
 	return 0;
 }
@@ -135,26 +138,29 @@ struct world_options {
 	uint16_t port;     /* 0: any */
 	unsigned udp_max;
 	bool publish; /* a port of every address leads to WORLD_SERVICE in the sandbox */
+	bool tcp;     /* which is one of TCP */
 };
 
 /* As network/publish.c opens it. */
-static inline int world_publish(int family)
+static inline int world_publish(int family, bool tcp)
 {
 	struct sockaddr_storage any = {.ss_family = (sa_family_t)family};
-	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(family, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	assert_true(fd >= 0);
 	assert_int_equal(family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &(int){1}, sizeof(int))
 					    : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &(int){1}, sizeof(int)),
 			 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+	if (tcp)
+		assert_int_equal(listen(fd, 16), 0);
 	return fd;
 }
 
 static inline void world_start(struct world *world, int family, struct world_options options)
 {
 	struct vnic_gateway_config config = {.tcp = {-1, -1}, .udp = {-1, -1}, .udp_max = options.udp_max};
-	struct vnic_gateway_publish publish = {.fd = -1, .udp = true, .to_port = WORLD_SERVICE};
+	struct vnic_gateway_publish publish = {.fd = -1, .udp = !options.tcp, .to_port = WORLD_SERVICE};
 	int v = family == AF_INET6, pair[2];
 	struct vnic_error err;
 
@@ -163,7 +169,7 @@ static inline void world_start(struct world *world, int family, struct world_opt
 		world_add_address(WORLD_REMOTE);
 	}
 	if (options.publish) {
-		publish.fd = world_publish(family);
+		publish.fd = world_publish(family, options.tcp);
 		config.publishes = &publish;
 		config.publish_count = 1;
 	}

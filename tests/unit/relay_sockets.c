@@ -24,7 +24,7 @@ struct world {
 static struct world world_new(void)
 {
 	const struct vnic_relay_config config = {0};
-	struct world world;
+	struct world world = {.far = -1};
 	struct vnic_error err;
 
 	vt_ok(vnic_relay_new(&config, &world.relay, &err), &err);
