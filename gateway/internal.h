@@ -166,5 +166,10 @@ void leases_free(struct leases *leases);
 /* Guests ask. */
 void leases_event(struct leases *leases, enum vnic_lease_socket socket);
 void leases_expire(struct leases *leases);
+/*
+ * Is it the address of a guest who has taken the lease of the other family and not this one?  Then nobody is there.
+ * NULL is allowed.
+ */
+bool leases_lack(const struct leases *leases, const struct vnic_addr *addr, bool v6);
 
 #endif

@@ -33,6 +33,7 @@ struct guest {
 	struct vnic_lease lease;
 	int64_t told_all_at; /* when everybody on the link heard an advertisement; 0: never */
 	bool solicited;      /* and so wants to hear again */
+	bool has[2];         /* took the lease, by family */
 };
 
 struct leases {
@@ -179,6 +180,14 @@ static void count(struct leases *leases, enum lease_outcome outcome, bool done)
 		++*counters[outcome];
 }
 
+static void remember(struct guest *guest, bool v6, enum lease_outcome outcome)
+{
+	if (outcome == LEASE_GIVEN)
+		guest->has[v6] = true;
+	else if (outcome == LEASE_RETURNED)
+		guest->has[v6] = false;
+}
+
 static void take_dhcp(struct leases *leases, int fd, const struct arrival *arrival)
 {
 	const struct vnic_lease *lease = &arrival->guest->lease;
@@ -193,6 +202,7 @@ static void take_dhcp(struct leases *leases, int fd, const struct arrival *arriv
 		dhcp_answer(lease, arrival->bytes, arrival->size, &answer);
 	if (answer.unicast)
 		memcpy(&to.sin_addr, lease->addr[VNIC_V4].bytes, sizeof(to.sin_addr));
+	remember(arrival->guest, false, answer.outcome);
 	count(leases, answer.outcome, !answer.size || send_v4(fd, lease, &to, answer.bytes, answer.size));
 }
 
@@ -206,6 +216,7 @@ static void take_dhcp6(struct leases *leases, int fd, const struct arrival *arri
 	/* RFC 8415 section 18.4: nobody was told that he may ask a single address. */
 	if (lease->addr[VNIC_V6].family && arrival->group)
 		dhcp6_answer(lease, arrival->bytes, arrival->size, &answer);
+	remember(arrival->guest, true, answer.outcome);
 	count(leases, answer.outcome, !answer.size || send_v6(fd, lease, from, answer.bytes, answer.size));
 }
 
@@ -328,4 +339,16 @@ int leases_new(struct vnic_gateway *gateway, struct leases **ret_leases, struct 
 void leases_free(struct leases *leases)
 {
 	free(leases);
+}
+
+bool leases_lack(const struct leases *leases, const struct vnic_addr *addr, bool v6)
+{
+	for (unsigned i = 0; leases && i < leases->count; i++) {
+		const struct guest *guest = &leases->guests[i];
+		const struct vnic_addr *own = &guest->lease.addr[v6];
+
+		if (own->family && own->family == addr->family && !memcmp(own->bytes, addr->bytes, sizeof(own->bytes)))
+			return !guest->has[v6] && guest->has[!v6];
+	}
+	return false;
 }

@@ -76,6 +76,21 @@ static int connect_inside(struct vnic_gateway *gateway, struct flow_key *key, in
 	}
 }
 
+/*
+ * A guest that took an IPv4 lease alone is not there for a client who came by IPv6, as "localhost" mostly does: for
+ * that client it is asked by IPv4, in the router's name.  And the other way round.
+ */
+static void choose_family(const struct vnic_gateway *gateway, const struct vnic_gateway_publish *port,
+			  struct flow_key *key)
+{
+	bool v6 = key->family == AF_INET6;
+	struct endpoint client = {.port = key->dst.port};
+
+	if (!leases_lack(gateway->leases, &gateway->config.sandbox[v6], v6))
+		return;
+	publish_key(gateway, port, &client, v6 ? AF_INET : AF_INET6, key); /* no address can be a source */
+}
+
 static void bring_in(struct publish *publish, const struct vnic_gateway_publish *port, int client_fd,
 		     const struct sockaddr_storage *from)
 {
@@ -90,6 +105,7 @@ static void bring_in(struct publish *publish, const struct vnic_gateway_publish 
 		return;
 	}
 	publish_key(gateway, port, &client, family, &key);
+	choose_family(gateway, port, &key);
 	if (connect_inside(gateway, &key, &inner_fd) < 0) {
 		const struct linger reset = {.l_onoff = 1};
 
