@@ -142,7 +142,7 @@ def measure(lane, case):
         return None
     times = []
     with contextlib.ExitStack() as stack:
-        workers = [stack.enter_context(world.process([world.load, "repeat", str(RUNS[case]), *argv(world, number)], "host",
+        workers = [stack.enter_context(world.process([world.load, "repeat", str(3 if world.quick else RUNS[case]), *argv(world, number)], "host",
                                                      as_user=who == "user"))
                    for number in range(AT_ONCE if many else 1)]
         for worker in workers:
