@@ -2,7 +2,6 @@
 """One measurement between a Lane's namespace and the server."""
 import json
 import os
-import time
 
 from . import sides
 from .world import Failed, read
@@ -33,11 +32,10 @@ def iperf(lane, direction="out", streams=1, seconds=SECONDS, at="server", option
     more = {"down": ["-R"], "both": ["--bidir"]}.get(direction, [])
     with world.process(["iperf3", "-s", "-1", "--forceflush", "-p", str(sides.INSIDE_PORT)], server_at,
                        "listening") as server:
-        before, begin = lane.cpu(), time.monotonic()
+        before = lane.cpu()
         argv = ["iperf3", "-c", address, "-p", str(port), "-t", str(seconds), "-P", str(streams), "-J", *more, *options]
         with world.process(argv, client_at) as client:
             end = iperf_json(client.finish(seconds + 20))
-            took = time.monotonic() - begin
         side_seconds = lane.cpu() - before
         server.finish(5)
     sums = ["sum_received"] + (["sum_received_bidir_reverse"] if direction == "both" else [])
@@ -46,8 +44,8 @@ def iperf(lane, direction="out", streams=1, seconds=SECONDS, at="server", option
     if not moved:
         raise Failed("iperf3 moved nothing")
     cpu = server.seconds + client.seconds + side_seconds
-    return {"gbits": bits / 1e9, "cpu_per_gigabit": cpu / (moved / 1e9), "side_cpu_per_gigabit": side_seconds / (moved / 1e9),
-            "retransmits": end["sum_sent"].get("retransmits"), "took": took}
+    return {"gbits": bits / 1e9, "cpu_per_gigabit": cpu / (moved / 1e9),
+            "side_cpu_per_gigabit": side_seconds / (moved / 1e9)}
 
 
 def load(lane, verb, count, at="server", timeout=60):

@@ -140,9 +140,9 @@ def measure(lane, case):
     who, _, many = case.partition(", ")
     if case not in cases:
         return None
-    times = []
+    times, count = [], str(3 if world.quick else RUNS[case])
     with contextlib.ExitStack() as stack:
-        workers = [stack.enter_context(world.process([world.load, "repeat", str(3 if world.quick else RUNS[case]), *argv(world, number)], "host",
+        workers = [stack.enter_context(world.process([world.load, "repeat", count, *argv(world, number)], "host",
                                                      as_user=who == "user"))
                    for number in range(AT_ONCE if many else 1)]
         for worker in workers:
