@@ -22,7 +22,8 @@ INSIDE = "VNIC_BENCH_INSIDE"
 
 
 def all_subjects():
-    found = [importlib.import_module(f"subjects.{module.name}").SUBJECT for module in pkgutil.iter_modules(folder.__path__)]
+    names = [module.name for module in pkgutil.iter_modules(folder.__path__)]
+    found = [importlib.import_module(f"subjects.{name}").SUBJECT for name in names]
     return {subject.name: subject for subject in sorted(found, key=lambda subject: folder.ORDER.index(subject.name))}
 
 
@@ -69,6 +70,8 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="subjects; without, all")
     parser.add_argument("--quick", action="store_true", help="one round of a few cases: does it work at all?")
     parser.add_argument("--rounds", type=int, help="instead of what each subject asks for")
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=PROGRAM",
+                        help="another build of vnic beside the first, in every subject")
     parser.add_argument("--out", default=os.environ.get("OUT", f"{TOP}/build/bench"))
     parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md too, from all that OUT holds")
     parser.add_argument("--report", action="store_true", help="measure nothing, write the report again")
@@ -86,7 +89,8 @@ def main():
     out = args.out + ("/quick" if args.quick else "")
     failed = 0
     for name in names if not args.report else []:
-        result = runner.run(subjects[name], programs, out, args.rounds, args.quick)
+        result = runner.run(subjects[name], programs, out, args.rounds, args.quick,
+                            dict(pair.split("=", 1) for pair in args.also))
         failed += any(what.startswith("vnic") for what in result["failures"])
         show(subjects[name], result, args.quick)
     report.write(subjects, out, f"{HERE}/notes", f"{TOP}/docs" if args.docs else None)

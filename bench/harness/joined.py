@@ -46,14 +46,15 @@ def two_namespaces(world, name):
 
 
 def relay(kind, options=(), name=None, others=0):
-    """Of taps, or of veth pairs with packet sockets; `others` more ports stand in a namespace of their own, and idle."""
+    """Of taps, or of veth pairs with packet sockets; `others` more ports idle in a namespace of their own."""
 
     @contextlib.contextmanager
     def begin(world):
         with two_namespaces(world, name or f"relay-{kind}") as pair, others_of(pair, others) as rest:
             ports = [f"{kind}:eth0,netns={namespace}" for namespace in pair.ends]
             ports += [f"{kind}:other{number},netns={rest}" for number in range(others)]
-            with world.process([world.vnic, "relay", *options, "--ready-fd", "1", *ports], pair.ends[0], "\n") as process:
+            argv = [world.vnic, "relay", *options, "--ready-fd", "1", *ports]
+            with world.process(argv, pair.ends[0], "\n") as process:
                 pair.roots = [(process.pid, [])]
                 others_up(rest, others)
                 pair.up()

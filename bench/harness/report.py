@@ -10,8 +10,9 @@ from .subject import Figures
 TOP = """# Benchmarks
 
 Ratios count: all sides run in turn, in the same minutes, on the same machine, cubic on both ends of every connection. A
-figure is the median of its rounds, with the least and the most beside it. `./dev bench` makes this page, with its plots,
-from what it measured; *why* is written by hand in `bench/notes/`. How to run and read it: [bench/README.md]({bench}/README.md).
+figure is the median of its rounds, with the least and the most beside it. `./dev bench --docs` makes this page, with its
+plots, from what it measured; *why* is written by hand in `bench/notes/`. [bench/README.md]({bench}/README.md) says how to
+run and read it.
 """
 
 
@@ -29,7 +30,8 @@ def machine_table(results):
     rows = {}
     for name, result in results.items():
         machine = result["machine"]
-        key = (machine["model"], str(machine["cpus"]), machine["kernel"], result["versions"]["vnic"], result["begun"][:10])
+        key = (machine["model"], str(machine["cpus"]), machine["kernel"], result["versions"]["vnic"],
+               result["begun"][:10])
         rows.setdefault(key, []).append(name)
     return table.markdown(["CPU", "CPUs", "Linux", "vnic", "day", "subjects"],
                           [[*key, ", ".join(names)] for key, names in rows.items()])
@@ -39,7 +41,8 @@ def versions_line(results):
     versions = {}
     for result in results.values():
         versions |= result["versions"]
-    return "Peers: " + ", ".join(f"{name} {version}" for name, version in sorted(versions.items()) if name != "vnic") + ".\n"
+    del versions["vnic"]
+    return "Peers: " + ", ".join(f"{name} {version}" for name, version in sorted(versions.items())) + ".\n"
 
 
 def lost_rows(subjects, results):

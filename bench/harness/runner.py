@@ -68,6 +68,33 @@ def turn(items, by):
     return items[by:] + items[:by]
 
 
+def of_program(begin, program):
+    """The same side, made by another build of vnic."""
+
+    @contextlib.contextmanager
+    def begin_other(world):
+        own, world.vnic = world.vnic, world.copy(program)
+        try:
+            context = begin(world)
+            with context as lane:
+                world.vnic = own
+                yield lane
+        finally:
+            world.vnic = own
+
+    return begin_other
+
+
+def with_builds(sides, builds):
+    """All sides, and beside those that vnic makes the same by each of the other builds."""
+    every = {}
+    for side, begin in sides.items():
+        every[side] = begin
+        if side.startswith(("vnic", "relay")):
+            every |= {f"{side} {name}": of_program(begin, program) for name, program in builds.items()}
+    return every
+
+
 def set_up(figures, lanes, side, begin, world):
     try:
         lanes[side] = world.enter_context(begin(world))
@@ -86,7 +113,7 @@ def measure_one(subject, figures, lane, case, side):
             figures.add(metric, case, side, value)
 
 
-def measure(subject, programs, rounds, quick):
+def measure(subject, programs, rounds, quick, builds):
     """The figures of a subject, in a World of its own."""
     figures = Figures()
     cases = (subject.quick_cases or list(subject.cases)[:1]) if quick else list(subject.cases)
@@ -94,7 +121,7 @@ def measure(subject, programs, rounds, quick):
         lanes = {}
         try:
             subject.world(world)
-            for side, begin in subject.sides.items():
+            for side, begin in with_builds(subject.sides, builds).items():
                 set_up(figures, lanes, side, begin, world)
         except ERRORS as error:
             figures.fail("set-up", "vnic and all others", str(error))
@@ -109,11 +136,11 @@ def measure(subject, programs, rounds, quick):
     return figures
 
 
-def run(subject, programs, out, rounds=None, quick=False):
-    """Measures and writes OUT/NAME.json; the result comes back."""
+def run(subject, programs, out, rounds=None, quick=False, builds=None):
+    """Measures and writes OUT/NAME.json; the result comes back.  builds: name -> another vnic, beside the first."""
     rounds = rounds or (1 if quick else subject.rounds)
     load, begun, begin = os.getloadavg()[0], datetime.datetime.now(datetime.timezone.utc), time.monotonic()
-    figures = measure(subject, programs, rounds, quick)
+    figures = measure(subject, programs, rounds, quick, builds or {})
     result = {"bench": subject.name, "begun": begun.isoformat(timespec="seconds"), "rounds": rounds,
               "seconds": round(time.monotonic() - begin, 1), "load": [round(load, 2), round(os.getloadavg()[0], 2)],
               "congestion": "cubic", "machine": machine(), "versions": versions(programs[0]),

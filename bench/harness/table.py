@@ -30,7 +30,8 @@ def of_metric(figures, metric, cases):
     """A row a side, a column a case."""
     shown = {case: title for case, title in cases.items() if figures.samples.get(metric, {}).get(case)}
     head = ["", *shown.values()]
-    return head, [[side, *(cell(figures.values(metric, case, side)) for case in shown)] for side in figures.sides(metric)]
+    return head, [[side, *(cell(figures.values(metric, case, side)) for case in shown)]
+                  for side in figures.sides(metric)]
 
 
 def of_demands(figures, demands):

@@ -5,9 +5,9 @@ A host and a server of the bench's own, each in a network namespace.
     server  in0 10.77.0.2 ==== out0 10.77.0.1  host  <- vnic run, slirp4netns, pasta: their sandboxes
             10.78.0.1 on lo
 
-More servers stand behind links of their own: server1 10.78.1.1 beyond 10.77.1.2, and so on; a relay with bad weather may
-be the link.  The server stands behind a link, so no side gets a short cut by way of the host's loopback.  (Rejected: the server on
-the host itself: it saves all sides a link, which is a larger share of what is fast.)
+More servers stand behind links of their own: server1 10.78.1.1 beyond 10.77.1.2, and so on; a relay with bad weather
+may be the link.  The server stands behind a link, so no side gets a short cut by way of the host's loopback; where a
+subject asks for a server on the host itself, all sides reach it through a link too.
 
 The congestion control is cubic on both ends of every connection.  A namespace may only default to an algorithm that the
 machine lists as allowed, and the machine's settings are not the bench's to change; a route, however, may name any that
@@ -118,10 +118,11 @@ class World(contextlib.ExitStack):
 
     def __init__(self, programs, quick=False):
         super().__init__()
+        self.copies = 0
         self.quick = quick  # measurements may be as short as they can
         self.place = self.enter_context(tempfile.TemporaryDirectory(prefix="vnic-bench.", dir="/tmp"))
         os.chmod(self.place, 0o755)  # the ordinary user has no way to the build
-        self.vnic, self.load, self.frames = (shutil.copy(program, self.place) for program in programs)
+        self.vnic, self.load, self.frames = (self.copy(program) for program in programs)
         self.home = f"{self.place}/home"
         os.makedirs(f"{self.home}/run", 0o700)
         for path in (self.home, f"{self.home}/run"):
@@ -129,6 +130,12 @@ class World(contextlib.ExitStack):
         self.environ = os.environ | {"HOME": self.home, "XDG_RUNTIME_DIR": f"{self.home}/run", "TMPDIR": self.home}
         self.next_port = 5300
         self.servers = {}
+
+    def copy(self, program):
+        """Where the ordinary user can execute it."""
+        self.copies += 1
+        os.mkdir(f"{self.place}/{self.copies}")
+        return shutil.copy(program, f"{self.place}/{self.copies}/")
 
     def namespace(self, name):
         ip(f"netns add {name}")

@@ -36,8 +36,8 @@ def measure(lane, case):
 SUBJECT = Subject(
     name="footprint",
     title="Memory, and sleep",
-    about="proportional set size of all processes that belong to the network (of vnic: the front, the gateway, the helper, "
-    "init), with open TCP connections, each used once; wake-ups (voluntary context switches) and CPU of the same while "
+    about="proportional set size of all processes that belong to the network (of vnic: the front, the gateway, the "
+    "helper, init), with open TCP connections, each used once; wake-ups (voluntary context switches) and CPU of the same while "
     f"nothing happens for {IDLE_SECONDS} s, with no connection and with an idle one.",
     metrics=[Metric("memory", "MiB", more_is_better=False), Metric("wake-ups", "a second", False, plot=False),
              Metric("idle CPU", "ms a second", False, plot=False)],
@@ -48,7 +48,8 @@ SUBJECT = Subject(
     demands=[Demand("no flow: MiB of vnic", lambda figures: figures.median("memory", "idle", "vnic"), at_most=8),
              Demand("5,000 flows: MiB of vnic", lambda figures: figures.median("memory", "5000", "vnic"), at_most=100),
              Demand("no flow: wake-ups of vnic", lambda figures: figures.median("wake-ups", "idle", "vnic"), at_most=0),
-             Demand("an idle flow: wake-ups of vnic", lambda figures: figures.median("wake-ups", "1", "vnic"), at_most=0)],
+             Demand("an idle flow: wake-ups of vnic", lambda figures: figures.median("wake-ups", "1", "vnic"),
+                    at_most=0)],
     rounds=2,
     quick_cases=["100"],
 )

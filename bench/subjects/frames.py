@@ -36,7 +36,7 @@ def measure(lane, case):
 SUBJECT = Subject(
     name="frames",
     title="The relay's work on a frame",
-    about="CPU time of one thread for TCP frames of 1,514 bytes, 44 of which make a super-frame; per frame of 1,514 bytes.",
+    about="CPU time of one thread for TCP frames of 1,514 bytes, 44 of which make a super-frame; for each of the 44.",
     metrics=[Metric("cost", "ns", more_is_better=False)],
     cases={"each": "each"},
     sides={name: work(name) for name in WORK},

@@ -22,8 +22,8 @@ def faster(case):
 SUBJECT = Subject(
     name="latency",
     title="Connections and questions",
-    about="one after the other, to a server on the host: TCP connect, 64 bytes there and back, close; 64 bytes there and "
-    "back on an open TCP connection; the same in datagrams.",
+    about="one after the other, to a server on the host: TCP connect, 64 bytes there and back, close; 64 bytes there "
+    "and back on an open TCP connection; the same in datagrams.",
     metrics=[Metric("p50", "us", more_is_better=False), Metric("p99", "us", more_is_better=False, plot=False),
              Metric("rate", "a second", plot=False), Metric("failed", "of a round", more_is_better=False, plot=False)],
     cases={"connect": "connect, ask, close", "tcp": "ask over TCP", "udp": "ask over UDP"},

@@ -20,17 +20,18 @@ def kernel_kib():
     return sum(int(words[1]) for words in lines if words[0].rstrip(":") in KERNEL)
 
 
-def vnic_sandbox(world, number):
-    return world.command([world.vnic, "run", "--allow", "host", "--", world.load, "stay"], "host", as_user=True)
+def vnic_sandbox(world, vnic):
+    return world.command([vnic, "run", "--allow", "host", "--", world.load, "stay"], "host", as_user=True)
 
 
-def unshare_sandbox(world, number):
+def unshare_sandbox(world, vnic):
     return world.command(["unshare", "-Urn", world.load, "stay"], "host", as_user=True)
 
 
-def pasta_sandbox(world, number):
-    return world.command(["pasta", "-q", "-f", "-4", "--config-net", "-t", "none", "-u", "none", "-T", "none", "-U", "none",
-                          "--", world.load, "stay"], "host", as_user=True)
+def pasta_sandbox(world, vnic):
+    none = [word for option in ("-t", "-u", "-T", "-U") for word in (option, "none")]
+    return world.command(["pasta", "-q", "-f", "-4", "--config-net", *none, "--", world.load, "stay"], "host",
+                         as_user=True)
 
 
 class Running:
@@ -39,14 +40,15 @@ class Running:
     most = 1000
 
     def __init__(self, world, argv):
-        self.world, self.argv, self.processes = world, argv, []
+        self.world, self.processes = world, []
+        self.argv = argv(world, world.vnic)
 
     def begin(self, count):
         options = {"env": self.world.environ, "cwd": self.world.home}
         for number in range(count):
             if number >= AT_ONCE:
                 self.processes[number - AT_ONCE].wait_for("ready")
-            self.processes.append(Process(self.argv(self.world, number), **options))
+            self.processes.append(Process(self.argv, **options))
         for process in self.processes:
             process.wait_for("ready")
 
@@ -136,10 +138,10 @@ def kept(make):
 SUBJECT = Subject(
     name="scale",
     title="Many sandboxes at once",
-    about="1 to 1,000 sandboxes that stand at the same time. Those of vnic, unshare and pasta are started four at a time, as "
-    "an ordinary user; ip(8) makes two namespaces and a pair, one after the other. Memory is the proportional set size of "
-    "the network's own processes, and the growth of the kernel's, of each. `failed`: sandboxes of vnic from which a "
-    "server on the host could not be reached.",
+    about="1 to 1,000 sandboxes that stand at the same time. Those of vnic, unshare and pasta are started four at a "
+    "time, as an ordinary user; ip(8) makes two namespaces and a pair, one after the other. Memory is the proportional "
+    "set size of the network's own processes, and the growth of the kernel's, of each. `failed`: sandboxes of vnic from "
+    "which a server on the host could not be reached.",
     metrics=[Metric("made", "a second"), Metric("removed", "a second"),
              Metric("memory", "MiB each", more_is_better=False, plot=False),
              Metric("kernel memory", "MiB each", more_is_better=False, plot=False),

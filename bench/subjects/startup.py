@@ -8,6 +8,7 @@ namespaces, a pair, addresses and routes; `ip, all` the way to the gateway too: 
 and no gateway.  CNI's ptp and netavark's bridge give one address and one route to a namespace that ip(8) makes.
 """
 import contextlib
+import functools
 import json
 import os
 
@@ -118,21 +119,21 @@ USER, ROOT = list(RUNS)[:2], list(RUNS)[2:]
 
 
 def side(argv, cases):
-    """argv: a function of a World and the number of a worker, gives what to run."""
+    """argv: a function of a World, a build of vnic and the number of a worker, gives what to run."""
 
     @contextlib.contextmanager
     def begin(world):
-        yield world, argv, cases
+        yield world, functools.partial(argv, world, world.vnic), cases
 
     return begin
 
 
 def script(text):
-    return lambda world, number: ["sh", "-c", text, "sh", str(number), world.place]
+    return lambda world, vnic, number: ["sh", "-c", text, "sh", str(number), world.place]
 
 
 def user_script(text):
-    return lambda world, number: ["bash", "-c", text, "bash", str(number), world.home]
+    return lambda world, vnic, number: ["bash", "-c", text, "bash", str(number), world.home]
 
 
 def measure(lane, case):
@@ -142,7 +143,7 @@ def measure(lane, case):
         return None
     times, count = [], str(3 if world.quick else RUNS[case])
     with contextlib.ExitStack() as stack:
-        workers = [stack.enter_context(world.process([world.load, "repeat", count, *argv(world, number)], "host",
+        workers = [stack.enter_context(world.process([world.load, "repeat", count, *argv(number)], "host",
                                                      as_user=who == "user"))
                    for number in range(AT_ONCE if many else 1)]
         for worker in workers:
@@ -156,17 +157,17 @@ def measure(lane, case):
 SUBJECT = Subject(
     name="startup",
     title="From `run` to the end of `true`",
-    about="the program is called, makes a network, runs `true` in it, and is gone. vnic's sandbox has working IPv4 and IPv6 "
-    "then; `unshare -Urn` and `bwrap` only make namespaces; `ip` is the NIC alone with ip(8), `ip, all` the way to the "
+    about="the program is called, makes a network, runs `true` in it, and is gone. vnic's sandbox has working IPv4 and "
+    "IPv6 then; `unshare -Urn` and `bwrap` only make namespaces; `ip` is the NIC alone with ip(8), `ip, all` the way to the "
     "gateway too; CNI's ptp and netavark's bridge give a namespace one address.",
     metrics=[Metric("time", "ms", more_is_better=False),
              Metric("p99", "ms", more_is_better=False, plot=False, percent_of=("time", 99))],
     cases={case: case for case in RUNS},
-    sides={"vnic": side(lambda world, number: [world.vnic, "run", "--", "true"], USER + ROOT),
-           "unshare": side(lambda world, number: ["unshare", "-Urn", "true"], USER),
-           "bwrap": side(lambda world, number: ["bwrap", "--unshare-net", "--bind", "/", "/", "true"], USER),
+    sides={"vnic": side(lambda world, vnic, number: [vnic, "run", "--", "true"], USER + ROOT),
+           "unshare": side(lambda world, vnic, number: ["unshare", "-Urn", "true"], USER),
+           "bwrap": side(lambda world, vnic, number: ["bwrap", "--unshare-net", "--bind", "/", "/", "true"], USER),
            "slirp4netns": side(user_script(SLIRP4NETNS), USER),
-           "pasta": side(lambda world, number: ["pasta", "-q", "-4", "--config-net", "--", "true"], USER),
+           "pasta": side(lambda world, vnic, number: ["pasta", "-q", "-4", "--config-net", "--", "true"], USER),
            "ip": side(script(IP_BEGIN + IP_END), ROOT),
            "ip, all": side(script(IP_BEGIN + IP_SLOW_PATH + IP_END), ROOT),
            "CNI ptp": side(script(CNI), ROOT),

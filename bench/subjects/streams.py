@@ -23,8 +23,8 @@ def demands():
 SUBJECT = Subject(
     name="streams",
     title="Many TCP streams",
-    about="the sum of 1, 4 and 64 streams of one iperf3 between a sandbox and the host, MTU 1500; `both` has data both ways "
-    "at once, and is their sum.",
+    about="the sum of 1, 4 and 64 streams of one iperf3 between a sandbox and the host, MTU 1500; `both` has data both "
+    "ways at once, and is their sum.",
     metrics=[Metric("throughput", "Gbit/s")],
     cases={case: case for case in CASES},
     sides={"vnic": vnic, "slirp4netns": slirp4netns, "pasta": pasta, "veth": veth},

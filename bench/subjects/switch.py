@@ -47,8 +47,8 @@ def measure(lanes, case):
 SUBJECT = Subject(
     name="switch",
     title="A switch that grows",
-    about="one TCP stream between two ports of a switch with 3 to 256 ports, of which the others idle; and one with 3 ports "
-    "that has heard of so many MAC addresses.",
+    about="one TCP stream between two ports of a switch with 3 to 256 ports, of which the others idle; and one with 3 "
+    "ports that has heard of so many MAC addresses.",
     metrics=[Metric("throughput", "Gbit/s"), Metric("CPU", "s a gigabit", more_is_better=False)],
     cases={case: case for case in CASES},
     sides={"relay tap": of_every_size(lambda number, others: relay("tap", name=f"rt{number}", others=others)),

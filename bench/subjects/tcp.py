@@ -27,8 +27,8 @@ SUBJECT = Subject(
     name="tcp",
     title="One TCP stream",
     about="iperf3, one second a measurement, between a sandbox and a server on the host. `down` is a connection from "
-    "the sandbox by which data comes. vnic, veth and peers at MTU 1500, peers also at 65520. CPU: of both iperf3 and of "
-    "the network's own processes, without threads of the kernel.",
+    "the sandbox by which data comes. vnic, veth and peers at MTU 1500, peers also at 65520. CPU: of both iperf3 and "
+    "of the network's own processes, without threads of the kernel.",
     metrics=METRICS,
     cases=DIRECTIONS,
     sides={"vnic": vnic, "slirp4netns": slirp4netns, "pasta": pasta, "slirp4netns 65520": with_mtu(slirp4netns, 65520),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One TCP stream to a server that stands beyond a link of the host: two links for the sandbox's data, one for veth's."""
+"""One TCP stream to a server beyond a link of the host: two links for the sandbox's data, one for veth's."""
 from harness.sides import pasta, slirp4netns, veth, vnic
 from harness.subject import Subject
 from harness.traffic import iperf

@@ -19,8 +19,8 @@ def measure(lane, case):
 SUBJECT = Subject(
     name="udp",
     title="UDP",
-    about="half a second of datagrams of 64 and 1,400 bytes between a sandbox and the host, out, as answers (down) and in "
-    "by a published port: one socket, sendmmsg without segmentation offload, as fast as it goes; loss is then whatever "
+    about="half a second of datagrams of 64 and 1,400 bytes between a sandbox and the host, out, as answers (down) and "
+    "in by a published port: one socket, sendmmsg without segmentation offload, as fast as it goes; loss is then whatever "
     f"the network cannot carry. `slow`: {SLOW:,} a second, which all can.",
     metrics=[Metric("arrived", "thousands a second"), Metric("throughput", "Gbit/s", plot=False),
              Metric("loss", "%", more_is_better=False, plot=False)],

@@ -34,8 +34,8 @@ def measure(lane, case):
 SUBJECT = Subject(
     name="weather",
     title="A server far away",
-    about=f"one TCP stream, {SECONDS} s, the server beyond a line of 1, 10 and 50 ms round trip, which for all sides is a "
-    "relay of vnic's with a delay; it cuts super-frames, so `veth` (the host itself) shows what it can carry.",
+    about=f"one TCP stream, {SECONDS} s, the server beyond a line of 1, 10 and 50 ms round trip, which for all sides is "
+    "a relay of vnic's with a delay; it cuts super-frames, so `veth` (the host itself) shows what it can carry.",
     metrics=[Metric("throughput", "Mbit/s")],
     cases={case: case for case in CASES},
     sides={"vnic": vnic, "slirp4netns": slirp4netns, "pasta": pasta, "veth": veth},

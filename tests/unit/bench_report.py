@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the bench makes of its samples: medians, demands, tables, plots and the page."""
+import contextlib
 import os
 import sys
 import tempfile
@@ -154,6 +155,27 @@ class Rounds(unittest.TestCase):
                           measure=lambda lane, case: None)
         runner.measure_one(subject, figures, None, "out", "vnic")
         self.assertEqual((figures.samples, figures.failures), ({}, {}))
+
+
+class Builds(unittest.TestCase):
+    def test_another_build_stands_beside_what_vnic_makes_and_nothing_else(self):
+        sides = runner.with_builds({"vnic": None, "pasta": None, "relay tap": None}, {"old": "/somewhere/vnic"})
+        self.assertEqual(list(sides), ["vnic", "vnic old", "pasta", "relay tap", "relay tap old"])
+
+    def test_a_side_of_another_build_gets_that_program_and_the_rest_their_own(self):
+        class World:
+            vnic = "own"
+
+            def copy(self, program):
+                return f"copy of {program}"
+
+        @contextlib.contextmanager
+        def side(world):
+            yield world.vnic
+
+        world = World()
+        with runner.of_program(side, "old")(world) as lane:
+            self.assertEqual((lane, world.vnic), ("copy of old", "own"))
 
 
 class Pages(unittest.TestCase):
