@@ -26,10 +26,10 @@ import time
 
 from .subject import Failed
 
-NOBODY = 65534
+USER = 47110  # nobody else is: what a user may have of pipes and processes is counted over all of his
 PATIENCE = 30
 HOST, GATEWAY = "10.77.0.1", "10.77.0.2"
-AS_USER = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--"]
+AS_USER = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--inh-caps=-all", "--"]
 
 
 def run(argv, **options):
@@ -126,7 +126,7 @@ class World(contextlib.ExitStack):
         self.home = f"{self.place}/home"
         os.makedirs(f"{self.home}/run", 0o700)
         for path in (self.home, f"{self.home}/run"):
-            os.chown(path, NOBODY, NOBODY)
+            os.chown(path, USER, USER)
         self.environ = os.environ | {"HOME": self.home, "XDG_RUNTIME_DIR": f"{self.home}/run", "TMPDIR": self.home}
         self.next_port = 5300
         self.servers = {}

@@ -13,7 +13,7 @@ import json
 import os
 
 from harness.subject import Demand, Failed, Metric, Subject, against_best
-from harness.world import NOBODY
+from harness.world import USER
 
 AT_ONCE = 4
 RUNS = {"user": 20, "user, 4 at a time": 10, "root": 10, "root, 4 at a time": 4}
@@ -112,10 +112,10 @@ def prepare(world):
         for kind in ("pid", "ready", "go"):
             path = f"{world.home}/{kind}.{number}"
             os.mkfifo(path)
-            os.chown(path, NOBODY, NOBODY)
+            os.chown(path, USER, USER)
 
 
-USER, ROOT = list(RUNS)[:2], list(RUNS)[2:]
+AS_USER, AS_ROOT = list(RUNS)[:2], list(RUNS)[2:]
 
 
 def side(argv, cases):
@@ -163,15 +163,15 @@ SUBJECT = Subject(
     metrics=[Metric("time", "ms", more_is_better=False),
              Metric("p99", "ms", more_is_better=False, plot=False, percent_of=("time", 99))],
     cases={case: case for case in RUNS},
-    sides={"vnic": side(lambda world, vnic, number: [vnic, "run", "--", "true"], USER + ROOT),
-           "unshare": side(lambda world, vnic, number: ["unshare", "-Urn", "true"], USER),
-           "bwrap": side(lambda world, vnic, number: ["bwrap", "--unshare-net", "--bind", "/", "/", "true"], USER),
-           "slirp4netns": side(user_script(SLIRP4NETNS), USER),
-           "pasta": side(lambda world, vnic, number: ["pasta", "-q", "-4", "--config-net", "--", "true"], USER),
-           "ip": side(script(IP_BEGIN + IP_END), ROOT),
-           "ip, all": side(script(IP_BEGIN + IP_SLOW_PATH + IP_END), ROOT),
-           "CNI ptp": side(script(CNI), ROOT),
-           "netavark": side(script(NETAVARK), ROOT[:1])},  # who calls it has to lock: podman does
+    sides={"vnic": side(lambda world, vnic, number: [vnic, "run", "--", "true"], AS_USER + AS_ROOT),
+           "unshare": side(lambda world, vnic, number: ["unshare", "-Urn", "true"], AS_USER),
+           "bwrap": side(lambda world, vnic, number: ["bwrap", "--unshare-net", "--bind", "/", "/", "true"], AS_USER),
+           "slirp4netns": side(user_script(SLIRP4NETNS), AS_USER),
+           "pasta": side(lambda world, vnic, number: ["pasta", "-q", "-4", "--config-net", "--", "true"], AS_USER),
+           "ip": side(script(IP_BEGIN + IP_END), AS_ROOT),
+           "ip, all": side(script(IP_BEGIN + IP_SLOW_PATH + IP_END), AS_ROOT),
+           "CNI ptp": side(script(CNI), AS_ROOT),
+           "netavark": side(script(NETAVARK), AS_ROOT[:1])},  # who calls it has to lock: podman does
     world=prepare,
     measure=measure,
     demands=[Demand("as a user: vnic / unshare -Urn", against_best("time", "user", ["unshare"]), at_most=3),
