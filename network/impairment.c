@@ -128,6 +128,6 @@ int vnic_impairment_set(struct vnic_impairment *impairment, const char *key, con
 	for (size_t i = 0; i < sizeof(probabilities) / sizeof(probabilities[0]); i++)
 		if (!strcmp(key, probabilities[i].key))
 			return parse_quantity(value ? value : "", shares, 1, "a probability is written 1% or 0.01",
-					      (double *)((char *)impairment + probabilities[i].offset), err);
+					      (void *)((char *)impairment + probabilities[i].offset), err);
 	return -ENOENT;
 }

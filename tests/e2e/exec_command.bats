@@ -4,10 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 
-# is WANTED GOT
-is() {
-	[[ $1 == "$2" ]] || { printf 'wanted: %s\ngot:    %s\n' "$1" "$2" && return 1; }
-}
+load ../lib/terms
 
 # start NAME [OPTION...] -- COMMAND...: a sandbox that is ready when this returns; its front is $front
 start() {
@@ -98,24 +95,7 @@ END
 
 @test "a SIGTERM to vnic exec reaches the command once" {
 	start "$name" -- sleep 1000
-	exec {out}< <(exec "$VNIC" exec "$name" -- python3 -c '
-from signal import *
-both = [SIGTERM, SIGUSR1]
-pthread_sigmask(SIG_BLOCK, both)
-print("up", flush=True)
-n = 0
-while sigwait(both) == SIGTERM:
-    n += 1
-    print(n, flush=True)
-print("total", n)')
-	pid=$!
-	read -r line <&"$out" && is up "$line"
-	for n in 1 2 3; do
-		kill -TERM "$pid"
-		read -r line <&"$out" && is "$n" "$line"
-	done
-	kill -USR1 "$pid"
-	read -r line <&"$out" && is "total 3" "$line"
+	hears_terms_once "$VNIC" exec "$name" --
 }
 
 @test "SIGKILL of vnic exec takes the command with it, and leaves the sandbox" {

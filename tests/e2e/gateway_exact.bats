@@ -4,14 +4,9 @@
 
 bats_require_minimum_version 1.5.0
 
-# shows NAME: the function of that name in tests/lib/gateway_exact.py, in a new world
-shows() {
-	local own=()
-	((EUID == 0)) || own=(--user --map-current-user --keep-caps)
-	# A sanitizer's search for leaks wants /proc, processes and memory: it is left to the tests that have them.
-	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 PYTHONDONTWRITEBYTECODE=1 \
-		unshare --net "${own[@]}" python3 "$BATS_TEST_DIRNAME/../lib/gateway_exact.py" "$1"
-}
+load ../lib/world
+
+shows() { shows_of gateway_exact "$1"; }
 
 @test "TCP, out: 2 KB in small and large writes, and 100 MB, are the same at the other end" { shows tcp_out; }
 @test "TCP, published: 2 KB in small and large writes, and 100 MB, are the same at the other end" { shows tcp_published; }

@@ -4,14 +4,9 @@
 
 bats_require_minimum_version 1.5.0
 
-# shows NAME: the function of that name in tests/lib/gateway_nested.py, in a new world
-shows() {
-	local own=()
-	((EUID == 0)) || own=(--user --map-current-user --keep-caps)
-	# A sanitizer's search for leaks wants /proc, processes and memory: it is left to the tests that have them.
-	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 PYTHONDONTWRITEBYTECODE=1 \
-		unshare --net "${own[@]}" python3 "$BATS_TEST_DIRNAME/../lib/gateway_nested.py" "$1"
-}
+load ../lib/world
+
+shows() { shows_of gateway_nested "$1"; }
 
 @test "three deep, TCP and UDP reach the outside" { shows reaches_the_outside; }
 @test "three deep, names are resolved by the host's resolver" { shows resolves_names; }

@@ -4,14 +4,9 @@
 
 bats_require_minimum_version 1.5.0
 
-# shows NAME: the function of that name in tests/lib/gateway_tcp.py, in a new world
-shows() {
-	local own=()
-	((EUID == 0)) || own=(--user --map-current-user --keep-caps)
-	# A sanitizer's search for leaks wants /proc, processes and memory: it is left to the tests that have them.
-	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 PYTHONDONTWRITEBYTECODE=1 \
-		unshare --net "${own[@]}" python3 "$BATS_TEST_DIRNAME/../lib/gateway_tcp.py" "$1"
-}
+load ../lib/world
+
+shows() { shows_of gateway_tcp "$1"; }
 
 @test "a connection reaches the outside, IPv4 and IPv6" { shows connects; }
 @test "a closed port refuses at once" { shows refused; }
@@ -21,12 +16,6 @@ shows() {
 @test "a server that ends first still gets the client's last words" { shows server_ends_first; }
 @test "a server's reset reaches the client" { shows server_resets; }
 @test "a client's reset reaches the server" { shows client_resets; }
-@test "2 KB in writes of 1, 100 and 2048 bytes arrive as they were" { shows small; }
-@test "100 MB arrive as they were, either way" { shows large; }
-@test "10 MB in writes of odd sizes arrive as they were" { shows odd_writes; }
-@test "100 MB each way at the same time arrive as they were" { shows both_ways; }
-@test "2000 connections in a row all work, and are no more than that outside" { shows in_a_row; }
-@test "500 connections at once all work" { shows at_once; }
 @test "five SYNs of one flow open one connection outside" { shows retransmitted; }
 @test "data in a SYN is heard at once, IPv4 and IPv6" { shows data_in_syn; }
 @test "a SYN that is a FIN too opens nothing outside" { shows syn_and_fin; }

@@ -4,10 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 
-# is WANTED GOT
-is() {
-	[[ $1 == "$2" ]] || { printf 'wanted: %s\ngot:    %s\n' "$1" "$2" && return 1; }
-}
+load ../lib/terms
 
 @test "the command's exit status is passed on" {
 	for wanted in 0 1 7 124 125 255; do
@@ -100,46 +97,11 @@ END
 }
 
 @test "a SIGTERM to vnic reaches the command once" {
-	# shellcheck disable=SC2016
-	exec {out}< <(exec "$VNIC" run -- python3 -c '
-from signal import *
-both = [SIGTERM, SIGUSR1]
-pthread_sigmask(SIG_BLOCK, both)
-print("up", flush=True)
-n = 0
-while sigwait(both) == SIGTERM:
-    n += 1
-    print(n, flush=True)
-print("total", n)')
-	front=$!
-	read -r line <&"$out" && is up "$line"
-	for n in 1 2 3; do
-		kill -TERM "$front"
-		read -r line <&"$out" && is "$n" "$line"
-	done
-	kill -USR1 "$front"
-	read -r line <&"$out" && is "total 3" "$line"
+	hears_terms_once "$VNIC" run --
 }
 
 @test "without a terminal a signal to the whole group comes once too" {
-	exec {out}< <(exec setsid "$VNIC" run -- python3 -c '
-from signal import *
-both = [SIGTERM, SIGUSR1]
-pthread_sigmask(SIG_BLOCK, both)
-print("up", flush=True)
-n = 0
-while sigwait(both) == SIGTERM:
-    n += 1
-    print(n, flush=True)
-print("total", n)')
-	front=$!
-	read -r line <&"$out" && is up "$line"
-	for n in 1 2 3; do
-		kill -TERM -- "-$front"
-		read -r line <&"$out" && is "$n" "$line"
-	done
-	kill -USR1 -- "-$front"
-	read -r line <&"$out" && is "total 3" "$line"
+	hears_terms_once --group setsid "$VNIC" run --
 }
 
 @test "without a terminal the command's kill 0 reaches nobody outside" {

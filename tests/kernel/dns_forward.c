@@ -83,6 +83,13 @@ static void world_open(struct world *world)
 	}
 }
 
+/* With two resolvers. */
+static void world_begin(struct world *world)
+{
+	world_open(world);
+	world_start(world);
+}
+
 static void world_close(struct world *world)
 {
 	dns_free(world->gateway.dns);
@@ -199,6 +206,13 @@ static struct asked take(const struct world *world, unsigned server)
 	return asked;
 }
 
+/* The sandbox asks; what the first resolver is asked then. */
+static struct asked asks(struct world *world, const struct dns_message *question)
+{
+	ask(world, question);
+	return take(world, 0);
+}
+
 /* Lets the forwarder handle what is there; something must be. */
 static void turn(struct world *world)
 {
@@ -259,8 +273,7 @@ static void an_answer_comes_back_with_the_askers_id(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	for (int i = 0; i < 2; i++) {
 		ask_from(&world, families[i], &question);
 		answer(&world, 0, 300);
@@ -280,8 +293,7 @@ static void the_resolver_sees_another_id_and_the_message_as_it_was(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	dns_add_edns(&question, 1232);
 	for (uint16_t i = 0; i < 8; i++) {
 		question.bytes[14] = (uint8_t)('a' + i); /* or it would be the same question */
@@ -302,10 +314,8 @@ static void what_does_not_answer_the_question_is_not_passed_on(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
-	ask(&world, &question);
-	asked = take(&world, 0);
+	world_begin(&world);
+	asked = asks(&world, &question);
 	m = dns_answer(&asked.m, QUESTION_SIZE, 100);
 	m.bytes[0] ^= 1;
 	say(&world, 0, &asked, &m);
@@ -327,10 +337,8 @@ static void nobody_but_the_resolver_can_answer(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
-	ask(&world, &question);
-	asked = take(&world, 0);
+	world_begin(&world);
+	asked = asks(&world, &question);
 	m = dns_answer(&asked.m, QUESTION_SIZE, 100);
 	assert_int_equal(sendto(world.servers[1], m.bytes, m.size, 0, (struct sockaddr *)&asked.by, asked.len), m.size);
 	say(&world, 0, &asked, &m);
@@ -346,8 +354,7 @@ static void a_repeated_question_is_asked_once_and_another_with_its_id_too(void *
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	ask(&world, &question);
 	ask(&world, &question);
 	ask(&world, &other);
@@ -365,8 +372,7 @@ static void a_malformed_question_is_answered_and_rubbish_is_not(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	question.bytes[5] = 2;
 	ask(&world, &question);
 	got = told(&world);
@@ -387,8 +393,7 @@ static void the_next_resolver_is_asked_at_once_where_nobody_listens(void **state
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	close_fd(&world.servers[0]);
 	ask(&world, &question);
 	turn(&world);
@@ -403,8 +408,7 @@ static void where_nobody_listens_at_all_the_asker_is_told_at_once(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	close_fd(&world.servers[0]);
 	close_fd(&world.servers[1]);
 	ask(&world, &question);
@@ -422,8 +426,7 @@ static void the_next_resolver_is_asked_after_two_seconds_and_a_late_answer_count
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	ask(&world, &question);
 	let_pass(&world, 1);
 	assert_false(was_asked(&world, 1));
@@ -440,8 +443,7 @@ static void silence_ends_with_servfail_after_three_tries(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	ask(&world, &question);
 	let_pass(&world, 2);
 	let_pass(&world, 2);
@@ -462,8 +464,7 @@ static void a_resolver_that_cannot_hands_over_to_the_next(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	ask(&world, &question);
 	say_rcode(&world, 0, DNSMSG_SERVFAIL);
 	assert_false(was_told_something(&world));
@@ -479,8 +480,7 @@ static void no_such_name_is_an_answer(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	ask(&world, &question);
 	say_rcode(&world, 0, 3);
 	got = told(&world);
@@ -495,8 +495,7 @@ static void who_answered_last_is_asked_first(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	ask(&world, &question);
 	let_pass(&world, 2);
 	answer(&world, 1, 100);
@@ -549,8 +548,7 @@ static void a_truncated_answer_is_passed_on_to_who_takes_no_more(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	ask(&world, &question);
 	say_truncated(&world, 0);
 	got = told(&world);
@@ -596,8 +594,7 @@ static void a_truncated_answer_is_asked_for_over_tcp(void **state)
 	int fd;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	world.listener = open_server(0, SOCK_STREAM);
 	ask(&world, &question);
 	say_truncated(&world, 0);
@@ -620,8 +617,7 @@ static void what_does_not_fit_even_so_is_truncated(void **state)
 	int fd;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	world.listener = open_server(0, SOCK_STREAM);
 	ask(&world, &question);
 	say_truncated(&world, 0);
@@ -642,8 +638,7 @@ static void where_tcp_fails_the_asker_may_try_itself(void **state)
 	int fd;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	ask(&world, &question);
 	say_truncated(&world, 0);
 	turn(&world); /* refused */
@@ -670,8 +665,7 @@ static void an_answer_larger_than_the_asker_takes_is_truncated(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	ask(&world, &question);
 	answer(&world, 0, 513);
 	assert_true(dnsmsg_is_truncated(told(&world).bytes));
@@ -739,8 +733,7 @@ static void port_53_of_its_addresses_is_the_forwarders(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	assert_true(dns_owns(world.gateway.dns, &v4));
 	assert_true(dns_owns(world.gateway.dns, &v6));
 	assert_false(dns_owns(NULL, &v4));
@@ -760,8 +753,7 @@ static void in_the_resolvers_name_it_answers_at_their_addresses(void **state)
 
 	(void)state;
 	memcpy(key.dst.addr, (uint8_t[]){127, 0, 0, 54}, 4);
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	assert_false(dns_owns(world.gateway.dns, &key));
 	dns_free(world.gateway.dns);
 	world.config.in_their_name = true;
@@ -778,8 +770,7 @@ static void tcp_goes_to_who_answered_last(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world_start(&world);
+	world_begin(&world);
 	ask(&world, &question);
 	let_pass(&world, 2);
 	answer(&world, 1, 100);

@@ -311,79 +311,85 @@ static int watch(const struct resolv_guard *guard)
 	return epfd;
 }
 
+/* A place with a host's file, a sandbox over it, and a guard that is watched. */
+struct watched {
+	struct place place;
+	struct inside inside;
+	struct resolv_guard guard;
+	int epfd;
+};
+
+static void watch_place(struct watched *watched)
+{
+	struct vnic_error err;
+
+	watched->place = place_make();
+	watched->guard = (struct resolv_guard)RESOLV_GUARD_EMPTY;
+	write_file(watched->place.file, HOSTS);
+	watched->inside = inside_start(&watched->place);
+	vt_ok(resolv_guard_open(&watched->inside.config, watched->inside.pid, &watched->guard, &err), &err);
+	watched->epfd = watch(&watched->guard);
+}
+
+static int look(struct watched *watched, struct vnic_error *err)
+{
+	return resolv_guard_look(&watched->guard, watched->inside.pid, watched->inside.pidfd, err);
+}
+
+static void watch_end(struct watched *watched)
+{
+	close(watched->epfd);
+	resolv_guard_close(&watched->guard);
+	inside_end(&watched->inside);
+	place_remove(&watched->place);
+}
+
 static void a_file_renamed_over_the_name_is_covered_again(void **state)
 {
-	struct resolv_guard guard = RESOLV_GUARD_EMPTY;
-	struct place place = place_make();
-	struct inside inside;
+	struct watched watched;
 	struct vnic_error err;
-	int epfd;
 
 	(void)state;
-	write_file(place.file, HOSTS);
-	inside = inside_start(&place);
-	vt_ok(resolv_guard_open(&inside.config, inside.pid, &guard, &err), &err);
-	epfd = watch(&guard);
+	watch_place(&watched);
 	for (int i = 0; i < 20; i++) {
-		rename_over(place.file, "nameserver 192.0.2.1\nsearch example.net\n");
-		assert_true(is_told(epfd, VT_DEADLINE_MS));
-		assert_int_equal(vt_ok(resolv_guard_look(&guard, inside.pid, inside.pidfd, &err), &err), 1);
-		assert_true(sees_ours(&inside));
+		rename_over(watched.place.file, "nameserver 192.0.2.1\nsearch example.net\n");
+		assert_true(is_told(watched.epfd, VT_DEADLINE_MS));
+		assert_int_equal(vt_ok(look(&watched, &err), &err), 1);
+		assert_true(sees_ours(&watched.inside));
 		/* Its own doing is an event, too, but nothing to do. */
-		assert_true(is_told(epfd, VT_DEADLINE_MS));
-		assert_int_equal(vt_ok(resolv_guard_look(&guard, inside.pid, inside.pidfd, &err), &err), 0);
-		assert_false(is_told(epfd, 0));
+		assert_true(is_told(watched.epfd, VT_DEADLINE_MS));
+		assert_int_equal(vt_ok(look(&watched, &err), &err), 0);
+		assert_false(is_told(watched.epfd, 0));
 	}
-	close(epfd);
-	resolv_guard_close(&guard);
-	inside_end(&inside);
-	place_remove(&place);
+	watch_end(&watched);
 }
 
 static void a_link_renamed_over_the_name_is_covered_again(void **state)
 {
-	struct resolv_guard guard = RESOLV_GUARD_EMPTY;
-	struct place place = place_make();
-	struct inside inside;
+	struct watched watched;
 	struct vnic_error err;
-	int epfd;
 
 	(void)state;
-	write_file(place.file, HOSTS);
-	inside = inside_start(&place);
-	vt_ok(resolv_guard_open(&inside.config, inside.pid, &guard, &err), &err);
-	epfd = watch(&guard);
-	assert_int_equal(symlink("../run/stub", at(place.etc, "new")), 0);
-	assert_int_equal(rename(at(place.etc, "new"), place.file), 0);
-	assert_true(is_told(epfd, VT_DEADLINE_MS));
-	assert_int_equal(vt_ok(resolv_guard_look(&guard, inside.pid, inside.pidfd, &err), &err), 1);
-	assert_true(sees_ours(&inside));
-	close(epfd);
-	resolv_guard_close(&guard);
-	inside_end(&inside);
-	place_remove(&place);
+	watch_place(&watched);
+	assert_int_equal(symlink("../run/stub", at(watched.place.etc, "new")), 0);
+	assert_int_equal(rename(at(watched.place.etc, "new"), watched.place.file), 0);
+	assert_true(is_told(watched.epfd, VT_DEADLINE_MS));
+	assert_int_equal(vt_ok(look(&watched, &err), &err), 1);
+	assert_true(sees_ours(&watched.inside));
+	watch_end(&watched);
 }
 
 static void where_the_host_leaves_no_file_the_guard_says_so(void **state)
 {
-	struct resolv_guard guard = RESOLV_GUARD_EMPTY;
-	struct place place = place_make();
-	struct inside inside;
+	struct watched watched;
 	struct vnic_error err;
-	int epfd;
 
 	(void)state;
-	write_file(place.file, HOSTS);
-	inside = inside_start(&place);
-	vt_ok(resolv_guard_open(&inside.config, inside.pid, &guard, &err), &err);
-	epfd = watch(&guard);
-	assert_int_equal(unlink(place.file), 0);
-	assert_true(is_told(epfd, VT_DEADLINE_MS));
-	vt_fails(resolv_guard_look(&guard, inside.pid, inside.pidfd, &err), &err, VNIC_STEP_MOUNT, EPERM);
-	close(epfd);
-	resolv_guard_close(&guard);
-	inside_end(&inside);
-	place_remove(&place);
+	watch_place(&watched);
+	assert_int_equal(unlink(watched.place.file), 0);
+	assert_true(is_told(watched.epfd, VT_DEADLINE_MS));
+	vt_fails(look(&watched, &err), &err, VNIC_STEP_MOUNT, EPERM);
+	watch_end(&watched);
 }
 
 int main(void)

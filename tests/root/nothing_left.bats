@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The short forms of tests/soak/*.py: what is killed, refused or simply ends leaves nothing.
+# The short forms of tests/soak/*.py: what is killed, refused or simply ends leaves nothing.  as-user: --tun
 
 # soak PROGRAM ARGUMENTS...: says what failed.
 soak() {

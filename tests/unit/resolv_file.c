@@ -34,14 +34,21 @@ static void assert_server(const struct vnic_dns_servers *servers, unsigned index
 	assert_string_equal(text, expected);
 }
 
-static void servers_are_taken_in_their_order(void **state)
+static struct resolv parsed(const char *text)
 {
 	struct resolv resolv;
 
+	resolv_parse(text, &resolv);
+	return resolv;
+}
+
+static void servers_are_taken_in_their_order(void **state)
+{
+	const struct resolv resolv =
+		parsed("# comment\nnameserver 127.0.0.53\n;nameserver 1.1.1.1\nnameserver\tfd00::1  # here\n"
+		       "nameserver 9.9.9.9");
+
 	(void)state;
-	resolv_parse("# comment\nnameserver 127.0.0.53\n;nameserver 1.1.1.1\nnameserver\tfd00::1  # here\n"
-		     "nameserver 9.9.9.9",
-		     &resolv);
 	assert_int_equal(resolv.servers.count, 3);
 	assert_server(&resolv.servers, 0, "127.0.0.53");
 	assert_server(&resolv.servers, 1, "fd00::1");
@@ -50,10 +57,10 @@ static void servers_are_taken_in_their_order(void **state)
 
 static void a_link_local_server_has_its_link(void **state)
 {
-	struct resolv resolv;
+	const struct resolv resolv =
+		parsed("nameserver fe80::1%lo\nnameserver fe80::2%7\nnameserver fe80::3%nowhere\n");
 
 	(void)state;
-	resolv_parse("nameserver fe80::1%lo\nnameserver fe80::2%7\nnameserver fe80::3%nowhere\n", &resolv);
 	assert_int_equal(resolv.servers.count, 2);
 	assert_server(&resolv.servers, 0, "fe80::1");
 	assert_int_equal(((struct sockaddr_in6 *)&resolv.servers.addrs[0])->sin6_scope_id, 1);
@@ -62,12 +69,11 @@ static void a_link_local_server_has_its_link(void **state)
 
 static void what_is_no_address_and_what_is_too_much_is_skipped(void **state)
 {
-	struct resolv resolv;
+	const struct resolv resolv =
+		parsed("nameserver one\nnameserver\nnameserverx 1.1.1.1\n nameserver 1.1.1.1\nnameserver 1.1.1.1.1\n"
+		       "nameserver 2.2.2.2\nnameserver 3.3.3.3\nnameserver 4.4.4.4\nnameserver 5.5.5.5\n");
 
 	(void)state;
-	resolv_parse("nameserver one\nnameserver\nnameserverx 1.1.1.1\n nameserver 1.1.1.1\nnameserver 1.1.1.1.1\n"
-		     "nameserver 2.2.2.2\nnameserver 3.3.3.3\nnameserver 4.4.4.4\nnameserver 5.5.5.5\n",
-		     &resolv);
 	assert_int_equal(resolv.servers.count, 3);
 	assert_server(&resolv.servers, 0, "2.2.2.2");
 	assert_server(&resolv.servers, 2, "4.4.4.4");
@@ -75,10 +81,9 @@ static void what_is_no_address_and_what_is_too_much_is_skipped(void **state)
 
 static void without_a_server_it_is_this_host(void **state)
 {
-	struct resolv resolv;
+	struct resolv resolv = parsed("search example.org\n");
 
 	(void)state;
-	resolv_parse("search example.org\n", &resolv);
 	assert_int_equal(resolv.servers.count, 1);
 	assert_server(&resolv.servers, 0, "127.0.0.1");
 	resolv_read("/nowhere/resolv.conf", &resolv);
@@ -87,12 +92,11 @@ static void without_a_server_it_is_this_host(void **state)
 
 static void search_domain_options_and_sortlist_are_kept(void **state)
 {
-	struct resolv resolv;
+	const struct resolv resolv =
+		parsed("domain a.example\nnameserver 1.1.1.1\nsearch a.example b.example\noptions edns0 ndots:2\n"
+		       "lookup file bind\nsortlist 10.0.0.0\n");
 
 	(void)state;
-	resolv_parse("domain a.example\nnameserver 1.1.1.1\nsearch a.example b.example\noptions edns0 ndots:2\n"
-		     "lookup file bind\nsortlist 10.0.0.0\n",
-		     &resolv);
 	assert_int_equal(resolv.kept_size, strlen(resolv.kept));
 	assert_string_equal(resolv.kept, "domain a.example\nsearch a.example b.example\noptions edns0 ndots:2\n"
 					 "sortlist 10.0.0.0\n");
