@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "report.h"
 
 enum state { STATE_OK, STATE_LIMITED, STATE_MISSING, STATE_UNKNOWN };
 static const char *const state_texts[] = {"ok", "limited", "missing", "unknown"};
@@ -333,8 +334,14 @@ static json_t *finding_json(const struct check *check, const struct finding *fin
 static int doctor(const struct cli_args *args, struct vnic_error *err)
 {
 	bool as_json = cli_flag(args, "json"), works = true;
-	json_t *list = json_array();
+	json_t *list;
 	int r = 0;
+
+	if (cli_flag(args, "report") && as_json)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--report", "it is text, and does not go with --json");
+	if (cli_flag(args, "report"))
+		report_print();
+	list = json_array();
 
 	for (size_t i = 0; i < CHECKS; i++) {
 		struct finding finding = {0};
@@ -364,6 +371,7 @@ const struct command cmd_doctor = {
 	.options =
 		(const struct cli_option[]){
 			{.name = "json", .help = "print JSON"},
+			{.name = "report", .help = "print too what a report of a fault needs: no addresses, no names"},
 			{0},
 		},
 	.run = doctor,

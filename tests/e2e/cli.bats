@@ -119,6 +119,17 @@ complains() {
 	"$VNIC" doctor --json | python3 -m json.tool >/dev/null
 }
 
+@test "the doctor's report has the host's settings and the checks, and no address" {
+	run "$VNIC" doctor --report
+	[[ $output == "vnic "*", Linux $(uname -r) "*" CPUs, uid $UID"* && $output == *"/proc/sys/user/max_user_namespaces: "* ]]
+	[[ $output == *"Max open files"* && $output == *"kernel: "* ]]
+	for address in $(hostname -I); do
+		[[ $output != *"$address"* ]]
+	done
+	run "$VNIC" doctor --report --json
+	[[ $status -eq 2 ]]
+}
+
 @test "the doctor says whether vnic run works, and is right" {
 	run "$VNIC" doctor --json
 	verdict=$status
