@@ -101,10 +101,26 @@ static void leave(struct world *world, unsigned station)
 
 	vt_ok(vnic_relay_set_link(world->relay, station, true), NULL);
 	vt_ok(vnic_relay_set_impairment(world->relay, station, VNIC_INGRESS, &weather, NULL), NULL);
-	say_anything(world, station);
-	settle(world);
+	for (int i = 0; i < 10; i++) {
+		say_anything(world, station);
+		settle(world);
+	}
 	close(world->station[station]);
 	world->station[station] = -1;
+}
+
+/* More than those who do not listen can hold. */
+static void say_much(struct world *world)
+{
+	const struct superframe spec = {.payload = 60000, .gso_size = 1448};
+	struct vnic_vnet_hdr hdr;
+	size_t len = superframe_make(&spec, room, &hdr);
+
+	memset(room, 0xff, 6);
+	for (int i = 0; i < 10; i++) {
+		say_frame(world, 0, &hdr, room, len);
+		settle(world);
+	}
 }
 
 static uint64_t count_of(const struct world *world, enum vnic_drop why)
@@ -132,6 +148,7 @@ static void all_frames_are_accounted_for_whatever_happens_to_them(void **state)
 		setsockopt(world.relay->ports[i]->fd, SOL_SOCKET, SO_SNDBUF, &(int){80000}, sizeof(int));
 	vt_ok(vnic_relay_set_filter(world.relay, 1, VNIC_INGRESS, "not udp", &err), &err);
 	vt_ok(vnic_relay_set_filter(world.relay, 2, VNIC_EGRESS, "not ip6", &err), &err);
+	say_much(&world);
 	for (int turn = 0; turn < TURNS; turn++) {
 		unsigned station = (unsigned)random() % STATIONS;
 
