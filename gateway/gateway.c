@@ -517,7 +517,13 @@ int vnic_gateway_new(const struct vnic_gateway_config *config, struct vnic_gatew
 
 	if (!gateway)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	*gateway = (struct vnic_gateway){.config = *config, .epfd = -1, .spare_fd = -1, .timer_fd = -1};
+	*gateway = (struct vnic_gateway){
+		.config = *config,
+		.epfd = -1,
+		.spare_fd = -1,
+		.timer_fd = -1,
+		.sleepy_until = monotonic_now() + VAIN_REST_NS, /* the sandbox is being made, and needs the CPU */
+	};
 	int r = set_up(gateway, err);
 	if (r < 0) {
 		disown(&gateway->config);

@@ -16,10 +16,10 @@
 #include "fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #define REFUSE(code, ...) vnic_fail(err, VNIC_STEP_NS_CHECK, code, text, __VA_ARGS__)
@@ -75,25 +75,15 @@ bool ns_is_mapped(const char *path, uint32_t id)
 }
 
 /*
- * In a chroot whose directory is not itself a mount point no mount is seen at "/".  One into a mount point
- * is not recognised; there the kernel refuses by itself.
+ * In a chroot whose directory is not itself a mount point.  One into a mount point is not recognised; there, and before
+ * Linux 5.8, the kernel refuses by itself.
  */
 static bool is_chrooted(void)
 {
-	char *line = NULL, point[8];
-	bool found = false, readable = false;
-	size_t size = 0;
-	FILE *file = fopen("/proc/self/mountinfo", "re");
+	struct statx root;
 
-	if (!file)
-		return false;
-	while (!found && getline(&line, &size, file) > 0) {
-		readable = true;
-		found = sscanf(line, "%*s %*s %*s %*s %7s", point) == 1 && !strcmp(point, "/");
-	}
-	free(line);
-	fclose(file);
-	return readable && !found;
+	return statx(AT_FDCWD, "/", AT_STATX_DONT_SYNC, STATX_TYPE, &root) == 0 &&
+	       root.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT && !(root.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
 static bool is_zero(const char *path)
