@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "build.h"
@@ -43,7 +44,7 @@ struct vnic_sandbox {
 	struct resolv_config resolv;
 	struct resolv_guard guard;
 	struct vnic_capture capture; /* for its next files */
-	bool finishing;              /* init has ended; the capture writes what is left */
+	bool init_ended;             /* told when the capture has written what is left */
 	int epfd;
 	int stops; /* of the command, told so far */
 	unsigned warning_count, warnings_told;
@@ -445,6 +446,15 @@ static int hear_gateway(struct vnic_sandbox *sandbox)
 	return r;
 }
 
+/* It would wait for ever for what cannot be sent; an end of file lets it finish. */
+static void tell_capture(const struct vnic_sandbox *sandbox, const struct ns_message *message, int fd)
+{
+	int control = sandbox->helpers[CAPTURE].control;
+
+	if (ns_message_send(control, message, fd, NULL) < 0)
+		shutdown(control, SHUT_WR);
+}
+
 /* The capture opens no files. */
 static void open_next_file(struct vnic_sandbox *sandbox, unsigned number)
 {
@@ -453,7 +463,7 @@ static void open_next_file(struct vnic_sandbox *sandbox, unsigned number)
 
 	if (sandbox->capture.next(sandbox->capture.ctx, number, &fd, &answer.err) < 0)
 		answer.type = NS_FAILED;
-	ns_message_send(sandbox->helpers[CAPTURE].control, &answer, fd, NULL);
+	tell_capture(sandbox, &answer, fd);
 }
 
 /* 0: it said something. */
@@ -472,10 +482,10 @@ static int hear_capture(struct vnic_sandbox *sandbox)
 	return r;
 }
 
-static int watch_init_again(struct vnic_sandbox *sandbox)
+static void listen_to_init(struct vnic_sandbox *sandbox, bool listen)
 {
-	sandbox->finishing = false;
-	return loop_add(sandbox->epfd, sandbox->init.pidfd, EPOLLIN, (struct loop_ref){.type = REF_INIT_END}, NULL);
+	loop_change(sandbox->epfd, sandbox->init.pidfd, listen ? EPOLLIN : 0, (struct loop_ref){.type = REF_INIT_END},
+		    NULL);
 }
 
 /* Its end is not that of the sandbox; but a sandbox that has ended waited for it. */
@@ -486,24 +496,28 @@ static void lose_capture(struct vnic_sandbox *sandbox)
 
 	for (int i = 0; i < WARNINGS && hear_capture(sandbox) == 0; i++)
 		;
-	loop_remove(sandbox->epfd, capture->pidfd);
-	loop_remove(sandbox->epfd, capture->control);
 	TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)capture->pidfd, &info, WEXITED));
+	close_fd(&capture->pidfd); /* and so out of the loop */
+	close_fd(&capture->control);
 	if (info.si_code != CLD_EXITED)
 		warn(sandbox, "vnic-capture was killed: the capture is not whole");
 	capture->pid = 0;
-	if (sandbox->finishing)
-		watch_init_again(sandbox);
+	if (sandbox->init_ended)
+		listen_to_init(sandbox, true);
 }
 
-/* Init has ended, so what it could send has been sent.  Its end is told when the capture has it all. */
-static void finish_capture(struct vnic_sandbox *sandbox)
+/* What was said before the end comes before it, and what the sandbox has sent is captured. */
+static void end_init(struct vnic_sandbox *sandbox)
 {
 	const struct ns_message message = {.type = NS_FINISH};
 
-	sandbox->finishing = true;
-	loop_remove(sandbox->epfd, sandbox->init.pidfd);
-	ns_message_send(sandbox->helpers[CAPTURE].control, &message, -1, NULL);
+	for (int i = 0; i < WARNINGS && hear_gateway(sandbox) == 0; i++)
+		;
+	if (sandbox->helpers[CAPTURE].pid && !sandbox->init_ended) {
+		tell_capture(sandbox, &message, -1);
+		listen_to_init(sandbox, false);
+	}
+	sandbox->init_ended = true;
 }
 
 static void cover_resolv(struct vnic_sandbox *sandbox)
@@ -525,22 +539,17 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 		*ret_value = (int)sandbox->warnings_told++;
 		return 0;
 	}
+	if (sandbox->init_ended && !sandbox->helpers[CAPTURE].pid) {
+		*ret_event = VNIC_SANDBOX_EXITED;
+		return vnic_child_wait(&sandbox->init, ret_value, err);
+	}
 	r = loop_wait(sandbox->epfd, &event, 1, 0, err);
 	if (r <= 0)
 		return r < 0 ? r : -EAGAIN;
 	switch (loop_ref_of(&event).type) {
 	case REF_INIT_END:
-		/* What was said before the end comes before it. */
-		for (int i = 0; i < WARNINGS && hear_gateway(sandbox) == 0; i++)
-			;
-		if (sandbox->helpers[CAPTURE].pid)
-			finish_capture(sandbox);
-		if (sandbox->finishing || sandbox->warnings_told < sandbox->warning_count)
-			break;
-		r = vnic_child_wait(&sandbox->init, ret_value, err);
-		if (r == 0)
-			*ret_event = VNIC_SANDBOX_EXITED;
-		return r;
+		end_init(sandbox);
+		break;
 	case REF_INIT_CONTROL:
 		r = vnic_child_next_stop(&sandbox->init, ret_value, err);
 		if (r == -EPIPE) { /* its end is the next event */
@@ -568,7 +577,7 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 			lose_helper(sandbox, &sandbox->helpers[loop_ref_of(&event).index]);
 		break;
 	}
-	/* A warning may have come of it, for which no event will come. */
+	/* A warning may have come of it, or the end, for which no event will come. */
 	*ret_event = VNIC_SANDBOX_NOTHING;
 	return 0;
 }

@@ -34,6 +34,8 @@ PROOF = (".100/24", "::100/64", "default via 10.", "default via fd00:")
 def commands():
     yield "run", ["run", "--", *PROBE], PROOF
     yield "run --name", ["run", "--name", "faulty", "--", *PROBE], PROOF
+    yield "run --capture", ["run", "--capture", "/dev/null", "--", *PROBE], PROOF
+    yield "run --publish", ["run", "--publish", f"127.0.0.1:{20000 + os.getpid() % 20000}:9/udp", "--", *PROBE], PROOF
     if os.access("/dev/net/tun", os.R_OK | os.W_OK):
         yield "run --nic tap", ["run", "--nic", "tap", "--", *PROBE], PROOF
         yield "vm", ["vm", "--", "/bin/cat", "/proc/self/fdinfo/{fd}"], ("iff:\tnic0",)

@@ -13,6 +13,8 @@ import argparse
 import os
 import random
 import signal
+import struct
+import tempfile
 import time
 
 import tracer
@@ -78,6 +80,29 @@ class Relay(Scenario):
                         break
 
 
+class Capture(Scenario):
+    """Writes a file that whoever is killed must leave readable; only a process killed amid a write may cut the end."""
+
+    def __init__(self, text, *argv):
+        self.path = os.path.join(tempfile.gettempdir(), f"kill-{os.getpid()}.pcapng")
+        super().__init__(text, *(self.path if word == "FILE" else word for word in argv))
+
+    def prepare(self):
+        with open(self.path, "wb"):
+            pass
+
+    def mend(self):
+        with open(self.path, "rb") as file:
+            data = file.read()
+        os.unlink(self.path)
+        at = 0
+        while at + 8 <= len(data):
+            kind, size = struct.unpack_from("<II", data, at)
+            assert kind in (0x0A0D0D0A, 1, 5, 6) and size >= 12 and size % 4 == 0, f"no block at {at}"
+            assert at + size > len(data) or data[at + size - 4:at + size] == data[at + 4:at + 8], f"block at {at}"
+            at += size
+
+
 def scenarios():
     root = os.getuid() == 0
     tun = os.access("/dev/net/tun", os.R_OK | os.W_OK)
@@ -89,6 +114,9 @@ def scenarios():
         yield Scenario("run --nic tun, while the command runs", "run", "--nic", "tun", "--", "/bin/cat")
         yield Scenario("vm", "vm", "--", "/bin/true", "{fd}")
         yield Scenario("vm, while the VMM runs", "vm", "--", "/usr/bin/env", "tap={fd}", "/bin/cat")
+    yield Scenario("run --publish, of datagrams", "run", "--publish", f"127.0.0.1:{20000 + os.getpid() % 20000}:9/udp", "--", "/bin/true")
+    yield Capture("run --capture", "run", "--capture", "FILE", "--", "/bin/true")
+    yield Capture("run --capture, while the command runs", "run", "--capture", "FILE", "--snaplen", "64", "--", "/bin/cat")
     if root:
         yield Scenario("run, on a bridge", "run", "--nic", "veth,to=bridge:br0", "--", "/bin/true")
         if tun:
@@ -98,6 +126,11 @@ def scenarios():
     yield Lasting("ns add", "ns", "add", "lasting")
     yield Lasting("ns del", "ns", "del", "lasting", first=[("ns", "add", "lasting")])
     yield Relay("relay of pairs", "relay", "veth:v0,netns=red,ip=10.9.0.1/24", "veth:v0,netns=blue")
+    pair = "veth:v0,netns=blue"
+    yield Relay("relay of a stream", "relay", f"stream:@kill-{os.getpid()}", pair)
+    yield Relay("relay of a tunnel", "relay", f"vxlan:id=7,remote=127.0.0.1,local=127.0.0.1:{20000 + os.getpid() % 20000}", pair)
+    yield Relay("relay in bad weather", "relay", "veth:v0,netns=red,ip=10.9.0.1/24,delay=50ms,loss=10%,in.rate=1mbit", pair)
+    yield Relay("relay that captures", "relay", "veth:v0,netns=red,ip=10.9.0.1/24", pair, "--capture", "/dev/null")
     if tun:
         yield Relay("relay of taps", "relay", "tap:t0,netns=red,ip=10.9.0.1/24", "tap:t0,netns=blue")
     yield Scenario("exec", "exec", "red", "--", "/bin/true")
@@ -183,8 +216,9 @@ def kill_one(place, scenario, moment):
     victim = random.choice(victims) if victims else pid
     name = world.comm(victim)
     world.kill(victim)
-    if runs_for_ever(scenario) and victim != pid and name in (world.comm(pid), "?"):
-        os.kill(pid, signal.SIGTERM)  # a helper without a name, which may have done its work, is not missed
+    if runs_for_ever(scenario) and victim != pid and name in (world.comm(pid), "?", "vnic-capture"):
+        # A helper without a name, which may have done its work, is not missed; nor does a sandbox end with its capture.
+        os.kill(pid, signal.SIGTERM)
     return name
 
 
