@@ -94,6 +94,6 @@ is() {
 
 @test "TCP works in a container as outside of it" {
 	run contained --sysctls --uid 65534 -- /usr/bin/bats --tap --filter "a closed port refuses|2 KB in writes|at once all work" \
-		"$VNIC_TOP/tests/e2e/gateway_tcp.bats"
+		"$VNIC_TOP"/tests/e2e/gateway_tcp{,_bulk}.bats
 	[[ $status -eq 0 && $output == *"ok 3 "* && $output != *"not ok"* ]] || { echo "$output" && return 1; }
 }
