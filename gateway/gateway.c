@@ -118,23 +118,47 @@ int gateway_accept(struct vnic_gateway *gateway, int listener, struct sockaddr_s
 
 /* --- admission ---------------------------------------------------------------------- */
 
+/* IPv6: its own addresses are the ones to which the host speaks from just there. */
+static bool is_own_source(const struct destination *destination)
+{
+	const struct sockaddr_in6 *to = (const struct sockaddr_in6 *)&destination->addr;
+	CLEANUP_FD int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in6 from;
+
+	if (fd < 0 || IN6_IS_ADDR_V4MAPPED(&to->sin6_addr)) /* which leads nowhere, see host_socket */
+		return true;
+	return connect(fd, (const struct sockaddr *)to, destination->len) == 0 &&
+	       getsockname(fd, (struct sockaddr *)&from, &(socklen_t){sizeof(from)}) == 0 &&
+	       !memcmp(&from.sin6_addr, &to->sin6_addr, sizeof(from.sin6_addr));
+}
+
 /*
- * A socket can be bound to the host's own addresses and to no others.  (Rejected: connecting one and looking at the
- * source. A secondary address has the primary one for its source, and a second connect keeps the source of the first.)
+ * A socket can be bound to the host's own addresses and to no others.  Where the host's administrator has set
+ * ip_nonlocal_bind it can to any: then IPv4 refuses the way from there; EACCES is a broadcast's.  (Rejected: connecting
+ * alone and looking at the source, which in IPv4 is the primary address where a secondary one is meant.)
  */
-static bool is_own(struct vnic_gateway *gateway, const struct destination *destination)
+static bool can_be_own(int fd, const struct destination *destination)
 {
 	struct sockaddr_storage addr = destination->addr;
-	int fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	((struct sockaddr_in *)&addr)->sin_port = 0; /* the same place in both families */
+	if (bind(fd, (const struct sockaddr *)&addr, destination->len) < 0)
+		return errno != EADDRNOTAVAIL && errno != EINVAL;
+	if (addr.ss_family == AF_INET6)
+		return is_own_source(destination);
+	return connect(fd, (const struct sockaddr *)&addr, destination->len) == 0 || errno == EACCES;
+}
+
+static bool is_own(struct vnic_gateway *gateway, const struct destination *destination)
+{
+	int family = destination->addr.ss_family, fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool own;
 
 	if (fd < 0 && lend_spare(gateway))
-		fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) /* rather refuse than let through */
 		return errno != EAFNOSUPPORT;
-	((struct sockaddr_in *)&addr)->sin_port = 0; /* the same place in both families */
-	own = bind(fd, (const struct sockaddr *)&addr, destination->len) == 0 ||
-	      (errno != EADDRNOTAVAIL && errno != EINVAL);
+	own = can_be_own(fd, destination);
 	close_fd(&fd);
 	keep_spare(gateway);
 	return own;

@@ -2,6 +2,8 @@
 /* Every address of the host is the host, whatever was asked before. */
 #include "gateway_world.h"
 
+#include <fcntl.h>
+
 static void add_alias(const char *name, const char *ip)
 {
 	struct ifreq request = {0};
@@ -43,10 +45,59 @@ static void each_address_of_the_host_is_the_host_in_any_order(void **state)
 	world_stop(&world);
 }
 
+static bool admits_v6(struct world *world, const char *ip)
+{
+	struct flow_key key = {.src = {.addr = {0xfd, [15] = 5}, .port = 9}, .dst = {.port = 80}, .family = AF_INET6};
+	struct destination destination;
+
+	assert_int_equal(inet_pton(AF_INET6, ip, key.dst.addr), 1);
+	return gateway_admit(world->gateway, &key, VNIC_PROTO_TCP, &destination);
+}
+
+static void let_bind_to_any(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "1", 1) != 1)
+		vt_skip("%s cannot be written here", path);
+	close(fd);
+}
+
+static void so_it_is_where_a_socket_can_be_bound_to_any_address(void **state)
+{
+	struct world world;
+
+	(void)state;
+	add_alias("lo:1", "10.50.0.1");
+	add_alias("lo:2", "10.50.0.2"); /* a secondary one */
+	add_alias("lo:3", "11.0.0.1");
+	world_add_address(7);
+	let_bind_to_any("/proc/sys/net/ipv4/ip_nonlocal_bind");
+	let_bind_to_any("/proc/sys/net/ipv6/ip_nonlocal_bind");
+	world_start(&world, AF_INET, (struct world_options){.allow = "lan"});
+	assert_false(admits(&world, 10, 50, 0, 1));
+	assert_false(admits(&world, 10, 50, 0, 2));
+	assert_false(admits(&world, 11, 0, 0, 1));
+	assert_false(admits(&world, 127, 0, 0, 1));
+	assert_false(admits(&world, 224, 0, 0, 1));
+	assert_false(admits(&world, 255, 255, 255, 255));
+	assert_false(admits_v6(&world, "fd00::7"));
+	assert_false(admits_v6(&world, "::1"));
+	assert_false(admits_v6(&world, "::ffff:127.0.0.1"));
+	assert_false(admits_v6(&world, "::ffff:10.50.0.1"));
+	assert_false(admits_v6(&world, "::ffff:10.50.0.2"));
+	assert_true(admits(&world, 8, 8, 8, 8));
+	assert_true(admits(&world, 192, 168, 9, 1));
+	assert_true(admits_v6(&world, "2620:fe::fe"));
+	assert_true(admits_v6(&world, "fd00::8"));
+	world_stop(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_netns_test(each_address_of_the_host_is_the_host_in_any_order),
+		vt_netns_test(so_it_is_where_a_socket_can_be_bound_to_any_address),
 	};
 
 	vt_own_namespaces(CLONE_NEWNET);
