@@ -130,6 +130,9 @@ int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_er
 		case RELAY_REF_STOP:
 			take_stop(relay);
 			break;
+		case RELAY_REF_WATCH:
+			relay_take_watch(relay, ref.index);
+			break;
 		}
 		path_flush(relay);
 	}

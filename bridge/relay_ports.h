@@ -15,9 +15,16 @@ enum relay_ref {
 	RELAY_REF_PORT,  /* index: the port, sub: as given to port_watch */
 	RELAY_REF_TIMER,
 	RELAY_REF_STOP,
+	RELAY_REF_WATCH, /* index: which */
 };
 
 #define RELAY_BATCH 256 /* frames in one turn, at most */
+
+struct watch {
+	int fd;
+	void (*fn)(void *ctx, int fd); /* NULL: free */
+	void *ctx;
+};
 
 struct vnic_relay {
 	struct vnic_relay_config config;
@@ -29,6 +36,7 @@ struct vnic_relay {
 	struct vnic_relay **lanes; /* of the other threads; see lanes.c */
 	unsigned lane_count;
 	struct timers timers;
+	struct watch watches[VNIC_RELAY_WATCHES];
 	struct capture *capture; /* NULL: none */
 	struct timer capture_timer;
 	struct fdb fdb;
@@ -85,6 +93,9 @@ void path_flush(struct vnic_relay *relay);
 
 /* Asks the inspector, which there is; the frame may be another one then.  VNIC_DROP_COUNT: it goes on. */
 enum vnic_drop relay_inspect(struct vnic_relay *relay, const struct port *port, struct frame *frame);
+
+/* A descriptor of the caller's is ready (watch.c). */
+void relay_take_watch(struct vnic_relay *relay, unsigned index);
 
 /* A frame as it goes by, where somebody captures (capture_ports.c).  `dropped`: VNIC_DROP_COUNT for none. */
 void relay_capture(struct vnic_relay *relay, const struct port *port, enum vnic_direction direction,

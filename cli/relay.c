@@ -4,13 +4,14 @@
 #include "cli.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "fd.h"
 #include "front.h"
+#include "relay_control.h"
+#include "relay_stats.h"
 
 static const struct cli_option options[] = {
 	{"hub", 0, NULL, false, NULL, "send every frame to all ports, learn nothing"},
@@ -18,6 +19,10 @@ static const struct cli_option options[] = {
 	{"busy-poll", 0, NULL, false, NULL, "never sleep: less delay, at the cost of a CPU for each thread"},
 	{"stats", 's', NULL, false, NULL, "print counters of the ports at the end"},
 	{"json", 0, NULL, false, NULL, "print the counters as JSON"},
+	{"interval", 0, "SECONDS", false, NULL, "with --json: a line of JSON now and again instead, and at the end"},
+	{"top", 0, NULL, false, NULL, "show rates on the terminal, each second; q ends the relay"},
+	{"control", 0, "PATH", false, NULL, "take commands at a socket while running"},
+	{"at", 0, "PATH", false, NULL, "give the relay that runs with --control PATH a command instead of ports"},
 	{"capture", 'w', "FILE", false, NULL, "write frames as pcapng to FILE, or to the standard output for '-'"},
 	{"capture-both", 0, NULL, false, NULL, "capture frames where they leave too, not only where they come in"},
 	{"capture-drops", 0, NULL, false, NULL, "capture dropped frames too, with the reason as a comment"},
@@ -25,75 +30,6 @@ static const struct cli_option options[] = {
 	{"ready-fd", 0, "N", false, NULL, "write a line to this descriptor when all ports are open, and close it"},
 	{0},
 };
-
-/* --- counters ----------------------------------------------------------------------- */
-
-static void print_drops(const char *direction, const uint64_t dropped[VNIC_DROP_COUNT])
-{
-	for (unsigned why = 0; why < VNIC_DROP_COUNT; why++)
-		if (dropped[why])
-			printf("    %s dropped, %s: %" PRIu64 "\n", direction, vnic_drop_text(why), dropped[why]);
-}
-
-static void print_stats(const struct vnic_relay *relay)
-{
-	struct vnic_port_stats port;
-	struct vnic_relay_stats all;
-	const char *name;
-	bool open;
-
-	printf("%-32s %14s %16s %14s %16s\n", "PORT", "RX FRAMES", "RX BYTES", "TX FRAMES", "TX BYTES");
-	for (unsigned i = 0; vnic_relay_get_port(relay, i, &name, &open, &port) == 0; i++) {
-		printf("%-32s %14" PRIu64 " %16" PRIu64 " %14" PRIu64 " %16" PRIu64 "%s\n", name, port.rx_frames,
-		       port.rx_bytes, port.tx_frames, port.tx_bytes, open ? "" : "  gone");
-		print_drops("rx", port.rx_dropped);
-		print_drops("tx", port.tx_dropped);
-	}
-	vnic_relay_get_stats(relay, &all);
-	for (unsigned kind = 0; kind < VNIC_MADE_COUNT; kind++)
-		if (all.made[kind])
-			printf("made, %s: %" PRIu64 "\n", vnic_made_text(kind), all.made[kind]);
-	printf("MACs %u, moved %" PRIu64 ", not learnt %" PRIu64 "\n", all.fdb_entries, all.fdb_moves, all.fdb_full);
-}
-
-static json_t *drops_json(const uint64_t dropped[VNIC_DROP_COUNT])
-{
-	json_t *drops = json_object();
-
-	for (unsigned why = 0; why < VNIC_DROP_COUNT; why++)
-		json_object_set_new(drops, vnic_drop_text(why), json_integer((json_int_t)dropped[why]));
-	return drops;
-}
-
-static json_t *made_json(const uint64_t made[VNIC_MADE_COUNT])
-{
-	json_t *kinds = json_object();
-
-	for (unsigned kind = 0; kind < VNIC_MADE_COUNT; kind++)
-		json_object_set_new(kinds, vnic_made_text(kind), json_integer((json_int_t)made[kind]));
-	return kinds;
-}
-
-static json_t *stats_json(const struct vnic_relay *relay)
-{
-	struct vnic_port_stats port;
-	struct vnic_relay_stats all;
-	json_t *ports = json_array();
-	const char *name;
-	bool open;
-
-	for (unsigned i = 0; vnic_relay_get_port(relay, i, &name, &open, &port) == 0; i++)
-		json_array_append_new(
-			ports,
-			json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:o}", "name", name, "open", open, "rx_frames",
-				  (json_int_t)port.rx_frames, "rx_bytes", (json_int_t)port.rx_bytes, "tx_frames",
-				  (json_int_t)port.tx_frames, "tx_bytes", (json_int_t)port.tx_bytes, "rx_dropped",
-				  drops_json(port.rx_dropped), "tx_dropped", drops_json(port.tx_dropped)));
-	vnic_relay_get_stats(relay, &all);
-	return json_pack("{s:o, s:o, s:I, s:I, s:i, s:I, s:I}", "ports", ports, "made", made_json(all.made), "held",
-			 (json_int_t)all.held, "merged", (json_int_t)all.merged, "macs", (int)all.fdb_entries,
-			 "macs_moved", (json_int_t)all.fdb_moves, "macs_not_learnt", (json_int_t)all.fdb_full);
-}
 
 /* --- the run ------------------------------------------------------------------------ */
 
@@ -114,21 +50,40 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN); /* who reads a capture may stop reading */
 }
 
+/* What a run has beside its relay. */
+struct session {
+	const struct cli_args *args;
+	struct vnic_relay *relay;
+	struct vnic_port *ports; /* as given, then as changed */
+	struct capture_options capture;
+	struct relay_control control;
+	struct relay_ticks ticks;
+	uint32_t interval; /* seconds; 0: none */
+	unsigned threads;
+	int ready_fd;
+};
+
 /* All are understood before the first one is made. */
-static int open_ports(const struct cli_args *args, unsigned threads, struct vnic_relay *relay, struct vnic_error *err)
+static int open_ports(struct session *session, struct vnic_error *err)
 {
-	struct vnic_port port;
+	const struct cli_args *args = session->args;
 	const char *state_dir;
 	int r = cli_state_dir(false, &state_dir, err);
 
-	for (int i = 0; r >= 0 && i < args->operand_count; i++)
-		r = vnic_port_parse(args->operands[i], &port, err);
+	session->ports = calloc((size_t)args->operand_count, sizeof(*session->ports));
+	if (!session->ports)
+		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	for (int i = 0; r >= 0 && i < args->operand_count; i++) {
-		r = vnic_port_parse(args->operands[i], &port, err);
-		if (r >= 0 && !port.queues)
-			port.queues = threads;
-		if (r >= 0)
-			r = vnic_port_open(&port, state_dir, relay, err);
+		r = vnic_port_parse(args->operands[i], &session->ports[i], err);
+		if (r >= 0 && !session->ports[i].queues)
+			session->ports[i].queues = session->threads;
+	}
+	for (int i = 0; r >= 0 && i < args->operand_count; i++) {
+		r = vnic_port_open(&session->ports[i], state_dir, session->relay, err);
+		if (r >= 0 && session->ports[i].answers)
+			cli_warn("%s has addresses: the kernel answers there beside the relay's ports, so frames are "
+				 "doubled",
+				 session->ports[i].text);
 	}
 	return r;
 }
@@ -180,46 +135,97 @@ static int start_capture(struct capture_options *capture, struct vnic_relay *rel
 	return r;
 }
 
-static int relay_frames(const struct cli_args *args, struct vnic_relay *relay, struct capture_options *capture,
-			unsigned threads, int *ready_fd, struct vnic_error *err)
+static int begin(struct session *session, struct vnic_error *err)
 {
-	int r = open_ports(args, threads, relay, err);
+	const struct cli_args *args = session->args;
+	const char *control = cli_value(args, "control");
+	bool top = cli_flag(args, "top");
+	int r = open_ports(session, err);
 
 	if (r >= 0)
-		r = start_capture(capture, relay, err);
+		r = start_capture(&session->capture, session->relay, err);
+	if (r >= 0 && control)
+		r = relay_control_begin(&session->control, control, session->relay, session->ports, args->operand_count,
+					err);
 	if (r >= 0)
-		r = say_ready(ready_fd, err);
+		r = say_ready(&session->ready_fd, err);
+	if (r >= 0 && (top || session->interval))
+		r = relay_ticks_begin(&session->ticks, session->relay, top, top ? 1 : session->interval, err);
+	return r;
+}
+
+static int print_counters(const struct session *session, struct vnic_error *err)
+{
+	if (session->interval)
+		return relay_stats_print_line(session->relay, err);
+	if (cli_flag(session->args, "json"))
+		return cli_print_json(relay_stats_json(session->relay), err);
+	if (cli_flag(session->args, "stats"))
+		relay_stats_print(session->relay);
+	return 0;
+}
+
+static int relay_frames(struct session *session, struct vnic_error *err)
+{
+	int r = begin(session, err), printed = 0;
+	bool began = r >= 0;
+
+	if (began)
+		r = vnic_relay_run(session->relay, err);
+	relay_ticks_end(&session->ticks);
+	relay_control_end(&session->control);
+	if (began)
+		printed = print_counters(session, r < 0 ? NULL : err);
+	return r < 0 ? r : printed;
+}
+
+static int read_live_options(struct session *session, struct vnic_error *err)
+{
+	const struct cli_args *args = session->args;
+	bool top = cli_flag(args, "top");
+	int r = cli_number(args, "interval", 1, 86400, &session->interval, err);
+
 	if (r < 0)
 		return r;
-	r = vnic_relay_run(relay, err);
-	if (cli_flag(args, "json")) {
-		int printed = cli_print_json(stats_json(relay), r < 0 ? NULL : err);
-
-		return r < 0 ? r : printed;
-	}
-	if (cli_flag(args, "stats"))
-		print_stats(relay);
-	return r;
+	if (session->interval && !cli_flag(args, "json"))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--interval", "it needs --json");
+	if (top && (cli_flag(args, "json") || (session->capture.path && !strcmp(session->capture.path, "-"))))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--top", "the standard output has another use");
+	if (session->threads > 1 && (top || session->interval || cli_value(args, "control")))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--threads",
+				 "a relay with threads is not watched or changed while it runs");
+	return 0;
 }
 
 static int run(const struct cli_args *args, struct vnic_error *err)
 {
 	struct vnic_relay_config config = {.hub = cli_flag(args, "hub"), .busy_poll = cli_flag(args, "busy-poll")};
-	CLEANUP_FD int ready_fd = -1;
-	struct capture_options capture;
-	int r = take_ready_fd(args, &ready_fd, err);
+	struct session session = {.args = args, .control = RELAY_CONTROL_EMPTY, .ready_fd = -1};
+	const char *at = cli_value(args, "at");
+	int r;
 
+	if (at)
+		return relay_control_ask(at, args->operands, err);
+	if (args->operand_count < 2)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "relay", "it needs PORT PORT...");
+	r = take_ready_fd(args, &session.ready_fd, err);
 	if (r == 0)
 		r = cli_number(args, "threads", 1, VNIC_RELAY_THREADS, &config.threads, err);
 	if (r == 0)
-		r = read_capture(args, &capture, err);
+		r = read_capture(args, &session.capture, err);
+	session.threads = config.threads;
+	if (r == 0)
+		r = read_live_options(&session, err);
 	if (r == 0)
 		r = vnic_relay_new(&config, &running, err);
-	if (r < 0)
-		return r;
-	catch_signals();
-	r = relay_frames(args, running, &capture, config.threads, &ready_fd, err);
-	vnic_relay_free(running);
+	if (r == 0) {
+		session.relay = running;
+		catch_signals();
+		r = relay_frames(&session, err);
+		vnic_relay_free(running);
+	}
+	free(session.ports);
+	close_fd(&session.ready_fd);
 	return r;
 }
 
@@ -231,9 +237,11 @@ const struct command cmd_relay = {
 		   "dgram:PATH, udp:ADDRESS:PORT, vxlan:id=NUMBER or fd:N, with keys such as\n"
 		   "tap:eth0,netns=red,ip=10.9.0.1/24,delay=10ms,loss=1%,filter=EXPRESSION.\n"
 		   "Two ports are a patch, more a learning switch.\n"
-		   "Ends cleanly by SIGINT or SIGTERM.",
+		   "Ends cleanly by SIGINT or SIGTERM.\n"
+		   "With --at PATH a running relay is told: set PORT KEY=VALUE,... | clear PORT |\n"
+		   "link PORT up|down | isolate PORT on|off | stats",
 	.options = options,
-	.min_operands = 2,
+	.min_operands = 1,
 	.max_operands = VNIC_RELAY_PORTS,
 	.run = run,
 };

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct opening {
 	int fd;                /* a socket of whatever kind */
 	bool listens;          /* and waits for a peer */
 	struct vnic_nl *there; /* of a pair: in the scratch namespace */
+	bool answers;          /* a link that has addresses */
 };
 
 /* The user knows the port by its name, not by an index or the name of our end. */
@@ -84,6 +86,14 @@ static int open_device(void *ctx, struct vnic_error *err)
 	return r;
 }
 
+static int note_address(const struct vnic_addr_info *info, void *ctx)
+{
+	struct opening *opening = ctx;
+
+	opening->answers |= info->scope != RT_SCOPE_LINK; /* every link that is up has such a one of its own */
+	return 0;
+}
+
 static int open_link(void *ctx, struct vnic_error *err)
 {
 	struct opening *opening = ctx;
@@ -93,6 +103,8 @@ static int open_link(void *ctx, struct vnic_error *err)
 
 	if (r == 0)
 		r = vnic_link_get(nl, 0, opening->port->name, &info, err);
+	if (r == 0)
+		r = vnic_addr_list(nl, info.index, note_address, opening, err);
 	return r < 0 ? r : blame(opening->port, vnic_packet_open(info.index, &opening->fd, err), err);
 }
 
@@ -411,21 +423,22 @@ static void undo(struct opening *opening)
 	close_fd(&opening->fd);
 }
 
-static int set_sides(const struct vnic_port *port, struct vnic_relay *relay, unsigned number, struct vnic_error *err)
+int vnic_port_apply(const struct vnic_port *port, struct vnic_relay *relay, unsigned number, struct vnic_error *err)
 {
 	int r = 0;
 
 	for (unsigned d = 0; d < VNIC_DIRECTIONS && r == 0; d++) {
-		if (port->sides[d].filter[0])
-			r = vnic_relay_set_filter(relay, number, d, port->sides[d].filter, err);
-		if (r == 0 && port->sides[d].impaired)
-			r = vnic_relay_set_impairment(relay, number, d, &port->sides[d].impairment, err);
+		const char *filter = port->sides[d].filter;
+
+		r = vnic_relay_set_filter(relay, number, d, filter[0] ? filter : NULL, err);
+		if (r == 0)
+			r = vnic_relay_set_impairment(relay, number, d,
+						      port->sides[d].impaired ? &port->sides[d].impairment : NULL, err);
 	}
 	return r;
 }
 
-int vnic_port_open(const struct vnic_port *port, const char *state_dir, struct vnic_relay *relay,
-		   struct vnic_error *err)
+int vnic_port_open(struct vnic_port *port, const char *state_dir, struct vnic_relay *relay, struct vnic_error *err)
 {
 	struct opening opening = {.port = port, .fd = -1};
 	int r = open_where(&opening, state_dir, err);
@@ -437,9 +450,10 @@ int vnic_port_open(const struct vnic_port *port, const char *state_dir, struct v
 		undo(&opening);
 		return r;
 	}
+	port->answers = opening.answers;
 	arrange_end(&opening, relay, (unsigned)r);
 	if (port->isolated)
 		vnic_relay_set_isolated(relay, (unsigned)r, true);
-	int set = set_sides(port, relay, (unsigned)r, err);
+	int set = vnic_port_apply(port, relay, (unsigned)r, err);
 	return set < 0 ? set : r;
 }

@@ -242,6 +242,34 @@ static int set_side_key(struct vnic_port *port, const char *name, const char *va
 	return r;
 }
 
+int vnic_port_change(struct vnic_port *port, const char *keys_text, struct vnic_error *err)
+{
+	struct vnic_port changed = *port;
+	char copy[512], *cursor = copy, *key = copy, *value = NULL;
+	int r = parse_copy(keys_text, "what a port is set to", copy, sizeof(copy), err);
+
+	if (r < 0)
+		return r;
+	while ((r = parse_item(&cursor, &key, &value, err)) > 0) {
+		enum vnic_direction direction;
+		const char *name = key;
+
+		direction = take_direction(&name);
+		if (!strcmp(name, "filter") && value && !*value) {
+			changed.sides[direction].filter[0] = '\0';
+			continue;
+		}
+		r = set_side_key(&changed, key, value, err);
+		if (r == -ENOENT)
+			r = vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "only filters and weather can be changed");
+		if (r < 0)
+			return r;
+	}
+	if (r == 0)
+		*port = changed;
+	return r;
+}
+
 static int set_key(struct vnic_port *port, const char *name, const char *value, struct vnic_error *err)
 {
 	int r = set_side_key(port, name, value, err);

@@ -19,6 +19,7 @@
 #include <vnic/tap.h>
 
 #define VNIC_RELAY_PORTS 1024
+#define VNIC_RELAY_WATCHES 16
 #define VNIC_RELAY_THREADS 64
 
 struct vnic_relay;
@@ -242,6 +243,13 @@ VNIC_API int vnic_relay_get_fd(const struct vnic_relay *relay);
  * counted; -ENODEV when fewer than two are left.
  */
 VNIC_API int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_error *err);
+
+/*
+ * Has dispatch call `fn` when a descriptor of the caller's is readable or has hung up, beside the ports; fn NULL:
+ * no longer, which must come before it is closed.  -ENOSPC: VNIC_RELAY_WATCHES are watched already.
+ */
+VNIC_API int vnic_relay_watch(struct vnic_relay *relay, int fd, void (*fn)(void *ctx, int fd), void *ctx,
+			      struct vnic_error *err);
 
 /* Dispatches until vnic_relay_stop is called: from a signal handler or another thread, both are safe. */
 VNIC_API int vnic_relay_run(struct vnic_relay *relay, struct vnic_error *err);

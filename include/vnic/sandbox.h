@@ -212,6 +212,8 @@ struct vnic_port {
 	struct sockaddr_storage remotes[VNIC_VXLAN_REMOTES];
 	uint32_t redial_s; /* 0: a lost connection stays lost */
 	bool isolated;
+	bool answers; /* set by vnic_port_open: a link whose kernel side has addresses, so it answers beside the ports
+		       */
 	struct {
 		bool impaired;
 		struct vnic_impairment impairment;
@@ -230,9 +232,18 @@ VNIC_API int vnic_impairment_set(struct vnic_impairment *impairment, const char 
 
 VNIC_API int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_error *err);
 
+/*
+ * Changes a port's filters and weather as the keys of a locator would, "delay=10ms,in.loss=1%"; what they do not name
+ * stays.  An empty filter= takes a filter away.  The port is untouched on failure.
+ */
+VNIC_API int vnic_port_change(struct vnic_port *port, const char *keys, struct vnic_error *err);
+/* Sets a running relay's port `number` to the filters and the weather of `port`. */
+VNIC_API int vnic_port_apply(const struct vnic_port *port, struct vnic_relay *relay, unsigned number,
+			     struct vnic_error *err);
+
 /* Opens the port where its locator says and adds it to the relay.  Returns the port's number; nothing is left on
  * failure. */
-VNIC_API int vnic_port_open(const struct vnic_port *port, const char *state_dir, struct vnic_relay *relay,
+VNIC_API int vnic_port_open(struct vnic_port *port, const char *state_dir, struct vnic_relay *relay,
 			    struct vnic_error *err);
 
 /* Opens a device in the target's network namespace; NULL: the caller's own.  See vnic_tap_open. */

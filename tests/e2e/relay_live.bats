@@ -1,0 +1,143 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vnic relay while it runs: changed over its control socket, watched on a terminal or by a script.
+# shellcheck disable=SC2154 # what ../lib/relay sets
+
+load ../lib/relay
+
+# Two namespaces and a relay between them that takes commands.
+commanded() {
+	control=$BATS_TEST_TMPDIR/control
+	"$VNIC" ns add "$red" && "$VNIC" ns add "$blue"
+	start --control "$control" --json veth:eth0,netns="$red",ip=10.9.0.1/24 veth:eth0,netns="$blue",ip=10.9.0.2/24
+}
+
+tell() { "$VNIC" relay --at "$control" "$@"; }
+
+# rtt: milliseconds of the fastest of three, whole ones
+rtt() { "$VNIC" exec "$red" -- ping -n -q -c 3 -i 0.05 -W 5 10.9.0.2 | sed -n 's/^rtt [^=]*= \([0-9]*\).*/\1/p'; }
+
+@test "a delay is set, added to, and taken away while frames fly" {
+	commanded
+	[[ $(stat -c %a "$control") == 600 ]]
+	run tell set 0 delay=30ms
+	[[ $status -eq 0 && ! $output ]]
+	(($(rtt) >= 30))
+	tell set "veth:eth0@$red" in.delay=30ms
+	(($(rtt) >= 60))
+	tell clear 0
+	(($(rtt) < 30))
+	stop TERM
+	[[ ! -e $control ]]
+}
+
+@test "a link goes down and comes up, and ports are isolated" {
+	commanded
+	sends "$red" 10.9.0.2
+	tell link 1 down
+	run sends "$red" 10.9.0.2 -W 1
+	[[ $status -eq 1 ]]
+	tell link 1 up
+	sends "$red" 10.9.0.2
+	tell isolate 0 on && tell isolate 1 on
+	run sends "$red" 10.9.0.2 -W 1
+	[[ $status -eq 1 ]]
+	tell isolate 0 off
+	sends "$red" 10.9.0.2
+	tell stats | python3 -c '
+import json, sys
+ports = json.load(sys.stdin)["ports"]
+assert ports[1]["tx_dropped"]["link-down"] > 0 and ports[0]["rx_dropped"]["isolated"] > 0, ports'
+	stop TERM
+}
+
+@test "a bad command changes nothing and says why" {
+	commanded
+	run tell set 0 delay=30ms,loss=200%
+	complains 2 "200%: "
+	run tell set 0 "delay=30ms,filter=arp and and"
+	complains 1 "arp and and: "
+	run tell set 0 mac=02:00:00:00:00:01
+	complains 2 "mac: only filters and weather can be changed"
+	run tell set 2 delay=1ms
+	complains 2 "2: the relay has no such port"
+	run tell link 0 sideways
+	complains 2 "sideways: it is up or down"
+	run tell link 0
+	complains 2 "link: it is written link PORT up|down"
+	run tell fly
+	complains 2 "fly: a relay is told set, clear, link, isolate or stats"
+	(($(rtt) < 30))
+	run "$VNIC" relay --at "$BATS_TEST_TMPDIR/nobody" stats
+	complains 1 "nobody: No such file or directory"
+	stop TERM
+}
+
+@test "more clients than it takes do not keep the relay from its work" {
+	commanded
+	run python3 -c '
+import socket, sys
+clients = []
+for _ in range(20):
+    it = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    it.settimeout(10)
+    it.connect(sys.argv[1])
+    clients.append(it)
+    it.send(b"x" * 5000)
+    assert it.recv(10) == b""
+' "$control"
+	echo "$output"
+	[[ $status -eq 0 ]]
+	sends "$red" 10.9.0.2
+	tell stats
+	stop TERM
+}
+
+@test "a line of JSON comes each second" {
+	exec 6< <(exec "$VNIC" relay --json --interval 1 "stream:@$red" "stream:@$blue" 2>&1)
+	relay=$!
+	read -r -t 20 -u 6 one && read -r -t 20 -u 6 two
+	kill -TERM "$relay"
+	python3 -c '
+import json, sys
+for line in sys.argv[1:]:
+    assert len(json.loads(line)["ports"]) == 2' "$one" "$two"
+	relay=
+	run "$VNIC" relay --interval 1 "stream:@$red" "stream:@$blue"
+	complains 2 "--interval: it needs --json"
+	run "$VNIC" relay --top "stream:@$red" "stream:@$blue"
+	complains 2 "--top: the standard output is no terminal"
+}
+
+@test "the view on a terminal ends by q and leaves the terminal as it was" {
+	run timeout 30 python3 -c '
+import os, pty, select, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+def read_until(text):
+    seen = b""
+    while text not in seen:
+        seen += os.read(fd, 4096)
+    return seen
+before = None
+seen = read_until(b"q ends")
+assert b"\x1b[?1049h" in seen and b"RX BIT/S" in seen, seen
+assert not termios.tcgetattr(fd)[3] & termios.ICANON
+os.write(fd, b"q")
+read_until(b"\x1b[?1049l")
+_, status = os.waitpid(pid, 0)
+assert status == 0, status' "$VNIC" relay --top "stream:@$red" "stream:@$blue"
+	echo "$output"
+	[[ $status -eq 0 ]]
+}
+
+@test "a link port with addresses is warned about, once" {
+	"$VNIC" ns add "$red"
+	"$VNIC" exec "$red" -- sh -c 'ip link add left type veth peer name right && ip addr add 10.9.0.1/24 dev left && ip link set left up && ip link set right up'
+	start link:left,netns="$red" link:right,netns="$red"
+	[[ $(<"$BATS_TEST_TMPDIR/err") == "vnic: warning: link:left@$red has addresses: "* ]]
+	[[ $(wc -l <"$BATS_TEST_TMPDIR/err") -eq 1 ]]
+	kill -TERM "$relay" && wait "$relay"
+	relay=
+}
