@@ -12,7 +12,7 @@
 
 /* NULL: out of memory, or the size overflows. */
 void *reserve(size_t count, size_t size);
-/* NULL is allowed. */
-void release(void *memory);
+/* The same count and size.  NULL is allowed. */
+void release(void *memory, size_t count, size_t size);
 
 #endif

@@ -116,6 +116,11 @@ static struct merge *merge_of(struct port *to)
 	return to->merge;
 }
 
+void path_free_merge(struct port *port)
+{
+	release(port->merge, 1, sizeof(*port->merge));
+}
+
 /* For a port to which every write is dear, frames of one flow that came in one turn become one. */
 static void merge(struct vnic_relay *relay, struct port *to, const struct frame *frame)
 {

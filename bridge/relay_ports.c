@@ -149,7 +149,7 @@ void vnic_relay_free(struct vnic_relay *relay)
 		sides_clear(port);
 		if (port->open)
 			port->ops->close(port);
-		release(port->merge);
+		path_free_merge(port);
 		free((char *)(uintptr_t)port->name);
 		free(port);
 	}
@@ -157,7 +157,7 @@ void vnic_relay_free(struct vnic_relay *relay)
 	close_fd(&relay->stop_fd);
 	fdb_done(&relay->fdb);
 	timers_close(&relay->timers);
-	release(relay->room);
+	release(relay->room, relay->config.batch + ROOMS_MORE, ROOM_EACH);
 	free(relay->frames);
 	free(relay);
 }

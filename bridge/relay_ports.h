@@ -88,6 +88,7 @@ void path_take_due(struct timer *timer, int64_t now);
 void path_let_go(struct port_side *side);
 /* Frames that wait to be merged go with their port. */
 void path_lose_merged(struct port *port);
+void path_free_merge(struct port *port);
 /* The end of a turn. */
 void path_flush(struct vnic_relay *relay);
 

@@ -32,7 +32,7 @@ int arrivals_open(struct arrivals *ret_arrivals, uint32_t max)
 	struct arrivals arrivals = {.arrival = reserve(max + 1, sizeof(struct arrival))};
 
 	if (!arrivals.arrival || table_open(&arrivals.table, max, not_by_time) < 0) {
-		release(arrivals.arrival);
+		release(arrivals.arrival, max + 1, sizeof(struct arrival));
 		return -ENOMEM;
 	}
 	*ret_arrivals = arrivals;
@@ -41,8 +41,8 @@ int arrivals_open(struct arrivals *ret_arrivals, uint32_t max)
 
 void arrivals_close(struct arrivals *arrivals)
 {
+	release(arrivals->arrival, arrivals->table.max + 1, sizeof(struct arrival));
 	table_close(&arrivals->table);
-	release(arrivals->arrival);
 	*arrivals = (struct arrivals){0};
 }
 

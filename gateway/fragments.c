@@ -59,7 +59,7 @@ int fragments_open(uint64_t *dropped, struct fragments **ret_fragments)
 
 void fragments_close(struct fragments *fragments)
 {
-	release(fragments);
+	release(fragments, 1, sizeof(*fragments));
 }
 
 /* --- joining ------------------------------------------------------------------------ */

@@ -312,6 +312,6 @@ void icmp_free(struct icmp *icmp)
 		end(icmp, slot);
 	fragments_close(icmp->fragments);
 	table_close(&icmp->flows);
-	release(icmp->echo);
-	release(icmp);
+	release(icmp->echo, FLOWS + SPARE + 1, sizeof(*icmp->echo));
+	release(icmp, 1, sizeof(*icmp));
 }

@@ -17,7 +17,7 @@ int mappings_open(struct mappings *ret_mappings, uint32_t max)
 	struct mappings mappings = {.mapping = reserve(max + 1, sizeof(struct mapping))};
 
 	if (!mappings.mapping || table_open(&mappings.table, max, not_by_time) < 0) {
-		release(mappings.mapping);
+		release(mappings.mapping, max + 1, sizeof(struct mapping));
 		return -ENOMEM;
 	}
 	*ret_mappings = mappings;
@@ -26,8 +26,8 @@ int mappings_open(struct mappings *ret_mappings, uint32_t max)
 
 void mappings_close(struct mappings *mappings)
 {
+	release(mappings->mapping, mappings->table.max + 1, sizeof(struct mapping));
 	table_close(&mappings->table);
-	release(mappings->mapping);
 	*mappings = (struct mappings){0};
 }
 

@@ -10,17 +10,17 @@
 
 int table_open(struct table *ret_table, uint32_t max, const int64_t idle[TABLE_CLASSES])
 {
-	struct table table = {.max = max, .mask = 1};
+	uint32_t buckets = 1;
 
-	while (table.mask < max)
-		table.mask <<= 1;
-	table.buckets = reserve(table.mask, sizeof(*table.buckets));
+	while (buckets < max)
+		buckets <<= 1;
+	struct table table = {.max = max, .mask = buckets - 1};
+	table.buckets = reserve(buckets, sizeof(*table.buckets));
 	table.entries = reserve(max + 1, sizeof(*table.entries));
 	if (!table.buckets || !table.entries) {
 		table_close(&table);
 		return -ENOMEM;
 	}
-	table.mask--;
 	memcpy(table.idle, idle, sizeof(table.idle));
 	*ret_table = table;
 	return 0;
@@ -28,8 +28,8 @@ int table_open(struct table *ret_table, uint32_t max, const int64_t idle[TABLE_C
 
 void table_close(struct table *table)
 {
-	release(table->buckets);
-	release(table->entries);
+	release(table->buckets, table->mask + 1, sizeof(*table->buckets));
+	release(table->entries, table->max + 1, sizeof(*table->entries));
 	*table = (struct table){0};
 }
 

@@ -603,7 +603,7 @@ int tcp_new(struct vnic_gateway *gateway, struct tcp **ret_tcp, struct vnic_erro
 		tcp->offered_max = OFFERED_MAX;
 	tcp->flows = reserve(max + 1u, sizeof(*tcp->flows));
 	if (!tcp->flows) {
-		release(tcp);
+		release(tcp, 1, sizeof(*tcp));
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	}
 	*ret_tcp = tcp;
@@ -618,6 +618,6 @@ void tcp_free(struct tcp *tcp)
 		if (tcp->flows[slot].state != TCP_DEAD)
 			bury(tcp, &tcp->flows[slot]);
 	pipe_pool_close(&tcp->pipes);
-	release(tcp->flows);
-	release(tcp);
+	release(tcp->flows, tcp->max + 1u, sizeof(*tcp->flows));
+	release(tcp, 1, sizeof(*tcp));
 }

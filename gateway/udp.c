@@ -434,6 +434,6 @@ void udp_free(struct udp *udp)
 	table_close(&udp->flows);
 	mappings_close(&udp->mappings);
 	arrivals_close(&udp->arrivals);
-	release(udp->flow);
+	release(udp->flow, udp->max + SPARE + 1, sizeof(*udp->flow));
 	free(udp);
 }
