@@ -108,7 +108,7 @@ static int ask_for_file(void *ctx, unsigned number, int *ret_fd, struct vnic_err
 	struct process *process = ctx;
 	const int control = process->config->step.child;
 	const struct ns_message question = {.type = NS_NEXT_FILE, .value = (int)number};
-	struct ns_message answer;
+	struct ns_message answer = {.type = NS_FINISH};
 	int r = ns_message_send(control, &question, -1, err);
 
 	while (r == 0 && (r = ns_message_recv(control, true, &answer, ret_fd, err)) == 0 && answer.type == NS_FINISH)
@@ -281,19 +281,19 @@ static void finish(struct process *process)
 	tell_losses(process, capture_finish(process->capture));
 }
 
-_Noreturn void nic_capture_main(struct nic_capture *config)
+_Noreturn void nic_capture_main(struct nic_capture *capture)
 {
-	struct process process = {.config = config};
+	struct process process = {.config = capture};
 	struct ns_message message = {.type = NS_READY};
-	int keep[] = {config->step.child, config->hello[0], config->config.fd};
+	int keep[] = {capture->step.child, capture->hello[0], capture->config.fd};
 
 	prctl(PR_SET_NAME, "vnic-capture");
 	ns_close_all_but(keep, 3);
 	setsid();
 	if (set_up(&process, &message.err) < 0)
 		message.type = NS_FAILED;
-	close_fd(&config->hello[0]);
-	if (ns_message_send(config->step.child, &message, -1, NULL) < 0 || message.type == NS_FAILED)
+	close_fd(&capture->hello[0]);
+	if (ns_message_send(capture->step.child, &message, -1, NULL) < 0 || message.type == NS_FAILED)
 		_exit(STATUS_OURS);
 	carry(&process);
 	finish(&process);

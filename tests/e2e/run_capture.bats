@@ -84,6 +84,15 @@ nic.send(bytes.fromhex("ffffffffffff" "020000000009" "81000007" "88b5") + bytes(
 	packets "$file" | grep -q "packet eth0 out 68 68 ffffffffffff0200000000098100000788b500"
 }
 
+@test "a guest's NIC is captured too" {
+	{ : <>/dev/net/tun; } 2>/dev/null || skip "/dev/net/tun cannot be opened"
+	"$VNIC" vm --capture "$file" -- python3 -c '
+import os, sys
+os.write(int(sys.argv[1]), bytes(10) + bytes.fromhex("ffffffffffff" "020000000009" "88b5") + b"guest" * 20)' '{fd}'
+	packets "$file" | grep -q "packet eth0 out 114 114 ffffffffffff02000000000988b56775657374" # guest
+	no_complaint "$file"
+}
+
 @test "a snap length cuts what is written, and says how long it was" {
 	"$VNIC" run --capture "$file" --snaplen 64 -- ping -c 1 -q -W 5 -s 1000 10.0.2.2
 	packets "$file" | grep -q "packet eth0 out 64 1042 "

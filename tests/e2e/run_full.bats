@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vnic run where there is little of everything: one clear line, and nothing left.
+# shellcheck disable=SC2016 # what the shells in between expand
 
 bats_require_minimum_version 1.5.0
 
@@ -64,7 +65,6 @@ for i in range(400):
 @test "a capture with too few descriptors is one line or works" {
 	local worked=0
 	for limit in {8..48..4}; do
-		# shellcheck disable=SC2016
 		run bash -c 'ulimit -n "$0"; exec "$VNIC" run --capture /dev/null -- true' "$limit"
 		((status == 0)) && worked=1 && continue
 		one_line 125 "Too many open files"
@@ -75,7 +75,6 @@ for i in range(400):
 @test "a capture with too few processes is one line or works" {
 	((EUID != 0)) || skip "root is not held by the limit on processes"
 	for limit in {1..12}; do
-		# shellcheck disable=SC2016
 		run bash -c 'ulimit -u "$0" || exit 0; exec "$VNIC" run --capture /dev/null -- true' "$limit"
 		((status == 0)) || one_line 125 "vnic: cannot "
 	done
