@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@
 #define FLUSH_NS (NS_PER_S / 10)
 #define SNAPLEN 262144 /* tcpdump's: more than any frame */
 #define NAME_BYTES 128
+#define LAST_WAIT_MS 1000 /* at the end, for a reader to take something */
 
 /* Numbers of the format; all fields are in the writer's byte order, which the magic tells. */
 enum { BLOCK_SECTION = 0x0a0d0d0a, BLOCK_INTERFACE = 1, BLOCK_STATISTICS = 5, BLOCK_PACKET = 6 };
@@ -359,14 +361,28 @@ int capture_new(const struct vnic_capture *config, struct capture **ret_capture,
 	return 0;
 }
 
-/* At the end there is nothing to hold up any more: a reader gets the time that it takes to write a buffer. */
+/* What is left is written while the reader goes on reading; one that stopped would hold up the relay's end. */
+static void write_rest(struct capture *capture)
+{
+	while (capture->begin < capture->end) {
+		struct pollfd reader = {.fd = capture->config.fd, .events = POLLOUT};
+
+		if (poll(&reader, 1, LAST_WAIT_MS) > 0)
+			write_out(capture);
+		else
+			fail(capture, ETIMEDOUT);
+	}
+}
+
 int capture_finish(struct capture *capture)
 {
 	if (capture->config.fd >= 0) {
-		fcntl(capture->config.fd, F_SETFL, fcntl(capture->config.fd, F_GETFL) & ~O_NONBLOCK);
 		end_file(capture);
-		close_fd(&capture->config.fd);
+		write_rest(capture);
 	}
+	if (capture->config.fd >= 0)
+		fcntl(capture->config.fd, F_SETFL, fcntl(capture->config.fd, F_GETFL) & ~O_NONBLOCK);
+	close_fd(&capture->config.fd);
 	return -capture->stats.error;
 }
 

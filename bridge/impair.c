@@ -46,7 +46,8 @@ struct impair {
 	uint64_t arrivals;
 	unsigned count, room;
 	struct held *heap;
-	uint8_t *given; /* the frame that impair_next gave last */
+	uint8_t *given;   /* the frame that impair_next gave last */
+	uint8_t *damaged; /* the frame that was corrupted last */
 };
 
 /* --- random numbers ------------------------------------------------------------------- */
@@ -189,13 +190,28 @@ static bool is_lost(struct impair *impair)
 	return happens(impair, impair->bad ? config->bad_loss : config->loss);
 }
 
+/* The frame may be flooded to others too, for whom the weather is fair: so it is a copy that is damaged. */
+static bool copy_for_damage(struct impair *impair, struct frame *frame)
+{
+	uint8_t *room = malloc(FRAME_HEADROOM + frame->len);
+
+	if (!room)
+		return false;
+	memcpy(room + FRAME_HEADROOM, frame->data, frame->len);
+	free(impair->damaged);
+	impair->damaged = room;
+	frame->data = room + FRAME_HEADROOM;
+	return true;
+}
+
 /* A checksum that is not finished would be finished later, over the damage, and hide it. */
 static void corrupt(struct impair *impair, struct frame *frame)
 {
 	uint64_t where = draw(impair);
 	size_t bits = frame->len > ETH_HLEN ? (frame->len - ETH_HLEN) * 8 : 0;
 
-	if (!happens(impair, impair->config.corrupt) || !bits || frame_finish_checksum(frame) < 0)
+	if (!happens(impair, impair->config.corrupt) || !bits || !copy_for_damage(impair, frame) ||
+	    frame_finish_checksum(frame) < 0)
 		return;
 	frame->data[ETH_HLEN + where % bits / 8] ^= (uint8_t)(1u << where % 8);
 }
@@ -332,5 +348,6 @@ void impair_free(struct impair *impair)
 		free(impair->heap[--impair->count].room);
 	free(impair->heap);
 	free(impair->given);
+	free(impair->damaged);
 	free(impair);
 }

@@ -59,14 +59,17 @@ static void mark_dirty(struct vnic_relay *relay, struct port *to)
 	relay->dirty[relay->dirty_count++] = to->number;
 }
 
+/* A port that is gone is closed at the end of the turn: until then others on this frame's way may look at it. */
 static void write_frame(struct vnic_relay *relay, struct port *to, const struct frame *frame)
 {
-	int r = to->ops->write(to, frame);
+	int r = to->gone ? -EBADFD : to->ops->write(to, frame);
 
 	if (r < 0) {
 		drop_out(to, frame, port_drop_reason(r));
-		if (r == -EBADFD)
-			relay_close_port(relay, to->number);
+		if (r == -EBADFD) {
+			to->gone = true;
+			mark_dirty(relay, to);
+		}
 		return;
 	}
 	to->stats.tx_frames++;
@@ -87,10 +90,9 @@ static void cut(struct vnic_relay *relay, struct port *to, const struct frame *f
 		drop_out(to, frame, VNIC_DROP_SEGMENT);
 		return;
 	}
-	for (; to->open && gso_next(&gso, &segment); count++)
+	for (; gso_next(&gso, &segment); count++)
 		write_frame(relay, to, &segment);
-	if (count)
-		relay->stats.made[VNIC_MADE_SEGMENT] += count - 1;
+	relay->stats.made[VNIC_MADE_SEGMENT] += count - 1;
 }
 
 /* Before anything else goes out, or at the end of the turn. */
@@ -173,9 +175,10 @@ static void drop_at(struct port_side *side, const struct frame *frame, enum vnic
 		drop_out(side->port, frame, why);
 }
 
-static void strike(struct port_side *side, struct frame *frame)
+static void strike(struct port_side *side, const struct frame *given)
 {
 	struct vnic_relay *relay = side->port->relay;
+	struct frame own = *given, *frame = &own;
 	unsigned copies = 0;
 	enum impair_fate fate = impair_take(side->impair, frame, relay->now, &copies);
 
@@ -203,10 +206,7 @@ static void strike_segments(struct port_side *side, const struct frame *frame)
 		return;
 	}
 	for (; gso_next(&gso, &segment); count++)
-		if (side->impair)
-			strike(side, &segment);
-		else /* the segment before brought its port down */
-			go_on(side, &segment);
+		strike(side, &segment);
 	relay->stats.made[VNIC_MADE_SEGMENT] += count - 1;
 }
 
@@ -274,6 +274,8 @@ void path_flush(struct vnic_relay *relay)
 		if (port->open && port->ops->flush)
 			port->ops->flush(port);
 		port->dirty = port->marked = false;
+		if (port->gone)
+			relay_close_port(relay, port->number);
 	}
 	relay->dirty_count = 0;
 	if (relay->capture)

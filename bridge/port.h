@@ -72,6 +72,7 @@ struct port {
 	bool tun;       /* packets without a link header */
 	bool dirty;     /* has gathered frames, or merged some */
 	bool marked;    /* will be flushed at the end of the turn */
+	bool gone;      /* will be closed there */
 	bool tried;     /* taps: to have what writes many frames at a time */
 	unsigned takes; /* VNIC_OFFLOAD_*: of super-frames and partial checksums; what it lacks is finished before */
 	unsigned queues;
