@@ -110,3 +110,87 @@ needs_tun() {
 	echo "$output"
 	[[ $status -eq 0 && $output == *"got lan0 with 2 queues over a socket"* ]]
 }
+
+# between ARGUMENT...: an inspecting example between two namespaces; what it says is in `said`.
+between() {
+	((EUID == 0)) || skip "the example finds names of /run/netns only"
+	red=ex-red-$$ blue=ex-blue-$$
+	"$VNIC" ns add $red
+	"$VNIC" ns add $blue
+	exec 5< <(exec timeout 60 "$@" veth:eth0,netns=$red,ip=10.8.0.1/24 veth:eth0,netns=$blue,ip=10.8.0.2/24)
+	relay=$!
+	read -r -t 20 -u 5 line
+	[[ $line == ready ]]
+}
+
+# done_with: what it said is in `said`.
+done_with() {
+	kill -INT $relay
+	cat <&5 >said
+	cat said
+	"$VNIC" ns del $red
+	"$VNIC" ns del $blue
+}
+
+# serve COMMAND...: in blue, and says "ready" once it serves.
+serve() {
+	exec 6< <(exec timeout 60 "$VNIC" exec $blue -- "$@")
+	server=$!
+	read -r -t 20 -u 6 line
+}
+
+@test "08-http-hosts names the host of a request" {
+	example 08-http-hosts
+	between ./08-http-hosts
+	serve python3 -uc 'import http.server as h
+with h.HTTPServer(("10.8.0.2", 80), h.BaseHTTPRequestHandler) as s:
+    print("ready", flush=True); s.handle_request()'
+	"$VNIC" exec $red -- python3 -c 'import http.client as c
+it = c.HTTPConnection("10.8.0.2", timeout=10)
+it.request("GET", "/", headers={"Host": "example.org"}); it.getresponse()'
+	done_with
+	grep -qx "10.8.0.1 example.org" said
+}
+
+@test "09-arp-guard drops a claim to another's address" {
+	example 09-arp-guard
+	between ./09-arp-guard
+	"$VNIC" exec $red -- ping -q -c 1 -W 5 10.8.0.2
+	"$VNIC" exec $blue -- python3 -c 'import socket
+it = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+it.bind(("eth0", 0))
+me, ip = it.getsockname()[4], bytes([10, 8, 0, 1])
+it.send(b"\xff" * 6 + me + bytes.fromhex("0806" "0001080006040001") + me + ip + bytes(6) + ip)'
+	read -r -t 20 -u 5 line
+	[[ $line == "port 1 claims 10.8.0.1, which port 0 has" ]]
+	done_with
+}
+
+@test "10-dns-block answers that there is no such name" {
+	example 10-dns-block
+	between ./10-dns-block example.org
+	run "$VNIC" exec $red -- python3 -c 'import socket
+it = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+it.settimeout(10)
+it.connect(("10.8.0.2", 53))
+question = b"\x03www\x07example\x03ORG\0\0\1\0\1"
+it.send(b"\x12\x34\1\0\0\1" + bytes(6) + question)
+assert it.recv(512) == b"\x12\x34\x81\x83\0\1" + bytes(6) + question'
+	echo "$output"
+	[[ $status -eq 0 ]]
+	done_with
+	grep -qx "no www.example.ORG" said
+}
+
+@test "11-tcp-reset refuses connections to a port" {
+	example 11-tcp-reset
+	between ./11-tcp-reset 80
+	serve python3 -uc 'import socket
+it, other = socket.create_server(("10.8.0.2", 80)), socket.create_server(("10.8.0.2", 81))
+print("ready", flush=True); other.accept()'
+	run "$VNIC" exec $red -- bash -c ': >/dev/tcp/10.8.0.2/80'
+	[[ $status -eq 1 && $output == *"Connection refused"* ]]
+	"$VNIC" exec $red -- bash -c ': >/dev/tcp/10.8.0.2/81'
+	done_with
+	grep -qx "reset 10.8.0.1" said
+}
