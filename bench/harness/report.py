@@ -45,6 +45,17 @@ def versions_line(results):
     return "Peers: " + ", ".join(f"{name} {version}" for name, version in sorted(versions.items())) + ".\n"
 
 
+def busy_line(results):
+    """A warning where others had the CPUs too: what needs several processes at once then suffers most."""
+    busy = [name for name, result in results.items() if min(result["load"]) > result["machine"]["cpus"]]
+    if not busy:
+        return ""
+    most = max(max(results[name]["load"]) for name in busy)
+    return (f"**The machine was busy** (load average up to {most:.0f}) while these were measured: {', '.join(busy)}. Others had "
+            "the CPUs too, and what needs three processes at once, as a gateway between two, then loses more than what "
+            "needs two. These figures say how things stand on a busy machine, and no more; CPU time depends on it less.\n")
+
+
 def lost_rows(subjects, results):
     """Every demand that is not met, over all subjects."""
     rows = []
@@ -99,7 +110,7 @@ def write_plots(subject, result, out):
 
 def page(subjects, results, notes, plots="", bench="../../bench"):
     lost = lost_rows(subjects, results)
-    parts = [TOP.format(bench=bench), machine_table(results), versions_line(results)]
+    parts = [TOP.format(bench=bench), machine_table(results), versions_line(results), busy_line(results)]
     if lost:
         parts += ["## Where vnic falls short\n", table.markdown(["", "demand", "required", "measured"], lost)]
     parts += [section(subjects[name], result, plots, notes) for name, result in results.items()]

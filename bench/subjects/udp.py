@@ -30,6 +30,8 @@ SUBJECT = Subject(
     measure=measure,
     demands=[Demand(f"{case}: vnic / the better peer", against_best("arrived", case, PEERS), at_least=1.5)
              for case in CASES if "slow" not in case]
+    + [Demand(f"{case}: loss of vnic / the peer that loses least",
+              against_best("loss", case, PEERS, more_is_better=False), at_most=1) for case in ("64 out", "1400 out")]
     + [Demand(f"64 out, {SLOW:,} a second: loss of vnic, %",
               lambda figures: figures.median("loss", "64 out, slow", "vnic"), at_most=0.1)],
 )

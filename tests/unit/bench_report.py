@@ -199,6 +199,11 @@ class Pages(unittest.TestCase):
     def test_a_note_written_by_hand_is_kept(self):
         self.assertIn("because of the moon", self.page("because of the moon\n"))
 
+    def test_a_busy_machine_is_told_on_top(self):
+        busy = dict(self.RESULT, load=[9.0, 8.0])
+        self.assertIn("The machine was busy", report.busy_line({"demo": busy}))
+        self.assertEqual(report.busy_line({"demo": self.RESULT}), "")
+
     def test_the_load_is_told(self):
         self.assertIn("load average 0.1 before, 0.2 after", self.page())
 
