@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "pcap.h"
 
 #define BUFFER_BYTES (1 << 20)
 #define FLUSH_BYTES (BUFFER_BYTES / 2)
@@ -35,8 +36,6 @@ enum { BLOCK_SECTION = 0x0a0d0d0a, BLOCK_INTERFACE = 1, BLOCK_STATISTICS = 5, BL
 enum { OPTION_END, OPTION_COMMENT, OPTION_IF_NAME = 2, OPTION_EPB_FLAGS = 2, OPTION_SHB_USERAPPL = 4 };
 enum { OPTION_ISB_IFRECV = 4, OPTION_ISB_IFDROP = 5, OPTION_IF_TSRESOL = 9 };
 #define BYTE_ORDER_MAGIC 0x1a2b3c4d
-#define LINKTYPE_ETHERNET 1
-#define LINKTYPE_RAW 101
 
 struct interface {
 	char name[NAME_BYTES];
@@ -275,14 +274,14 @@ static void put_reason(struct capture *capture, const char *reason)
 	put_option(capture, OPTION_COMMENT, comment, (size_t)len);
 }
 
-void capture_packet(struct capture *capture, unsigned interface, enum vnic_direction direction,
+bool capture_packet(struct capture *capture, unsigned interface, enum vnic_direction direction,
 		    const struct captured *packet, const char *dropped)
 {
 	size_t len = packet->captured < capture->config.snaplen ? packet->captured : capture->config.snaplen;
 
 	if (!begin_block(capture, BLOCK_PACKET, len)) {
 		capture->stats.missed++;
-		return;
+		return false;
 	}
 	put_u32(capture, interface);
 	put_time(capture, packet->time);
@@ -295,15 +294,16 @@ void capture_packet(struct capture *capture, unsigned interface, enum vnic_direc
 	put_option(capture, OPTION_END, "", 0);
 	end_block(capture);
 	capture->stats.frames++;
+	return true;
 }
 
-void capture_frame(struct capture *capture, unsigned interface, enum vnic_direction direction,
+bool capture_frame(struct capture *capture, unsigned interface, enum vnic_direction direction,
 		   const struct frame *frame, const char *dropped)
 {
 	const struct captured packet = {
 		.data = frame->data, .captured = frame->len, .len = frame->len, .time = real_time()};
 
-	capture_packet(capture, interface, direction, &packet, dropped);
+	return capture_packet(capture, interface, direction, &packet, dropped);
 }
 
 void capture_add_interface(struct capture *capture, const char *name, bool tun)

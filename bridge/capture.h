@@ -17,10 +17,10 @@ void capture_free(struct capture *capture);
 void capture_add_interface(struct capture *capture, const char *name, bool tun);
 unsigned capture_interfaces(const struct capture *capture);
 /*
- * One frame.  `dropped`: why it goes no further, NULL if it does.  It lands in a buffer; capture_flush writes that
- * when it has grown, or has waited long enough at `now` (CLOCK_MONOTONIC, ns).
+ * One frame.  `dropped`: why it goes no further, NULL if it does.  False: there was no room for it.  It lands in a
+ * buffer; capture_flush writes that when it has grown, or has waited long enough at `now` (CLOCK_MONOTONIC, ns).
  */
-void capture_frame(struct capture *capture, unsigned interface, enum vnic_direction direction,
+bool capture_frame(struct capture *capture, unsigned interface, enum vnic_direction direction,
 		   const struct frame *frame, const char *dropped);
 /* The same for a frame that was seen elsewhere: `captured` bytes of `len`, at `time` (CLOCK_REALTIME, ns). */
 struct captured {
@@ -28,7 +28,7 @@ struct captured {
 	size_t captured, len;
 	uint64_t time;
 };
-void capture_packet(struct capture *capture, unsigned interface, enum vnic_direction direction,
+bool capture_packet(struct capture *capture, unsigned interface, enum vnic_direction direction,
 		    const struct captured *packet, const char *dropped);
 /* Wants this direction, or drops? */
 bool capture_wants(const struct capture *capture, enum vnic_direction direction, bool dropped);

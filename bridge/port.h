@@ -70,6 +70,7 @@ struct port {
 	struct vnic_port_stats stats;
 	bool open, isolated, link_down;
 	bool tun;       /* packets without a link header */
+	bool takes_tun; /* until it is added: either will do */
 	bool dirty;     /* has gathered frames, or merged some */
 	bool marked;    /* will be flushed at the end of the turn */
 	bool gone;      /* will be closed there */
@@ -96,11 +97,14 @@ int port_stream_init(struct port *port, const void *with, struct vnic_error *err
 int port_seqpacket_init(struct port *port, const void *with, struct vnic_error *err); /* struct vnic_conn */
 int port_dgram_init(struct port *port, const void *with, struct vnic_error *err);     /* struct vnic_dgram */
 int port_vxlan_init(struct port *port, const void *with, struct vnic_error *err);     /* struct vnic_vxlan */
+int port_pcap_init(struct port *port, const void *with, struct vnic_error *err);      /* struct vnic_pcap */
 
 /* --- what the relay does for its ports (relay_ports.c) ------------------------------- */
 
 /* A frame that was there but could not be had. */
 void port_lose(struct port *port, enum vnic_drop why);
+/* An error that must reach who runs the relay: the next dispatch ends with it. */
+void relay_fail(struct port *port, const struct vnic_error *why);
 /* One more frame than was to be written, of `len` bytes: 0, or what ops->write returns of it. */
 void port_count_copy(struct port *port, size_t len, int written);
 /* Which reason an errno of a write is. */

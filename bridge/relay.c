@@ -38,6 +38,8 @@ static int take_turn(struct vnic_relay *relay, unsigned number, unsigned queue)
 
 		if (is_gone(n))
 			relay_close_port(relay, number);
+		if (n == -ENODATA)
+			relay->replayed = relay->opened < 2;
 		if (n < 0)
 			break;
 		for (int i = 0; i < n; i++) {
@@ -104,14 +106,33 @@ static void take_stop(struct vnic_relay *relay)
 	relay->stopped = read(relay->stop_fd, &count, sizeof(count)) == (ssize_t)sizeof(count);
 }
 
+/* --- a turn ------------------------------------------------------------------------- */
+
+static int too_few(const struct vnic_relay *relay, struct vnic_error *err)
+{
+	if (relay->replayed)
+		return vnic_fail(err, VNIC_STEP_RELAY, ENODATA, NULL, "all that was to be replayed has been");
+	return vnic_fail(err, VNIC_STEP_RELAY, ENODEV, NULL, "it takes two open ports, and there is %s",
+			 relay->opened ? "one" : "none");
+}
+
+static int take_failure(struct vnic_relay *relay, struct vnic_error *err)
+{
+	int code = relay->failure.code;
+
+	if (err)
+		*err = relay->failure;
+	relay->failure.code = 0;
+	return -code;
+}
+
 int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_error *err)
 {
 	struct epoll_event events[EVENTS];
 	int moved = 0, n;
 
-	if (relay->opened < 2)
-		return vnic_fail(err, VNIC_STEP_RELAY, ENODEV, NULL, "it takes two open ports, and there is %s",
-				 relay->opened ? "one" : "none");
+	if (relay->opened < 2 && !(relay->replayed && relay_held(relay)))
+		return too_few(relay, err);
 	n = wait_for_work(relay, events, timeout_ms, err);
 	fdb_sweep(&relay->fdb, (uint32_t)(relay->now / NS_PER_S));
 	for (int i = 0; i < n; i++) {
@@ -136,6 +157,8 @@ int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_er
 		}
 		path_flush(relay);
 	}
+	if (relay->failure.code)
+		return take_failure(relay, err);
 	return n < 0 ? n : moved;
 }
 
@@ -146,5 +169,5 @@ int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err)
 	while (r >= 0 && !relay->stopped)
 		r = vnic_relay_dispatch(relay, -1, err);
 	relay->stopped = false;
-	return r < 0 ? r : 0;
+	return r < 0 && r != -ENODATA ? r : 0;
 }

@@ -3,6 +3,7 @@
 #include "relay_ports.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -21,7 +22,7 @@ static const char *const drop_texts[] = {
 	[VNIC_DROP_SAME_PORT] = "same-port", [VNIC_DROP_NO_PORT] = "no-port",     [VNIC_DROP_SOURCE] = "source",
 	[VNIC_DROP_SEGMENT] = "segment",     [VNIC_DROP_LINK_DOWN] = "link-down", [VNIC_DROP_FILTERED] = "filtered",
 	[VNIC_DROP_LOST] = "lost",           [VNIC_DROP_HELD] = "held",           [VNIC_DROP_INSPECTED] = "inspected",
-	[VNIC_DROP_TUNNEL] = "tunnel",       [VNIC_DROP_STRANGER] = "stranger",
+	[VNIC_DROP_TUNNEL] = "tunnel",       [VNIC_DROP_STRANGER] = "stranger",   [VNIC_DROP_CUT] = "cut",
 };
 static const char *const made_texts[] = {
 	[VNIC_MADE_COPY] = "copy",
@@ -182,9 +183,19 @@ enum vnic_drop port_drop_reason(int error)
 		return VNIC_DROP_DOWN;
 	case EMSGSIZE:
 		return VNIC_DROP_OVERSIZE;
+	case EOPNOTSUPP:
+		return VNIC_DROP_NO_PORT;
 	default:
 		return VNIC_DROP_REFUSED;
 	}
+}
+
+void relay_fail(struct port *port, const struct vnic_error *why)
+{
+	struct vnic_error *failure = &port->relay->failure;
+
+	*failure = *why;
+	snprintf(failure->object, sizeof(failure->object), "%s", port->name);
 }
 
 void port_count_copy(struct port *port, size_t len, int written)
@@ -255,6 +266,7 @@ int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	port->relay = relay;
 	port->number = number;
+	port->name = copy;
 	sides_init(port);
 	r = watch_queues(port, err);
 	if (r == 0 && port->ops->start) {
@@ -266,7 +278,6 @@ int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port
 		free(copy);
 		return r;
 	}
-	port->name = copy;
 	port->open = true;
 	relay->ports[number] = port;
 	relay->count++;
@@ -289,13 +300,15 @@ void relay_close_port(struct vnic_relay *relay, unsigned number)
 	fdb_forget_port(&relay->fdb, number);
 }
 
-static int check_kind(const struct vnic_relay *relay, const char *name, const struct port *port, struct vnic_error *err)
+static int check_kind(const struct vnic_relay *relay, const char *name, struct port *port, struct vnic_error *err)
 {
 	bool tuns = relay->count ? relay->ports[0]->tun : port->tun;
 
 	if (relay->lane_count && port->ops != &port_tap_ops)
 		return vnic_fail(err, VNIC_STEP_PORT, EOPNOTSUPP, name,
 				 "a relay with threads has TAP and TUN ports only");
+	if (port->takes_tun)
+		port->tun = tuns;
 	if (port->tun != tuns || (tuns && relay->count >= 2))
 		return vnic_fail(err, VNIC_STEP_PORT, EINVAL, name,
 				 "packets of a TUN have no link header to switch by: TUNs are joined in pairs only");
@@ -364,6 +377,12 @@ int vnic_relay_add_vxlan(struct vnic_relay *relay, const char *name, const struc
 	return relay_add_kind(relay, name, port_vxlan_init, vxlan, err);
 }
 
+int vnic_relay_add_pcap(struct vnic_relay *relay, const char *name, const struct vnic_pcap *pcap,
+			struct vnic_error *err)
+{
+	return relay_add_kind(relay, name, port_pcap_init, pcap, err);
+}
+
 int vnic_relay_at_end(struct vnic_relay *relay, unsigned port, void (*at_end)(void *ctx), void *ctx)
 {
 	if (port >= relay->count)
@@ -409,14 +428,22 @@ void vnic_relay_stop(struct vnic_relay *relay)
 	errno = saved;
 }
 
+uint64_t relay_held(const struct vnic_relay *relay)
+{
+	uint64_t held = 0;
+
+	for (unsigned i = 0; i < relay->count; i++)
+		for (unsigned d = 0; d < VNIC_DIRECTIONS; d++)
+			held += side_held(&relay->ports[i]->sides[d]);
+	return held;
+}
+
 static void add_stats(const struct vnic_relay *relay, struct vnic_relay_stats *stats)
 {
 	for (unsigned kind = 0; kind < VNIC_MADE_COUNT; kind++)
 		stats->made[kind] += relay->stats.made[kind];
 	stats->merged += relay->stats.merged;
-	for (unsigned i = 0; i < relay->count; i++)
-		for (unsigned d = 0; d < VNIC_DIRECTIONS; d++)
-			stats->held += side_held(&relay->ports[i]->sides[d]);
+	stats->held += relay_held(relay);
 	stats->fdb_entries += relay->fdb.used;
 	stats->fdb_full += relay->fdb.full;
 	stats->fdb_moves += relay->fdb.moves;

@@ -30,7 +30,8 @@ struct vnic_relay {
 	struct vnic_relay_config config;
 	struct vnic_relay_stats stats; /* made; the rest is filled in when asked */
 	int epfd, stop_fd;
-	bool stopped;
+	bool stopped, replayed;
+	struct vnic_error failure; /* code 0: none */
 	bool busy;                 /* the last wait was short, so the next may be */
 	int64_t now;               /* CLOCK_MONOTONIC at the begin of a turn, ns */
 	struct vnic_relay **lanes; /* of the other threads; see lanes.c */
@@ -68,6 +69,8 @@ int lanes_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *t
 /* The loop of one lane. */
 int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err);
 
+/* Frames that weather holds. */
+uint64_t relay_held(const struct vnic_relay *relay);
 /* Takes a port out of service, for good. */
 void relay_close_port(struct vnic_relay *relay, unsigned number);
 /* relay_add_port for a port of a new kind: allocates it, `init` fills it from what `with` says, and it is added. */

@@ -234,7 +234,7 @@ const struct command cmd_relay = {
 	.operands = "PORT PORT...",
 	.summary = "join ports: frames that come in at one go out at the others",
 	.details = "A port is tap:NAME, tun:NAME, veth:NAME, link:NAME, stream:PATH, seqpacket:PATH,\n"
-		   "dgram:PATH, udp:ADDRESS:PORT, vxlan:id=NUMBER or fd:N, with keys such as\n"
+		   "dgram:PATH, udp:ADDRESS:PORT, vxlan:id=NUMBER, pcap:FILE or fd:N, with keys such as\n"
 		   "tap:eth0,netns=red,ip=10.9.0.1/24,delay=10ms,loss=1%,filter=EXPRESSION.\n"
 		   "Two ports are a patch, more a learning switch.\n"
 		   "Ends cleanly by SIGINT or SIGTERM.\n"

@@ -292,6 +292,34 @@ static int socket_option(int fd, int option)
 	return value;
 }
 
+/* --- a capture ------------------------------------------------------------------------ */
+
+static int open_pcap(struct opening *opening, struct vnic_error *err)
+{
+	const struct vnic_port *port = opening->port;
+	int flags = port->write ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY;
+	struct stat info = {0};
+	CLEANUP_FD int fd = open(port->path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+
+	if (fd < 0 || fstat(fd, &info) < 0)
+		return vnic_fail(err, VNIC_STEP_OPEN, errno, port->path, NULL);
+	if (!port->write && !S_ISREG(info.st_mode))
+		return vnic_fail(err, VNIC_STEP_OPEN, EINVAL, port->path, "what is replayed is a regular file");
+	opening->fd = take_fd(&fd);
+	return 0;
+}
+
+static int add_pcap(const struct opening *opening, struct vnic_relay *relay, struct vnic_error *err)
+{
+	const struct vnic_port *port = opening->port;
+	const struct vnic_pcap pcap = {.fd = opening->fd, .write = port->write, .speed = port->speed};
+	int r = vnic_relay_add_pcap(relay, port->text, &pcap, err);
+
+	if (r < 0 && err && !err->object[0])
+		snprintf(err->object, sizeof(err->object), "%.*s", (int)sizeof(err->object) - 1, port->path);
+	return r;
+}
+
 /* --- added to the relay --------------------------------------------------------------- */
 
 static int open_for_relay(void *ctx, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
@@ -351,6 +379,8 @@ static int add_socket(struct opening *opening, struct vnic_relay *relay, struct 
 
 	if (opening->port->kind == VNIC_PORT_VXLAN)
 		return add_vxlan(opening, relay, err);
+	if (opening->port->kind == VNIC_PORT_PCAP)
+		return add_pcap(opening, relay, err);
 	if (domain == AF_PACKET)
 		return vnic_relay_add_packet(relay, opening->port->text, opening->fd, err);
 	if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6)
@@ -376,6 +406,8 @@ static int open_where(struct opening *opening, const char *state_dir, struct vni
 
 	if (port->kind == VNIC_PORT_FD)
 		return open_fd(opening, err);
+	if (port->kind == VNIC_PORT_PCAP)
+		return open_pcap(opening, err);
 	/* In a child even for our own namespace: a pair's other end needs a namespace of its own. */
 	if (!port->netns[0])
 		return ns_call(-1, -1, openers[port->kind], opening, err);

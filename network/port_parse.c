@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A relay port's locator, "kind:argument,key=value,...", as a plain struct. */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -73,6 +75,11 @@ static int take_remote(struct vnic_port *port, const char *text, struct vnic_err
 	return take_endpoint(text, is_inet(port, text), &port->remote, err);
 }
 
+static int take_path(struct vnic_port *port, const char *text, struct vnic_error *err)
+{
+	return parse_copy(text, "pcap:", port->path, sizeof(port->path), err);
+}
+
 /* Kinds without an argument begin with a key. */
 static const struct {
 	const char *name;
@@ -83,6 +90,7 @@ static const struct {
 	[VNIC_PORT_FD] = {"fd", take_fd_number},   [VNIC_PORT_STREAM] = {"stream", take_local},
 	[VNIC_PORT_DGRAM] = {"dgram", take_local}, [VNIC_PORT_SEQPACKET] = {"seqpacket", take_local},
 	[VNIC_PORT_UDP] = {"udp", take_remote},    [VNIC_PORT_VXLAN] = {"vxlan", NULL},
+	[VNIC_PORT_PCAP] = {"pcap", take_path},
 };
 
 /* --- keys ----------------------------------------------------------------------------- */
@@ -181,13 +189,49 @@ static int set_local_host(struct vnic_port *port, const char *value, struct vnic
 	return take_host(value, &port->local, err);
 }
 
+static int set_read(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	(void)value;
+	(void)err;
+	port->write = false;
+	return 0;
+}
+
+static int set_write(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	(void)value;
+	(void)err;
+	port->write = true;
+	return 0;
+}
+
+static int set_speed(struct vnic_port *port, const char *value, struct vnic_error *err)
+{
+	char *end = NULL;
+
+	if (!strcmp(value, "max")) {
+		port->speed = 0;
+		return 0;
+	}
+	if (!strcmp(value, "recorded")) {
+		port->speed = 1;
+		return 0;
+	}
+	double speed = isdigit((unsigned char)value[0]) ? strtod(value, &end) : 0;
+	if (!end || *end || !(speed >= 0.001 && speed <= 1000000))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value,
+				 "speed= takes recorded, max, or a factor from 0.001 to 1000000");
+	port->speed = speed;
+	return 0;
+}
+
 static const struct key {
 	const char *name;
 	unsigned kinds;
 	bool flag; /* takes no value */
 	int (*set)(struct vnic_port *port, const char *value, struct vnic_error *err);
 } keys[] = {
-	{"netns", ALL & ~KIND(FD), false, set_netns},
+	{"netns", ALL & ~(KIND(FD) | KIND(PCAP)), false, set_netns},
 	{"ip", DEVICES, false, set_ip},
 	{"mac", KIND(TAP) | KIND(VETH), false, set_mac},
 	{"mtu", DEVICES, false, set_mtu},
@@ -197,6 +241,9 @@ static const struct key {
 	{"id", KIND(VXLAN), false, set_vni},
 	{"remote", KIND(VXLAN), false, add_remote},
 	{"local", KIND(VXLAN), false, set_local_host},
+	{"read", KIND(PCAP), true, set_read},
+	{"write", KIND(PCAP), true, set_write},
+	{"speed", KIND(PCAP), false, set_speed},
 	{"connect", CONNS, true, set_connect},
 	{"reconnect", CONNS, false, set_reconnect},
 	{"isolated", ALL, true, set_isolated},
@@ -316,7 +363,7 @@ static int set_kind(struct vnic_port *port, const char *kind, struct vnic_error 
 	}
 	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text,
 			 "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME, stream:PATH, dgram:PATH, seqpacket:PATH, "
-			 "udp:ADDRESS:PORT, vxlan:id=NUMBER or fd:N");
+			 "udp:ADDRESS:PORT, vxlan:id=NUMBER, pcap:FILE or fd:N");
 }
 
 static int check_vxlan(const struct vnic_port *port, struct vnic_error *err)
@@ -370,7 +417,7 @@ static void complete(struct vnic_port *port)
 
 int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_error *err)
 {
-	struct vnic_port port = {.fd = -1, .vni = NO_VNI};
+	struct vnic_port port = {.fd = -1, .vni = NO_VNI, .speed = 1};
 	char copy[4096], *cursor, *key = copy, *value = NULL;
 	int r = parse_copy(text, "a port", copy, sizeof(copy), err);
 

@@ -57,6 +57,7 @@ enum vnic_drop {
 	VNIC_DROP_INSPECTED, /* the inspector's verdict (inspect.h) */
 	VNIC_DROP_TUNNEL,    /* no frame of this tunnel: another number, or a header that is none */
 	VNIC_DROP_STRANGER,  /* from who is none of the tunnel's remotes */
+	VNIC_DROP_CUT,       /* of a file: not all of it was captured */
 	VNIC_DROP_COUNT,
 };
 
@@ -168,6 +169,20 @@ struct vnic_vxlan {
 VNIC_API int vnic_relay_add_vxlan(struct vnic_relay *relay, const char *name, const struct vnic_vxlan *vxlan,
 				  struct vnic_error *err);
 
+struct vnic_pcap {
+	int fd;       /* of a file */
+	bool write;   /* what is sent to the port is written there, as pcapng; else it is read: pcap or pcapng */
+	double speed; /* reading: 1: as recorded, 2: twice as fast, ...; 0: as fast as it goes */
+};
+
+/*
+ * Adds a file of captured frames.  Takes the descriptor over when it succeeds.  Of packets without a link header (link
+ * type "raw") it is a TUN; a file that is written is like the first port.  Returns the port's number.  -EBADMSG: not
+ * such a file; -EINVAL: of another link type.
+ */
+VNIC_API int vnic_relay_add_pcap(struct vnic_relay *relay, const char *name, const struct vnic_pcap *pcap,
+				 struct vnic_error *err);
+
 /* Has vnic_relay_free call `at_end` before it closes the port: to delete a link, to remove a file.  -ENOENT: no such
  * port. */
 VNIC_API int vnic_relay_at_end(struct vnic_relay *relay, unsigned port, void (*at_end)(void *ctx), void *ctx);
@@ -240,7 +255,8 @@ VNIC_API int vnic_relay_get_fd(const struct vnic_relay *relay);
 /*
  * Moves what is there and returns the number of frames moved; waits up to timeout_ms for the
  * first (0: does not wait, -1: for ever).  A port whose device is gone is closed and
- * counted; -ENODEV when fewer than two are left.
+ * counted; -ENODEV when fewer than two are left, -ENODATA when that is so because a file has been replayed to its end.
+ * -EBADMSG and others: a file could not be read on, or written; its port is closed.
  */
 VNIC_API int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_error *err);
 
@@ -251,7 +267,8 @@ VNIC_API int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struc
 VNIC_API int vnic_relay_watch(struct vnic_relay *relay, int fd, void (*fn)(void *ctx, int fd), void *ctx,
 			      struct vnic_error *err);
 
-/* Dispatches until vnic_relay_stop is called: from a signal handler or another thread, both are safe. */
+/* Dispatches until all is replayed, or until vnic_relay_stop is called: from a signal handler or another thread, both
+ * are safe. */
 VNIC_API int vnic_relay_run(struct vnic_relay *relay, struct vnic_error *err);
 VNIC_API void vnic_relay_stop(struct vnic_relay *relay);
 

@@ -171,6 +171,7 @@ VNIC_API int vnic_sandbox_list(const char *state_dir, int (*each)(const struct v
  *   udp:ADDRESS:PORT    a frame in each datagram to there; local=ADDRESS:PORT, or the same port on all addresses
  *   vxlan:id=7          a frame in each datagram as RFC 7348 has it; remote=ADDRESS[:PORT], as often as there are
  *                       remotes, or else whoever speaks is one; local=ADDRESS[:PORT]; the port is 4789
+ *   pcap:FILE           frames of a capture; speed=recorded, max, or a FACTOR.  With `write` it is written
  *   fd:5                what is open there: a tap, a packet socket, or any of the sockets above
  *
  * and for all of them: netns=TARGET (not fd), isolated; filter=EXPRESSION and the settings of vnic_impairment_set, with
@@ -187,6 +188,7 @@ enum vnic_port_kind {
 	VNIC_PORT_SEQPACKET,
 	VNIC_PORT_UDP,
 	VNIC_PORT_VXLAN,
+	VNIC_PORT_PCAP,
 	VNIC_PORT_KINDS,
 };
 
@@ -210,6 +212,9 @@ struct vnic_port {
 	uint32_t vni;                       /* of a VXLAN, as are: */
 	unsigned remote_count;
 	struct sockaddr_storage remotes[VNIC_VXLAN_REMOTES];
+	char path[256]; /* of a capture, as are: */
+	bool write;
+	double speed;      /* 0: as fast as it goes */
 	uint32_t redial_s; /* 0: a lost connection stays lost */
 	bool isolated;
 	bool answers; /* set by vnic_port_open: a link whose kernel side has addresses, so it answers beside the ports

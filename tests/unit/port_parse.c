@@ -96,7 +96,7 @@ static void a_place_may_be_long_but_not_too_long(void **state)
 static void each_mistake_has_its_own_sentence(void **state)
 {
 	static const char kinds[] = "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME, stream:PATH, dgram:PATH, "
-				    "seqpacket:PATH, udp:ADDRESS:PORT, vxlan:id=NUMBER or fd:N";
+				    "seqpacket:PATH, udp:ADDRESS:PORT, vxlan:id=NUMBER, pcap:FILE or fd:N";
 
 	(void)state;
 	assert_complains("tap", "tap", "a port is written KIND:NAME[,key=value]...");
@@ -203,6 +203,24 @@ static void a_vxlan_has_a_number_and_remotes(void **state)
 		"vxlan ports have the keys netns, id, remote, local, isolated, and those for filters and weather");
 }
 
+static void a_capture_is_read_or_written(void **state)
+{
+	struct vnic_port port = port_of("pcap:/tmp/x.pcap");
+
+	(void)state;
+	assert_int_equal(port.kind, VNIC_PORT_PCAP);
+	assert_string_equal(port.path, "/tmp/x.pcap");
+	assert_false(port.write);
+	assert_true(port.speed == 1);
+	assert_true(port_of("pcap:x,speed=max").speed == 0);
+	assert_true(port_of("pcap:x,read,speed=2.5").speed == 2.5);
+	assert_true(port_of("pcap:x,write").write);
+	assert_complains("pcap:x,speed=0", "0", "speed= takes recorded, max, or a factor from 0.001 to 1000000");
+	assert_complains("pcap:x,speed=nan", "nan", "speed= takes recorded, max, or a factor from 0.001 to 1000000");
+	assert_complains("pcap:x,netns=red", "netns",
+			 "pcap ports have the keys read, write, speed, isolated, and those for filters and weather");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +232,7 @@ int main(void)
 		vt_test(each_kind_has_its_own_keys),
 		vt_test(sockets_have_paths_names_or_addresses),
 		vt_test(a_vxlan_has_a_number_and_remotes),
+		vt_test(a_capture_is_read_or_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Files of captured frames: read in all their dialects, replayed in time, written, and refused where they are none. */
+#include "vt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pcap.h"
+#include "relay_ports.h"
+
+#define SECOND 1000000000LL
+#define FRAME_LEN 60
+
+/* --- files ---------------------------------------------------------------------------- */
+
+struct file {
+	bool swapped;
+	size_t len, block;
+	uint8_t bytes[8192];
+};
+
+static void put(struct file *file, const void *data, size_t len)
+{
+	memcpy(file->bytes + file->len, data, len);
+	file->len += len;
+}
+
+static void put16(struct file *file, uint16_t value)
+{
+	value = file->swapped ? __builtin_bswap16(value) : value;
+	put(file, &value, sizeof(value));
+}
+
+static void put32(struct file *file, uint32_t value)
+{
+	value = file->swapped ? __builtin_bswap32(value) : value;
+	put(file, &value, sizeof(value));
+}
+
+static void put_header(struct file *file, uint32_t magic, uint32_t linktype)
+{
+	const uint32_t fields[] = {0x00040002, 0, 0, 262144};
+
+	put32(file, magic);
+	for (unsigned i = 0; i < 4; i++)
+		put32(file, fields[i]);
+	put32(file, linktype);
+}
+
+static void make_frame(uint8_t *frame, uint8_t first)
+{
+	for (unsigned i = 0; i < FRAME_LEN; i++)
+		frame[i] = (uint8_t)(first + i * 2);
+}
+
+static void put_record(struct file *file, uint32_t seconds, uint32_t fraction, uint8_t first)
+{
+	uint8_t frame[FRAME_LEN];
+
+	make_frame(frame, first);
+	put32(file, seconds);
+	put32(file, fraction);
+	put32(file, FRAME_LEN);
+	put32(file, FRAME_LEN);
+	put(file, frame, FRAME_LEN);
+}
+
+static void begin_block(struct file *file, uint32_t type)
+{
+	file->block = file->len;
+	put32(file, type);
+	put32(file, 0);
+}
+
+static void end_block(struct file *file)
+{
+	size_t end = file->len, len = end + 4 - file->block;
+
+	file->len = file->block + 4;
+	put32(file, (uint32_t)len);
+	file->len = end;
+	put32(file, (uint32_t)len);
+}
+
+static void put_section(struct file *file)
+{
+	begin_block(file, 0x0a0d0d0a);
+	put32(file, 0x1a2b3c4d);
+	put16(file, 1);
+	put16(file, 0);
+	put32(file, UINT32_MAX);
+	put32(file, UINT32_MAX);
+	end_block(file);
+}
+
+/* resolution: as the option has it; 0xff: none. */
+static void put_interface(struct file *file, uint16_t linktype, uint32_t snaplen, uint8_t resolution)
+{
+	begin_block(file, 1);
+	put16(file, linktype);
+	put16(file, 0);
+	put32(file, snaplen);
+	if (resolution != 0xff) {
+		put16(file, 2); /* a name */
+		put16(file, 2);
+		put(file, "x0\0", 4);
+		put16(file, 9);
+		put16(file, 1);
+		put(file, (uint8_t[4]){resolution}, 4);
+		put32(file, 0);
+	}
+	end_block(file);
+}
+
+static void put_packet(struct file *file, uint32_t interface, uint64_t units, uint8_t first)
+{
+	uint8_t frame[FRAME_LEN];
+
+	make_frame(frame, first);
+	begin_block(file, 6);
+	put32(file, interface);
+	put32(file, (uint32_t)(units >> 32));
+	put32(file, (uint32_t)units);
+	put32(file, FRAME_LEN);
+	put32(file, FRAME_LEN);
+	put(file, frame, FRAME_LEN);
+	end_block(file);
+}
+
+static void put_simple(struct file *file, uint8_t first)
+{
+	uint8_t frame[FRAME_LEN];
+
+	make_frame(frame, first);
+	begin_block(file, 3);
+	put32(file, FRAME_LEN);
+	put(file, frame, FRAME_LEN);
+	end_block(file);
+}
+
+static void put_unknown(struct file *file)
+{
+	begin_block(file, 0xbad);
+	put32(file, 1);
+	end_block(file);
+}
+
+static int fd_of(const struct file *file)
+{
+	int fd = memfd_create("capture", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, file->bytes, file->len), file->len);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+/* --- the reader ----------------------------------------------------------------------- */
+
+static struct pcap pcap;
+
+static void begin_reading(const struct file *file)
+{
+	uint16_t linktype;
+	struct vnic_error err;
+
+	vt_ok(pcap_begin(&pcap, fd_of(file), &linktype, &err), &err);
+	assert_int_equal(linktype, LINKTYPE_ETHERNET);
+}
+
+static void reads(uint8_t first, int64_t time)
+{
+	struct pcap_packet packet;
+	uint8_t frame[FRAME_LEN];
+	struct vnic_error err;
+
+	assert_int_equal(vt_ok(pcap_next(&pcap, &packet, &err), &err), 1);
+	make_frame(frame, first);
+	assert_int_equal(packet.len, FRAME_LEN);
+	assert_memory_equal(packet.data, frame, FRAME_LEN);
+	assert_int_equal(packet.timed, time != 0);
+	assert_int_equal(packet.time, time);
+}
+
+static void ends(void)
+{
+	struct pcap_packet packet;
+	struct vnic_error err;
+
+	assert_int_equal(vt_ok(pcap_next(&pcap, &packet, &err), &err), 0);
+	assert_int_equal(vt_ok(pcap_next(&pcap, &packet, &err), &err), 0);
+	close(pcap.fd);
+}
+
+static void pcap_is_read_in_both_byte_orders_and_resolutions(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct file file = {.swapped = i & 1};
+		const bool ns = i & 2;
+
+		put_header(&file, ns ? 0xa1b23c4d : 0xa1b2c3d4, LINKTYPE_ETHERNET);
+		put_record(&file, 1700000000, 5, 1);
+		put_record(&file, 1700000001, 999999, 2);
+		begin_reading(&file);
+		reads(1, 1700000000 * SECOND + (ns ? 5 : 5000));
+		reads(2, 1700000001 * SECOND + (ns ? 999999 : 999999000));
+		ends();
+	}
+}
+
+static void pcapng_has_sections_interfaces_and_blocks_to_skip(void **state)
+{
+	struct file file = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		file.swapped = i & 1;
+		put_section(&file);
+		put_interface(&file, LINKTYPE_ETHERNET, 0, 0xff);
+		put_unknown(&file);
+		put_interface(&file, LINKTYPE_ETHERNET, 64, 9);
+		put_interface(&file, LINKTYPE_ETHERNET, 64, 0x80 | 10);
+		put_packet(&file, 1, 1700000000 * (uint64_t)SECOND + 7, 1);
+		put_packet(&file, 0, 1700000000 * 1000000ULL + 7, 2);
+		put_packet(&file, 2, 1700000000ULL << 10 | 512, 3);
+		put_simple(&file, 4);
+	}
+	begin_reading(&file);
+	for (unsigned i = 0; i < 3; i++) {
+		reads(1, 1700000000 * SECOND + 7);
+		reads(2, 1700000000 * SECOND + 7000);
+		reads(3, 1700000000 * SECOND + SECOND / 2);
+		reads(4, 0);
+	}
+	ends();
+}
+
+/* However long the file, and the blocks that are skipped: the buffer is what it is. */
+static void a_long_file_passes_through_the_buffer(void **state)
+{
+	static const uint8_t zeros[3 * PCAP_BUFFER];
+	struct file file = {0}, packets = {0};
+	const uint32_t len = sizeof(zeros) + 12;
+	int fd;
+
+	(void)state;
+	put_section(&file);
+	put_interface(&file, LINKTYPE_ETHERNET, 0, 0xff);
+	put32(&file, 0xbad);
+	put32(&file, len);
+	for (unsigned i = 0; i < 64; i++)
+		put_packet(&packets, 0, 1000000, 7);
+	fd = fd_of(&file);
+	assert_int_equal(lseek(fd, 0, SEEK_END), file.len);
+	assert_int_equal(write(fd, zeros, sizeof(zeros)), sizeof(zeros));
+	assert_int_equal(write(fd, &len, sizeof(len)), sizeof(len));
+	for (unsigned i = 0; i < 128; i++)
+		assert_int_equal(write(fd, packets.bytes, packets.len), packets.len);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	vt_ok(pcap_begin(&pcap, fd, &(uint16_t){0}, NULL), &(struct vnic_error){0});
+	for (unsigned i = 0; i < 128 * 64; i++)
+		reads(7, SECOND);
+	ends();
+}
+
+static void a_malformed_file_is_an_error_that_says_where(void **state)
+{
+	static const struct {
+		size_t at; /* of a pcapng file of one section, interface (at 28) and packet (at 48): what is spoilt */
+		uint32_t value;
+		const char *detail;
+	} spoilt[] = {
+		{0, 1, "this is neither pcap nor pcapng, at byte 0"},
+		{4, 12, "a block's length cannot be, at byte 0"},
+		{8, 1, "a section does not tell its byte order, at byte 0"},
+		{12, 2, "a section has a version that is not known, at byte 0"},
+		{24, 24, "a block's two lengths differ, at byte 0"},
+		{32, 21, "a block's length cannot be, at byte 28"},
+		{32, 0, "a block's length cannot be, at byte 28"},
+		{28, 0xbad, "a packet's interface was not declared, at byte 48"},
+		{52, 1 << 30, "a block's length cannot be, at byte 48"},
+		{52, 96, "the file ends in the middle of a packet or block, at byte 48"},
+		{56, 1, "a packet's interface was not declared, at byte 48"},
+		{68, 61, "a packet is longer than its block, at byte 48"},
+		{68, UINT32_MAX, "a packet is longer than its block, at byte 48"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(spoilt) / sizeof(spoilt[0]); i++) {
+		struct file file = {0};
+		struct pcap_packet packet;
+		struct vnic_error err;
+		uint16_t linktype;
+		int fd, r;
+
+		put_section(&file);
+		put_interface(&file, LINKTYPE_ETHERNET, 0, 0xff);
+		put_packet(&file, 0, 1, 1);
+		memcpy(file.bytes + spoilt[i].at, &spoilt[i].value, 4);
+		fd = fd_of(&file);
+		r = pcap_begin(&pcap, fd, &linktype, &err);
+		for (unsigned again = 0; r >= 0 && again < 2; again++)
+			r = pcap_next(&pcap, &packet, &err);
+		vt_fails(r, &err, VNIC_STEP_READ, EBADMSG);
+		assert_string_equal(err.detail, spoilt[i].detail);
+		close(fd);
+	}
+}
+
+/* --- ports ---------------------------------------------------------------------------- */
+
+static struct vnic_relay *relay_new(void)
+{
+	const struct vnic_relay_config config = {0};
+	struct vnic_relay *relay;
+	struct vnic_error err;
+
+	vt_ok(vnic_relay_new(&config, &relay, &err), &err);
+	return relay;
+}
+
+static void add_pcap(struct vnic_relay *relay, int fd, bool write, double speed)
+{
+	const struct vnic_pcap config = {.fd = fd, .write = write, .speed = speed};
+	struct vnic_error err;
+
+	vt_ok(vnic_relay_add_pcap(relay, write ? "out" : "in", &config, &err), &err);
+}
+
+static struct vnic_port_stats stats_of(const struct vnic_relay *relay, unsigned number)
+{
+	struct vnic_port_stats stats;
+	const char *name;
+	bool open;
+
+	assert_int_equal(vnic_relay_get_port(relay, number, &name, &open, &stats), 0);
+	return stats;
+}
+
+static struct file three_records(void)
+{
+	struct file file = {0};
+
+	put_header(&file, 0xa1b2c3d4, LINKTYPE_ETHERNET);
+	put_record(&file, 1700000000, 999000, 1);
+	put_record(&file, 1700000001, 9000, 2);
+	put_record(&file, 1700000001, 29000, 3);
+	return file;
+}
+
+/* Returns the file's descriptor, at its begin. */
+static int replayed(const struct file *file, double speed, const struct vnic_impairment *weather)
+{
+	int fd = memfd_create("copy", MFD_CLOEXEC), out = dup(fd);
+	struct vnic_relay *relay = relay_new();
+	struct vnic_error err;
+
+	add_pcap(relay, fd_of(file), false, speed);
+	add_pcap(relay, out, true, 0);
+	for (unsigned d = 0; weather && d < VNIC_DIRECTIONS; d++)
+		vt_ok(vnic_relay_set_impairment(relay, d == VNIC_INGRESS ? 0 : 1, d, weather, &err), &err);
+	vt_ok(vnic_relay_run(relay, &err), &err);
+	assert_int_equal(stats_of(relay, 1).tx_frames, 3);
+	vt_fails(vnic_relay_dispatch(relay, 0, &err), &err, VNIC_STEP_RELAY, ENODATA);
+	vnic_relay_free(relay);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+/* Times of the three packets. */
+static void read_copy(int fd, int64_t times[3])
+{
+	struct pcap_packet packet;
+	struct vnic_error err;
+	uint8_t frame[FRAME_LEN];
+	uint16_t linktype;
+
+	vt_ok(pcap_begin(&pcap, fd, &linktype, &err), &err);
+	for (uint8_t i = 0; i < 3; i++) {
+		assert_int_equal(vt_ok(pcap_next(&pcap, &packet, &err), &err), 1);
+		make_frame(frame, (uint8_t)(i + 1));
+		assert_int_equal(packet.len, FRAME_LEN);
+		assert_memory_equal(packet.data, frame, FRAME_LEN);
+		times[i] = packet.time;
+	}
+	ends();
+}
+
+static void what_is_replayed_is_written_byte_for_byte_and_in_time(void **state)
+{
+	const struct file file = three_records();
+	int64_t times[3];
+
+	(void)state;
+	read_copy(replayed(&file, 1, NULL), times);
+	assert_true(times[1] - times[0] > 5000000 && times[2] - times[0] > 28000000);
+	read_copy(replayed(&file, 0, NULL), times);
+	read_copy(replayed(&file, 1000, NULL), times);
+}
+
+static void what_weather_holds_at_the_end_still_arrives(void **state)
+{
+	const struct file file = three_records();
+	const struct vnic_impairment weather = {.delay_us = 3000};
+	int64_t times[3];
+
+	(void)state;
+	read_copy(replayed(&file, 0, &weather), times);
+}
+
+static void a_file_that_ends_too_soon_is_told_of(void **state)
+{
+	struct file file = three_records();
+	struct vnic_relay *relay = relay_new();
+	struct vnic_error err;
+
+	(void)state;
+	file.len--;
+	add_pcap(relay, fd_of(&file), false, 0);
+	add_pcap(relay, memfd_create("copy", MFD_CLOEXEC), true, 0);
+	vt_fails(vnic_relay_run(relay, &err), &err, VNIC_STEP_READ, EBADMSG);
+	assert_string_equal(err.object, "in");
+	assert_string_equal(err.detail, "the file ends in the middle of a packet or block, at byte 176");
+	assert_int_equal(stats_of(relay, 1).tx_frames, 2);
+	vnic_relay_free(relay);
+}
+
+static void packets_that_were_cut_or_short_are_lost_and_counted(void **state)
+{
+	struct file file = three_records();
+	struct vnic_relay *relay = relay_new();
+	struct vnic_error err;
+
+	(void)state;
+	file.bytes[24 + 12]++;       /* the first was longer */
+	file.bytes[24 + 76 + 8] = 0; /* the second is of nothing, and so is what follows */
+	memset(file.bytes + 24 + 76 + 12, 0, 4);
+	file.len = 24 + 76 + 16;
+	add_pcap(relay, fd_of(&file), false, 0);
+	add_pcap(relay, memfd_create("copy", MFD_CLOEXEC), true, 0);
+	vt_ok(vnic_relay_run(relay, &err), &err);
+	assert_int_equal(stats_of(relay, 0).rx_dropped[VNIC_DROP_CUT], 1);
+	assert_int_equal(stats_of(relay, 0).rx_dropped[VNIC_DROP_SHORT], 1);
+	assert_int_equal(stats_of(relay, 0).rx_frames, 2);
+	vnic_relay_free(relay);
+}
+
+static void other_link_types_are_refused_by_number(void **state)
+{
+	struct vnic_relay *relay = relay_new();
+	struct file file = {0};
+	struct vnic_error err;
+
+	(void)state;
+	put_header(&file, 0xa1b2c3d4, 113);
+	struct vnic_pcap config = {.fd = fd_of(&file)};
+	vt_fails(vnic_relay_add_pcap(relay, "in", &config, &err), &err, VNIC_STEP_PORT, EINVAL);
+	assert_string_equal(err.detail, "it has link type 113, and only Ethernet (1) and raw IP (101) can be replayed");
+	close(config.fd);
+	file.len = 0;
+	put_section(&file);
+	put_interface(&file, LINKTYPE_ETHERNET, 0, 0xff);
+	put_interface(&file, 113, 0, 0xff);
+	put_packet(&file, 1, 1, 1);
+	add_pcap(relay, fd_of(&file), false, 0);
+	add_pcap(relay, memfd_create("copy", MFD_CLOEXEC), true, 0);
+	vt_fails(vnic_relay_run(relay, &err), &err, VNIC_STEP_READ, EBADMSG);
+	assert_string_equal(err.detail, "a packet of link type 113 among others of type 1");
+	vnic_relay_free(relay);
+}
+
+static void packets_without_a_link_header_are_those_of_a_tun(void **state)
+{
+	struct vnic_relay *relay = relay_new();
+	struct file file = {0};
+	struct vnic_error err;
+	uint16_t linktype;
+	int fd = memfd_create("copy", MFD_CLOEXEC);
+
+	(void)state;
+	put_header(&file, 0xa1b2c3d4, LINKTYPE_RAW);
+	put_record(&file, 1, 1, 0x45);
+	add_pcap(relay, fd_of(&file), false, 0);
+	add_pcap(relay, dup(fd), true, 0);
+	vt_ok(vnic_relay_run(relay, &err), &err);
+	vnic_relay_free(relay);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	vt_ok(pcap_begin(&pcap, fd, &linktype, &err), &err);
+	assert_int_equal(linktype, LINKTYPE_RAW);
+	close(fd);
+}
+
+static void a_file_that_cannot_be_written_ends_the_run(void **state)
+{
+	static uint8_t frame[1500];
+	struct vnic_relay *relay = relay_new();
+	struct vnic_error err;
+	int fd = memfd_create("full", MFD_CLOEXEC | MFD_ALLOW_SEALING), pair[2], r = 0;
+
+	(void)state;
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	add_pcap(relay, fd, true, 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	vt_ok(vnic_relay_add_dgram(relay, "far", &(struct vnic_dgram){.fd = pair[0]}, &err), &err);
+	while (r >= 0) {
+		assert_int_equal(send(pair[1], frame, sizeof(frame), 0), sizeof(frame));
+		r = vnic_relay_dispatch(relay, 0, &err);
+	}
+	vt_fails(r, &err, VNIC_STEP_WRITE, EPERM);
+	assert_string_equal(err.object, "out");
+	close(pair[1]);
+	vnic_relay_free(relay);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		vt_test(pcap_is_read_in_both_byte_orders_and_resolutions),
+		vt_test(pcapng_has_sections_interfaces_and_blocks_to_skip),
+		vt_test(a_long_file_passes_through_the_buffer),
+		vt_test(a_malformed_file_is_an_error_that_says_where),
+		vt_test(what_is_replayed_is_written_byte_for_byte_and_in_time),
+		vt_test(what_weather_holds_at_the_end_still_arrives),
+		vt_test(a_file_that_ends_too_soon_is_told_of),
+		vt_test(packets_that_were_cut_or_short_are_lost_and_counted),
+		vt_test(other_link_types_are_refused_by_number),
+		vt_test(packets_without_a_link_header_are_those_of_a_tun),
+		vt_test(a_file_that_cannot_be_written_ends_the_run),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
