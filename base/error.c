@@ -120,6 +120,8 @@ static const struct {
 	{VNIC_STEP_PUBLISH, EADDRNOTAVAIL, "the host does not have this address"},
 	{VNIC_STEP_PUBLISH, EACCES, "ports below net.ipv4.ip_unprivileged_port_start need root: choose a higher one"},
 	{VNIC_STEP_NONE, EMFILE, "out of file descriptors: raise 'ulimit -n'"},
+	{VNIC_STEP_NONE, ETOOMANYREFS,
+	 "this user's processes have too many file descriptors in flight: raise 'ulimit -n'"},
 	{VNIC_STEP_NONE, ENFILE, "the system is out of file descriptors: see fs.file-max"},
 	{VNIC_STEP_NONE, ENOMEM, "out of memory: see the memory limit of the cgroup"},
 };

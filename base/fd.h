@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Gives the descriptor away: returns it and leaves -1. */
@@ -25,6 +26,20 @@ static inline void close_fd(int *fd)
 		close(*fd);
 		errno = saved;
 		*fd = -1;
+	}
+}
+
+/*
+ * To the hard limit.  For processes that hold many descriptors or send any, for those in flight count too, over all
+ * processes of a user; never for one that becomes a command.
+ */
+static inline void raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
 	}
 }
 

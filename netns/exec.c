@@ -181,7 +181,10 @@ static int joiner_run(const struct exec *exec, struct vnic_error *err)
 	started.value = ns_clone(0, true, &pidfd, err);
 	if (started.value == 0)
 		command_main(exec);
-	return started.value < 0 ? started.value : ns_message_send(exec->child, &started, pidfd, err);
+	if (started.value < 0)
+		return started.value;
+	raise_fd_limit(); /* the command keeps the caller's */
+	return ns_message_send(exec->child, &started, pidfd, err);
 }
 
 _Noreturn static void joiner_main(const struct exec *exec)

@@ -329,7 +329,13 @@ static int init_run(struct init *init)
 		ns_message_send(init->control, &message, -1, NULL);
 		return r == -ENOENT ? 127 : 126;
 	}
-	ns_message_send(init->control, &message, init->command_pidfd, NULL);
+	raise_fd_limit(); /* the command keeps the caller's */
+	r = ns_message_send(init->control, &message, init->command_pidfd, &message.err);
+	if (r < 0) {
+		message.type = NS_FAILED;
+		ns_message_send(init->control, &message, -1, NULL);
+		return 126;
+	}
 	withdraw(init);
 	return serve(init);
 }

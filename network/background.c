@@ -10,6 +10,10 @@
  * the message and closes what is in it, since Linux 6.10 in a worker of its own (net/unix/garbage.c).  Older kernels
  * collect in our context: then it takes what it takes.
  *
+ * What is in flight is counted over all processes of a user, and held against the limit of descriptors of whoever sends
+ * (too_many_unix_fds, net/core/scm.c).  With the usual soft limit of 1024 the 513th sandbox could not start, and those
+ * before it got no sockets any more; so who sends has its soft limit raised (raise_fd_limit).
+ *
  * Rejected: a process that only closes.  Somebody has to wait for it, or it becomes a zombie where pid 1 does not reap.
  */
 #include "background.h"

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -70,17 +69,6 @@ int gate_drop_privilege(bool privileged, struct vnic_error *err)
 
 	prctl(PR_SET_DUMPABLE, 0);
 	return r < 0 ? r : ns_drop_all_caps(err);
-}
-
-/* Here only: the command keeps the caller's limit. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
 }
 
 static int receive_hello(struct gate *gate, struct gate_hello *hello, int fds[GATE_FDS], struct vnic_error *err)
@@ -200,7 +188,7 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 	if (!config.dns.named)
 		config.dns.ask_resolvers = ask_resolvers;
 	config.dns.ctx = gate;
-	raise_descriptor_limit();
+	raise_fd_limit();
 	if (r == 0)
 		r = receive(gate, &hello, &config, err);
 	if (r == 0)

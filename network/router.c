@@ -240,6 +240,7 @@ static int start_init(struct build *build, pid_t *ret_pid, struct vnic_error *er
 
 	if (r < 0)
 		return r;
+	raise_fd_limit(); /* init and the command keep the caller's */
 	struct ns_message message = {.type = NS_STARTED, .value = init.pid};
 	r = ns_message_send(build->router_step.child, &message, init.pidfd, err);
 	*ret_pid = ns_proc_pid(init.pid, init.pidfd);
@@ -306,6 +307,7 @@ static int build_router(struct router *router, struct vnic_error *err)
 	struct build *build = router->build;
 	int r = build->rootless ? build_rootless(router, err) : build_privileged(router, err);
 
+	raise_fd_limit();
 	ns_step_close(&build->init_step);
 	close_fd(&build->devices[1]);
 	setsid(); /* not before init is born: the command's session is the front's, with its terminal */

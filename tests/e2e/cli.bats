@@ -99,7 +99,7 @@ complains() {
 		run bash -c 'ulimit -n "$0"; exec "$VNIC" run -- true' $limit
 		[[ $status -eq 0 ]] && continue
 		[[ $status -eq 125 ]] || { echo "$limit: $status: $output" && return 1; }
-		[[ $output == *"Too many open files"* && $output == *"ulimit -n"* ]] || { echo "$limit: $output" && return 1; }
+		[[ $output == *"Too many "* && $output == *"ulimit -n"* ]] || { echo "$limit: $output" && return 1; }
 		failed=1
 	done
 	((failed)) && [[ $status -eq 0 ]]

@@ -164,3 +164,20 @@ sys.exit(0 if select.select([fd], [], [], 10)[0] else 1)' "$1"
 	[[ $status -eq 2 || $status -eq 125 ]] || { echo "$status: $output" && return 1; }
 	[[ $output == *99* ]] || { echo "$output" && return 1; }
 }
+
+@test "as many sandboxes at once as the hard limit of descriptors allows, not the soft one" {
+	run bash -c 'ulimit -Sn 60
+		pids=() started=0
+		for ((i = 0; i < 32; i++)); do
+			exec {ready}< <(exec "$VNIC" run --ready-fd 1 -- sleep 1000)
+			pids+=($!)
+			read -r -t 30 _ <&"$ready" || break
+			exec {ready}<&-
+			started=$((started + 1))
+		done
+		kill "${pids[@]}" 2>&-
+		wait
+		((started == 32))'
+	echo "$output"
+	[[ $status -eq 0 ]]
+}
