@@ -80,7 +80,7 @@ int relay_add_kind(struct vnic_relay *relay, const char *name,
 
 /* The way of a frame (path.c): read from a port; and to a port, whichever way it came. */
 void path_receive(struct vnic_relay *relay, unsigned from, struct frame *frame);
-void path_send(struct vnic_relay *relay, unsigned to, struct frame *frame);
+void path_send(struct vnic_relay *relay, unsigned number, struct frame *frame);
 /* The two sides of a port (sides.c).  What is held when they are cleared is lost, and counted. */
 void sides_init(struct port *port);
 void sides_clear(struct port *port);

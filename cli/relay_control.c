@@ -180,7 +180,7 @@ static void answer_command(struct relay_control *control, int fd, char *command)
 	r = count ? run_verb(control, count, words, &err)
 		  : vnic_fail(&err, VNIC_STEP_USAGE, EINVAL, "the command", "it is empty");
 	if (r < 0)
-		r = snprintf(text, sizeof(text), ERROR_FORM, err.step, err.code, err.object, err.detail);
+		r = snprintf(text, sizeof(text), ERROR_FORM, (unsigned)err.step, err.code, err.object, err.detail);
 	else
 		r = snprintf(text, sizeof(text), "+");
 	answer(fd, text, (size_t)r < sizeof(text) ? (size_t)r : sizeof(text) - 1);
@@ -320,7 +320,7 @@ int relay_control_ask(const char *path, char *const *words, struct vnic_error *e
 {
 	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
 	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	CLEANUP_FREE char *text = malloc(ANSWER_MAX + 1);
+	static char text[ANSWER_MAX + 1];
 	char command[COMMAND_MAX];
 	struct sockaddr_un addr;
 	ssize_t n;
@@ -330,8 +330,8 @@ int relay_control_ask(const char *path, char *const *words, struct vnic_error *e
 		r = join_words(words, command, sizeof(command), err);
 	if (r < 0)
 		return r;
-	if (fd < 0 || !text)
-		return vnic_fail(err, VNIC_STEP_SOCKET, fd < 0 ? errno : ENOMEM, path, NULL);
+	if (fd < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, path, NULL);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ||
 	    send(fd, command, strlen(command), MSG_NOSIGNAL) < 0)

@@ -135,7 +135,6 @@ done_with() {
 # serve COMMAND...: in blue, and says "ready" once it serves.
 serve() {
 	exec 6< <(exec timeout 60 "$VNIC" exec $blue -- "$@")
-	server=$!
 	read -r -t 20 -u 6 line
 }
 

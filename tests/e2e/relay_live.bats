@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vnic relay while it runs: changed over its control socket, watched on a terminal or by a script.
-# shellcheck disable=SC2154 # what ../lib/relay sets
+# shellcheck disable=SC2154,SC2030,SC2031 # what ../lib/relay sets; each test is a shell of its own
 
 load ../lib/relay
 
