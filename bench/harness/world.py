@@ -120,7 +120,7 @@ class World(contextlib.ExitStack):
         super().__init__()
         self.copies = 0
         self.quick = quick  # measurements may be as short as they can
-        self.place = self.enter_context(tempfile.TemporaryDirectory(prefix="vnic-bench.", dir="/tmp"))
+        self.place = self.enter_context(tempfile.TemporaryDirectory(prefix="vnic-bench.", dir="/run"))
         os.chmod(self.place, 0o755)  # the ordinary user has no way to the build
         self.vnic, self.load, self.frames = (self.copy(program) for program in programs)
         self.home = f"{self.place}/home"
