@@ -42,7 +42,7 @@
 #define RSS_SLACK_KB 4096
 
 /* What AddressSanitizer keeps of freed memory would look like a leak. */
-const char *__asan_default_options(void);
+VNIC_API const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "quarantine_size_mb=8";
