@@ -40,13 +40,18 @@ static int find_side(struct vnic_relay *relay, unsigned port, enum vnic_directio
 {
 	if (relay->inspecting)
 		return vnic_fail(err, VNIC_STEP_USAGE, EBUSY, NULL, "not from within an inspector");
-	if (relay->lane_count)
-		return vnic_fail(err, VNIC_STEP_USAGE, EOPNOTSUPP, NULL,
-				 "a relay with threads has no filters and no weather");
 	if (port >= relay->count || !relay->ports[port]->open)
 		return vnic_fail(err, VNIC_STEP_USAGE, ENOENT, NULL, "there is no port %u", port);
 	*ret_side = &relay->ports[port]->sides[direction];
 	return 0;
+}
+
+/* To take away what is not there is no request. */
+static int refuse_threads(const struct vnic_relay *relay, const void *wanted, struct vnic_error *err)
+{
+	if (!relay->lane_count || !wanted)
+		return 0;
+	return vnic_fail(err, VNIC_STEP_USAGE, EOPNOTSUPP, NULL, "a relay with threads has no filters and no weather");
 }
 
 int vnic_relay_set_filter(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,
@@ -56,6 +61,8 @@ int vnic_relay_set_filter(struct vnic_relay *relay, unsigned port, enum vnic_dir
 	struct port_side *side = NULL;
 	int r = find_side(relay, port, direction, &side, err);
 
+	if (r == 0)
+		r = refuse_threads(relay, expression, err);
 	if (r == 0 && expression)
 		r = filter_new(expression, side->port->tun, &filter, err);
 	if (r < 0)
@@ -71,6 +78,8 @@ int vnic_relay_set_impairment(struct vnic_relay *relay, unsigned port, enum vnic
 	struct port_side *side = NULL;
 	int r = find_side(relay, port, direction, &side, err);
 
+	if (r == 0)
+		r = refuse_threads(relay, impairment, err);
 	if (r < 0)
 		return r;
 	if (impairment)

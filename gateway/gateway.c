@@ -118,6 +118,12 @@ int gateway_accept(struct vnic_gateway *gateway, int listener, struct sockaddr_s
 
 /* --- admission ---------------------------------------------------------------------- */
 
+/* A flow to there would fail, too.  After all other errors: rather refuse than let through. */
+static bool leads_nowhere(int code)
+{
+	return code == EINVAL || code == ENETUNREACH || code == EHOSTUNREACH;
+}
+
 /* IPv6: its own addresses are the ones to which the host speaks from just there. */
 static bool is_own_source(const struct destination *destination)
 {
@@ -127,14 +133,16 @@ static bool is_own_source(const struct destination *destination)
 
 	if (fd < 0 || IN6_IS_ADDR_V4MAPPED(&to->sin6_addr)) /* which leads nowhere, see host_socket */
 		return true;
-	return connect(fd, (const struct sockaddr *)to, destination->len) == 0 &&
-	       getsockname(fd, (struct sockaddr *)&from, &(socklen_t){sizeof(from)}) == 0 &&
-	       !memcmp(&from.sin6_addr, &to->sin6_addr, sizeof(from.sin6_addr));
+	if (connect(fd, (const struct sockaddr *)to, destination->len) < 0)
+		return !leads_nowhere(errno);
+	if (getsockname(fd, (struct sockaddr *)&from, &(socklen_t){sizeof(from)}) < 0)
+		return true;
+	return !memcmp(&from.sin6_addr, &to->sin6_addr, sizeof(from.sin6_addr));
 }
 
 /*
  * A socket can be bound to the host's own addresses and to no others.  Where the host's administrator has set
- * ip_nonlocal_bind it can to any: then IPv4 refuses the way from there; EACCES is a broadcast's.  (Rejected: connecting
+ * ip_nonlocal_bind it can to any: then IPv4 refuses the way from there.  (Rejected: connecting
  * alone and looking at the source, which in IPv4 is the primary address where a secondary one is meant.)
  */
 static bool can_be_own(int fd, const struct destination *destination)
@@ -146,7 +154,7 @@ static bool can_be_own(int fd, const struct destination *destination)
 		return errno != EADDRNOTAVAIL && errno != EINVAL;
 	if (addr.ss_family == AF_INET6)
 		return is_own_source(destination);
-	return connect(fd, (const struct sockaddr *)&addr, destination->len) == 0 || errno == EACCES;
+	return connect(fd, (const struct sockaddr *)&addr, destination->len) == 0 || !leads_nowhere(errno);
 }
 
 static bool is_own(struct vnic_gateway *gateway, const struct destination *destination)

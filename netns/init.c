@@ -104,6 +104,7 @@ int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...); // NOLIN
 
 struct start {
 	const struct vnic_spawn *spawn;
+	pid_t init;
 	bool own_group;
 	struct vnic_error *err; /* filled where it could not be executed */
 	int result;
@@ -115,6 +116,8 @@ static int start_command(void *arg)
 	const struct vnic_spawn *spawn = start->spawn;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != start->init) /* it was killed before this took effect, and took nobody with it */
+		return STATUS_OURS;
 	if (start->own_group)
 		setpgid(0, 0);
 	sigprocmask(SIG_SETMASK, spawn->mask, NULL);
@@ -138,7 +141,7 @@ static int run_command(struct init *init, struct vnic_error *err)
 	 * Without a terminal there is no job control to keep a common process group for; in one of its own the
 	 * command's kill(0, ...) does not reach outside, and what is sent to the front's group comes once.
 	 */
-	struct start start = {.spawn = init->spawn, .own_group = !ns_has_terminal(), .err = err};
+	struct start start = {.spawn = init->spawn, .init = getpid(), .own_group = !ns_has_terminal(), .err = err};
 	size_t size = stack_size(init->spawn->argv);
 	void *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 

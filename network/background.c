@@ -14,6 +14,9 @@
  * (too_many_unix_fds, net/core/scm.c).  With the usual soft limit of 1024 the 513th sandbox could not start, and those
  * before it got no sockets any more; so who sends has its soft limit raised (raise_fd_limit).
  *
+ * A collection that is under way already may miss the message; then it is the next close of any Unix socket that
+ * sees to it.  So this is for what nobody sees, in namespaces of ours, and not for a link of the host's.
+ *
  * Rejected: a process that only closes.  Somebody has to wait for it, or it becomes a zombie where pid 1 does not reap.
  */
 #include "background.h"

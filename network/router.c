@@ -117,7 +117,7 @@ static int make_relays(struct router *router, struct vnic_relay **ret_relays, un
 		count++;
 		struct vnic_tap *outer = build->host_taps[nic].queues ? &build->host_taps[nic] : &router->outer[nic];
 		r = background_close_at_end(inner.fds, inner.queues, err);
-		if (r == 0)
+		if (r == 0 && outer == &router->outer[nic]) /* on a bridge of the host it is seen, and must be gone */
 			r = background_close_at_end(outer->fds, outer->queues, err);
 		if (r < 0)
 			break;

@@ -61,7 +61,7 @@ no_complaint() {
 @test "the last frame before the end is there" {
 	for _ in 1 2 3 4 5; do
 		"$VNIC" run --capture "$file" -- bash -c 'echo 0123456789 >/dev/udp/10.0.2.2/9'
-		packets "$file" | grep -q "packet eth0 out .*30313233343536373839" || return 1
+		packets "$file" | grep >/dev/null "packet eth0 out .*30313233343536373839" || return 1
 	done
 }
 
@@ -81,7 +81,7 @@ import socket
 nic = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 nic.bind(("eth0", 0))
 nic.send(bytes.fromhex("ffffffffffff" "020000000009" "81000007" "88b5") + bytes(50))'
-	packets "$file" | grep -q "packet eth0 out 68 68 ffffffffffff0200000000098100000788b500"
+	packets "$file" | grep >/dev/null "packet eth0 out 68 68 ffffffffffff0200000000098100000788b500"
 }
 
 @test "a guest's NIC is captured too" {
@@ -89,13 +89,13 @@ nic.send(bytes.fromhex("ffffffffffff" "020000000009" "81000007" "88b5") + bytes(
 	"$VNIC" vm --capture "$file" -- python3 -c '
 import os, sys
 os.write(int(sys.argv[1]), bytes(10) + bytes.fromhex("ffffffffffff" "020000000009" "88b5") + b"guest" * 20)' '{fd}'
-	packets "$file" | grep -q "packet eth0 out 114 114 ffffffffffff02000000000988b56775657374" # guest
+	packets "$file" | grep >/dev/null "packet eth0 out 114 114 ffffffffffff02000000000988b56775657374" # guest
 	no_complaint "$file"
 }
 
 @test "a snap length cuts what is written, and says how long it was" {
 	"$VNIC" run --capture "$file" --snaplen 64 -- ping -c 1 -q -W 5 -s 1000 10.0.2.2
-	packets "$file" | grep -q "packet eth0 out 64 1042 "
+	packets "$file" | grep >/dev/null "packet eth0 out 64 1042 "
 	packets "$file" | { ! awk '$1 == "packet" && $4 > 64' | grep .; }
 }
 
@@ -131,7 +131,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
 		esac
 		wait "$front" || true
 		"$VNIC_TOP/tests/lib/await-end" "$capture"
-		[[ $victim == capture ]] || packets "$file" | grep -q "packet eth0 out .*c0ffeec0ffee" || return 1
+		[[ $victim == capture ]] || packets "$file" | grep "packet eth0 out .*c0ffeec0ffee" >/dev/null || return 1
 		packets "$file" >/dev/null
 	done
 }
