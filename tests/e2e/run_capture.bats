@@ -127,7 +127,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
 		case $victim in
 		front) kill -KILL "$front" ;;
 		capture) kill -KILL "$capture"; "$VNIC_TOP/tests/lib/await-end" "$capture"; kill -TERM "$front" ;;
-		init) kill -KILL "$(pgrep -P "$front" -x sleep || pgrep -n -P "$front")" ;;
+		init) kill -KILL "$(pgrep -P "$front" -x vnic-init)" ;;
 		esac
 		wait "$front" || true
 		"$VNIC_TOP/tests/lib/await-end" "$capture"
