@@ -65,7 +65,7 @@ static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_st
 	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)a, *b6 = (const struct sockaddr_in6 *)b;
 
 	if (a->ss_family == AF_INET)
-		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+		return !memcmp(&a4->sin_addr, &b4->sin_addr, sizeof(a4->sin_addr));
 	return !memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr));
 }
 
@@ -138,7 +138,7 @@ static int read_one(struct port *port, struct frame *frame)
 {
 	struct vxlan *vxlan = port->state;
 	uint8_t *header = frame->data - HEADER_BYTES;
-	struct sockaddr_storage from;
+	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
 	socklen_t from_len = sizeof(from);
 	uint32_t now = seconds(port), remote;
 	ssize_t n = recvfrom(port->fd, header, HEADER_BYTES + VNIC_FRAME_MAX, MSG_DONTWAIT, (struct sockaddr *)&from,

@@ -65,7 +65,7 @@ static int fuzz_write(struct port *port, const struct frame *frame)
 
 	(void)port;
 	for (size_t i = 0; i < frame->len; i++)
-		sum ^= frame->data[i];
+		sum = sum ^ frame->data[i];
 	return 0;
 }
 

@@ -74,6 +74,7 @@ for i in range(400):
 
 @test "a capture with too few processes is one line or works" {
 	((EUID != 0)) || skip "root is not held by the limit on processes"
+	export ASAN_OPTIONS=detect_leaks=0 # who looks for leaks is a process, too
 	for limit in {1..12}; do
 		run bash -c 'ulimit -u "$0" || exit 0; exec "$VNIC" run --capture /dev/null -- true' "$limit"
 		((status == 0)) || one_line 125 "vnic: cannot "
