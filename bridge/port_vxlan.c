@@ -78,7 +78,7 @@ static uint32_t find_remote(struct vxlan *vxlan, struct sockaddr_storage *from)
 
 		if (!same_host(addr, from))
 			continue;
-		if (*port_of(addr) == *port_of(from))
+		if (*port_of(addr) == *port_of(from)) // NOLINT(clang-analyzer-core.*): recvfrom(2) fills it
 			return i;
 		if (found == FDB_NONE)
 			found = i;

@@ -246,7 +246,7 @@ int sandbox_run(const struct cli_args *args, struct vnic_sandbox_config *config,
 		r = read_capture(args, &capture, err);
 	if (r == 0 && capture.path) {
 		capture_fd = capture.config.fd;
-		config->capture = &capture.config; // cppcheck-suppress autoVariables: the sandbox ends before this
+		config->capture = &capture.config; // cppcheck-suppress autoVariables ; the sandbox ends first
 	}
 	if (r == 0)
 		r = front_begin(&front, err);
