@@ -60,7 +60,8 @@ int main(int argc, char **argv)
 	if (r < 0)
 		cli_print_error(&err);
 	int status = cli_status(command, r, &err);
-	if (cli_flush(&late) < 0) {
+	/* What could not be written before has been told already. */
+	if (cli_flush(&late) < 0 && (r >= 0 || err.step != VNIC_STEP_OUTPUT)) {
 		cli_print_error(&late);
 		status = status ? status : CLI_FAILED;
 	}

@@ -18,8 +18,10 @@ in_small() {
 	[[ $status -ne 99 ]] || skip "an ordinary user may mount nothing here"
 }
 
-# one_line STATUS TEXT: what the last command said beside its own output, and at most a remedy after it.
+# one_line STATUS TEXT: what the last command said beside its own output, and at most a remedy after it.  That a busy
+# machine captures fewer frames is true, but not what is asked here.
 one_line() {
+	output=$(grep -v "frames are not in the capture: they came faster" <<<"$output")
 	[[ $status -eq $1 && $(grep -c "^vnic: " <<<"$output") -eq 1 && $output == *"$2"* ]] ||
 		{ echo "status $status: $output" && return 1; }
 }
@@ -67,7 +69,7 @@ for i in range(400):
 	for limit in {8..48..4}; do
 		run bash -c 'ulimit -n "$0"; exec "$VNIC" run --capture /dev/null -- true' "$limit"
 		((status == 0)) && worked=1 && continue
-		one_line 125 "Too many open files"
+		one_line 125 "ulimit -n" # also where other processes of the user have many in flight
 	done
 	((worked))
 }

@@ -11,6 +11,8 @@
 #define LAN_TYPE 0x88b5 /* for experiments (IEEE 802); nothing else speaks it */
 #define LAN_HEADER 14   /* bytes before the payload */
 #define LAN_TCP_BYTES (100 << 20)
+#define LAN_PINGS 3
+#define LAN_PING_SIZE 1400 /* bytes of payload */
 
 /* --- links and raw frames ----------------------------------------------------------- */
 
@@ -45,7 +47,7 @@ struct lan_station lan_station(struct vnic_relay *relay, enum lan_kind kind, uin
 /* Relays until the first station has ended; asserts that its status was 0, and ends the others. */
 void lan_relay(struct vnic_relay *relay, struct lan_station *stations, unsigned count);
 
-int lan_job_ping(void);    /* pings 10.9.0.2 */
+int lan_job_ping(void);    /* pings 10.9.0.2 LAN_PINGS times */
 int lan_job_rest(void);    /* is there, and nothing more */
 int lan_job_send(void);    /* LAN_TCP_BYTES over TCP to 10.9.0.2, which must get them all */
 int lan_job_receive(void); /* as 10.9.0.2: compares every byte */

@@ -64,7 +64,9 @@ static void a_third_port_hears_no_ping_of_the_others(void **state)
 	(void)state;
 	vnic_relay_get_stats(relay, &table);
 	assert_true(table.fdb_entries >= 2);
-	assert_true(stats_of(relay, 1).tx_frames >= stats_of(relay, 2).tx_frames + 3);
+	/* What the kernel itself says to everybody is a tenth of a ping each. */
+	assert_true(stats_of(relay, 1).tx_bytes >= LAN_PINGS * LAN_PING_SIZE);
+	assert_true(stats_of(relay, 2).tx_bytes < LAN_PINGS * LAN_PING_SIZE);
 	vnic_relay_free(relay);
 }
 
