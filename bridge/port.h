@@ -73,6 +73,8 @@ struct port {
 	bool takes_tun; /* until it is added: either will do */
 	bool dirty;     /* has gathered frames, or merged some */
 	bool marked;    /* will be flushed at the end of the turn */
+	bool more;      /* has read frames that it has not given yet */
+	bool left;      /* is on the list of those whose turn goes on */
 	bool gone;      /* will be closed there */
 	bool tried;     /* taps: to have what writes many frames at a time */
 	unsigned takes; /* VNIC_OFFLOAD_*: of super-frames and partial checksums; what it lacks is finished before */

@@ -5,8 +5,11 @@
  *
  * Theory of operation.  Frames for the peer are gathered in one buffer and sent at the end of the turn with one
  * call; what the socket does not take stays there, and is sent when it is writable again.  A frame that does not fit
- * whole is lost as a whole: half of one would put the peer out of step.  A length that cannot be is the end of the
- * connection, for nothing after it can be understood.
+ * whole is lost as a whole: half of one would put the peer out of step.  What waits when the connection ends is lost,
+ * and counted.  A length that cannot be is the end of the connection, for nothing after it can be understood.
+ *
+ * One call reads many frames into another buffer.  No descriptor tells of those that are left there at the end of the
+ * turn, so the port says that it has more.
  */
 #include "conn.h"
 
@@ -30,6 +33,8 @@ struct buffer {
 struct stream {
 	struct conn conn;
 	bool blocked; /* waits for the socket to be writable */
+	bool deaf;    /* the peer has stopped listening; it may still speak */
+	size_t sent;  /* bytes of the first frame in `out` */
 	struct buffer in, out;
 };
 
@@ -37,7 +42,8 @@ static void reset(struct port *port)
 {
 	struct stream *stream = port->state;
 
-	stream->blocked = false;
+	port->more = stream->blocked = stream->deaf = false;
+	stream->sent = 0;
 	stream->in.begin = stream->in.end = stream->out.begin = stream->out.end = 0;
 }
 
@@ -50,10 +56,36 @@ static void make_room_behind(struct buffer *buffer)
 	buffer->begin = 0;
 }
 
+static uint32_t length_at(const struct buffer *buffer, size_t at)
+{
+	uint32_t length;
+
+	memcpy(&length, buffer->bytes + at, LENGTH_BYTES);
+	return ntohl(length);
+}
+
+/* They have been counted as written. */
+static void lose_gathered(struct port *port)
+{
+	struct stream *stream = port->state;
+	struct buffer *out = &stream->out;
+
+	while (out->begin < out->end) {
+		uint32_t length = length_at(out, out->begin);
+
+		port->stats.tx_frames--;
+		port->stats.tx_bytes -= length;
+		port->stats.tx_dropped[VNIC_DROP_DOWN]++;
+		out->begin += LENGTH_BYTES + length;
+	}
+	stream->sent = out->begin = out->end = 0;
+}
+
 static int lose_peer(struct port *port)
 {
 	struct stream *stream = port->state;
 
+	lose_gathered(port);
 	return conn_lost(&stream->conn);
 }
 
@@ -66,8 +98,7 @@ static size_t next_length(const struct buffer *in)
 
 	if (in->end - in->begin < LENGTH_BYTES)
 		return 0;
-	memcpy(&length, in->bytes + in->begin, LENGTH_BYTES);
-	length = ntohl(length);
+	length = length_at(in, in->begin);
 	if (length > PEER_MAX)
 		return length;
 	return in->end - in->begin - LENGTH_BYTES < length ? 0 : length;
@@ -76,19 +107,24 @@ static size_t next_length(const struct buffer *in)
 /* A length of 0 is a frame of its own: of nothing. */
 static bool is_empty_frame(const struct buffer *in)
 {
-	static const uint8_t zero[LENGTH_BYTES];
+	return in->end - in->begin >= LENGTH_BYTES && length_at(in, in->begin) == 0;
+}
 
-	return in->end - in->begin >= LENGTH_BYTES && !memcmp(in->bytes + in->begin, zero, LENGTH_BYTES);
+static bool has_frame(const struct buffer *in)
+{
+	size_t length = next_length(in);
+
+	return (length && length <= PEER_MAX) || is_empty_frame(in);
 }
 
 static unsigned take_frames(struct port *port, struct frame *frames, unsigned max)
 {
 	struct buffer *in = &((struct stream *)port->state)->in;
 	unsigned count = 0;
-	size_t length;
 
-	while (count < max && ((length = next_length(in)) || is_empty_frame(in)) && length <= PEER_MAX) {
+	while (count < max && has_frame(in)) {
 		const uint8_t *bytes = in->bytes + in->begin + LENGTH_BYTES;
+		size_t length = length_at(in, in->begin);
 
 		in->begin += LENGTH_BYTES + length;
 		if (length < ETH_HLEN || length > VNIC_FRAME_MAX) {
@@ -98,7 +134,10 @@ static unsigned take_frames(struct port *port, struct frame *frames, unsigned ma
 		memcpy(frames[count].data, bytes, length);
 		frames[count].hdr = (struct vnic_vnet_hdr){0};
 		frames[count++].len = length;
+		if (length > FRAME_LARGE)
+			break;
 	}
+	port->more = has_frame(in);
 	return count;
 }
 
@@ -122,7 +161,7 @@ static int stream_read(struct port *port, unsigned queue, struct frame *frames, 
 	unsigned count = take_frames(port, frames, max);
 
 	(void)queue;
-	if (count)
+	if (count || port->more)
 		return (int)count;
 	if (next_length(in) > PEER_MAX) {
 		port_lose(port, VNIC_DROP_OVERSIZE);
@@ -134,18 +173,39 @@ static int stream_read(struct port *port, unsigned queue, struct frame *frames, 
 
 /* --- writing ------------------------------------------------------------------------ */
 
+/* Those that are sent whole leave the buffer. */
+static void let_go(struct stream *stream)
+{
+	struct buffer *out = &stream->out;
+	size_t size;
+
+	if (out->begin + stream->sent == out->end)
+		stream->sent = out->begin = out->end = 0;
+	while (out->begin < out->end && stream->sent >= (size = LENGTH_BYTES + length_at(out, out->begin))) {
+		out->begin += size;
+		stream->sent -= size;
+	}
+}
+
 static void send_gathered(struct port *port)
 {
 	struct stream *stream = port->state;
 	struct buffer *out = &stream->out;
+	size_t at;
 
-	while (out->begin < out->end) {
-		ssize_t n = send(port->fd, out->bytes + out->begin, out->end - out->begin, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while ((at = out->begin + stream->sent) < out->end) {
+		ssize_t n = send(port->fd, out->bytes + at, out->end - at, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-		if (n < 0)
-			break; /* full, or the reading side will tell of the end */
-		out->begin += (size_t)n;
+		if (n < 0) { /* full; or the peer does not listen, and the reading side will tell of the end */
+			stream->deaf = errno != EAGAIN && errno != EINTR;
+			break;
+		}
+		stream->sent += (size_t)n;
 	}
+	if (stream->deaf)
+		lose_gathered(port);
+	else
+		let_go(stream);
 	bool blocked = out->begin < out->end;
 	if (blocked != stream->blocked) {
 		stream->blocked = blocked;
@@ -172,7 +232,7 @@ static int stream_write(struct port *port, const struct frame *frame)
 	struct buffer *out = &stream->out;
 	const uint32_t length = htonl((uint32_t)frame->len);
 
-	if (!conn_is_up(&stream->conn))
+	if (!conn_is_up(&stream->conn) || stream->deaf)
 		return -ENETDOWN;
 	if (!has_room(out, LENGTH_BYTES + frame->len)) {
 		stream_flush(port);
@@ -211,6 +271,7 @@ static void stream_close(struct port *port)
 {
 	struct stream *stream = port->state;
 
+	lose_gathered(port);
 	conn_close(&stream->conn);
 	free(stream);
 }

@@ -8,11 +8,15 @@
  * queued here beyond a turn: a port that cannot take a frame now loses it, as on any switch, and the loss
  * is counted.  (Rejected: queues and EPOLLOUT.  The kernel already queues in front of us, in the device's
  * transmit ring; a second queue adds delay and hides congestion from TCP.)
+ *
+ * A port that reads many frames with one call may have some left when its turn ends, and no descriptor tells of them.
+ * It goes on a list, and as long as that is not empty an eventfd is readable: others have their turns in between.
  */
 #include "relay_ports.h"
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "loop.h"
@@ -26,6 +30,15 @@
 static bool is_gone(int r)
 {
 	return r < 0 && r != -EAGAIN && r != -EINTR && r != -ENETDOWN && r != -ENOBUFS && r != -ENOMEM;
+}
+
+static void come_back_to(struct vnic_relay *relay, struct port *port)
+{
+	if (!port->left)
+		relay->left[relay->left_count++] = port->number;
+	port->left = true;
+	if (!relay->left_told)
+		relay->left_told = eventfd_write(relay->left_fd, 1) == 0;
 }
 
 static int take_turn(struct vnic_relay *relay, unsigned number, unsigned queue)
@@ -48,7 +61,25 @@ static int take_turn(struct vnic_relay *relay, unsigned number, unsigned queue)
 		}
 		moved += n ? (unsigned)n : 1;
 	}
+	if (port->open && port->more)
+		come_back_to(relay, relay->ports[number]);
 	return (int)moved;
+}
+
+static int take_left(struct vnic_relay *relay)
+{
+	unsigned count = relay->left_count;
+	uint64_t times;
+	int moved = 0;
+
+	relay->left_count = 0;
+	for (unsigned i = 0; i < count; i++) { /* who comes again has a place that has been looked at */
+		relay->ports[relay->left[i]]->left = false;
+		moved += take_turn(relay, relay->left[i], 0);
+	}
+	if (!relay->left_count && read(relay->left_fd, &times, sizeof(times)) == (ssize_t)sizeof(times))
+		relay->left_told = false;
+	return moved;
 }
 
 static void take_port_event(struct vnic_relay *relay, unsigned number, unsigned sub, uint32_t events)
@@ -144,6 +175,9 @@ int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_er
 			break;
 		case RELAY_REF_PORT:
 			take_port_event(relay, ref.index, ref.sub, events[i].events);
+			break;
+		case RELAY_REF_LEFT:
+			moved += take_left(relay);
 			break;
 		case RELAY_REF_TIMER:
 			timers_run(&relay->timers, relay->now);

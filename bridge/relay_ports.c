@@ -83,19 +83,23 @@ static int make_room(struct vnic_relay *relay, struct vnic_error *err)
 
 static int set_up(struct vnic_relay *relay, struct vnic_error *err)
 {
-	struct loop_ref stop = {.type = RELAY_REF_STOP}, timer = {.type = RELAY_REF_TIMER};
+	const struct loop_ref stop = {.type = RELAY_REF_STOP}, left = {.type = RELAY_REF_LEFT},
+			      timer = {.type = RELAY_REF_TIMER};
 	int r = make_room(relay, err);
 
 	if (r < 0)
 		return r;
 	relay->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (relay->stop_fd < 0)
+	relay->left_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (relay->stop_fd < 0 || relay->left_fd < 0)
 		return vnic_fail(err, VNIC_STEP_RELAY, errno, NULL, "eventfd");
 	r = fdb_init(&relay->fdb, relay->config.fdb_max, relay->config.fdb_age_s, err);
 	if (r == 0)
 		r = loop_open(&relay->epfd, err);
 	if (r == 0)
 		r = loop_add(relay->epfd, relay->stop_fd, EPOLLIN, stop, err);
+	if (r == 0)
+		r = loop_add(relay->epfd, relay->left_fd, EPOLLIN, left, err);
 	if (r == 0)
 		r = timers_open(&relay->timers, err);
 	if (r == 0)
@@ -115,7 +119,7 @@ int vnic_relay_new(const struct vnic_relay_config *config, struct vnic_relay **r
 	relay = calloc(1, sizeof(*relay));
 	if (!relay)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	relay->epfd = relay->stop_fd = -1;
+	relay->epfd = relay->stop_fd = relay->left_fd = -1;
 	relay->timers = TIMERS_EMPTY;
 	relay->config = (struct vnic_relay_config){
 		.fdb_max = config->fdb_max ? config->fdb_max : 4096,
@@ -156,6 +160,7 @@ void vnic_relay_free(struct vnic_relay *relay)
 	}
 	close_fd(&relay->epfd);
 	close_fd(&relay->stop_fd);
+	close_fd(&relay->left_fd);
 	fdb_done(&relay->fdb);
 	timers_close(&relay->timers);
 	release(relay->room, relay->config.batch + ROOMS_MORE, ROOM_EACH);

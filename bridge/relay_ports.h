@@ -12,6 +12,7 @@
 /* Types of its loop's events. */
 enum relay_ref {
 	RELAY_REF_QUEUE, /* index: the port, sub: which of its queues */
+	RELAY_REF_LEFT,  /* ports whose turn goes on */
 	RELAY_REF_PORT,  /* index: the port, sub: as given to port_watch */
 	RELAY_REF_TIMER,
 	RELAY_REF_STOP,
@@ -30,6 +31,10 @@ struct vnic_relay {
 	struct vnic_relay_config config;
 	struct vnic_relay_stats stats; /* made; the rest is filled in when asked */
 	int epfd, stop_fd;
+	int left_fd; /* readable while `left` is not empty */
+	bool left_told;
+	unsigned left_count;
+	unsigned left[VNIC_RELAY_PORTS]; /* ports that have more than they gave in their turn */
 	bool stopped, replayed;
 	struct vnic_error failure; /* code 0: none */
 	bool busy;                 /* the last wait was short, so the next may be */

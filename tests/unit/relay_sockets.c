@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -228,6 +229,86 @@ static void a_slow_peer_loses_whole_frames_only(void **state)
 	world_free(&world);
 }
 
+/* More than a turn takes: what was read from the socket and is not yet on its way must not wait for more to come. */
+static void frames_of_one_burst_all_come_without_a_word_more(void **state)
+{
+	static uint8_t bytes[500 * (4 + FRAME_LEN)], got[FRAME_LEN];
+	struct world world;
+	size_t len = 0;
+	int peer = stream_world(&world), frames = 0;
+
+	(void)state;
+	for (int i = 0; i < 500; i++)
+		len += put_on_stream(bytes + len, FRAME_LEN, (uint8_t)i);
+	assert_int_equal(write(peer, bytes, len), len);
+	for (int turns = 0; turns < 100; turns++) {
+		struct vnic_error err;
+
+		vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
+		while (recv(world.far, got, sizeof(got), MSG_DONTWAIT) > 0)
+			frames++;
+	}
+	assert_int_equal(frames, 500);
+	close(peer);
+	world_free(&world);
+}
+
+/* It still speaks.  To ask again and again whether it listens would keep a CPU busy. */
+static void a_peer_that_has_stopped_listening_costs_nothing(void **state)
+{
+	uint8_t frame[FRAME_LEN] = {0}, bytes[100];
+	struct world world;
+	int peer = stream_world(&world);
+	struct vnic_error err;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(shutdown(peer, SHUT_RD), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(send(world.far, frame, sizeof(frame), 0), sizeof(frame));
+		settle(&world);
+	}
+	assert_int_equal(stats_of(&world, 0).tx_dropped[VNIC_DROP_DOWN], 2);
+	assert_int_equal(stats_of(&world, 0).tx_frames, 0);
+	assert_int_equal(poll(&(struct pollfd){.fd = vnic_relay_get_fd(world.relay), .events = POLLIN}, 1, 0), 0);
+	len = put_on_stream(bytes, FRAME_LEN, 7);
+	assert_int_equal(write(peer, bytes, len), len);
+	settle(&world);
+	assert_far_gets(&world, FRAME_LEN, 7);
+	close(peer);
+	vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
+	assert_false(is_open(&world, 0));
+	world_free(&world);
+}
+
+/* Those that the socket has taken are the peer's; the rest is lost with the connection, also the one in between. */
+static void frames_that_wait_when_the_peer_goes_are_counted_as_lost(void **state)
+{
+	static uint8_t frame[1500], got[1 << 20];
+	struct world world;
+	int peer = stream_world(&world), sent = 0;
+	struct vnic_port_stats stats;
+	struct vnic_error err;
+	ssize_t n;
+
+	(void)state;
+	for (; !stats_of(&world, 0).tx_dropped[VNIC_DROP_FULL]; sent++) {
+		assert_int_equal(send(world.far, frame, sizeof(frame), 0), sizeof(frame));
+		settle(&world);
+	}
+	n = recv(peer, got, sizeof(got), MSG_DONTWAIT);
+	assert_true(n > 0);
+	close(peer);
+	vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
+	assert_false(is_open(&world, 0));
+	stats = stats_of(&world, 0);
+	assert_true(stats.tx_dropped[VNIC_DROP_DOWN] > 0);
+	assert_int_equal(stats.tx_frames, n / (ssize_t)(4 + sizeof(frame)));
+	assert_int_equal(stats.tx_bytes, stats.tx_frames * sizeof(frame));
+	assert_int_equal(stats.tx_frames + stats.tx_dropped[VNIC_DROP_DOWN] + stats.tx_dropped[VNIC_DROP_FULL], sent);
+	world_free(&world);
+}
+
 /* --- connections -------------------------------------------------------------------- */
 
 static int listener(struct sockaddr_un *addr, socklen_t *len)
@@ -446,6 +527,9 @@ int main(void)
 		vt_test(a_short_frame_is_dropped_and_the_stream_stays_in_step),
 		vt_test(a_length_that_cannot_be_ends_the_port),
 		vt_test(a_slow_peer_loses_whole_frames_only),
+		vt_test(frames_of_one_burst_all_come_without_a_word_more),
+		vt_test(a_peer_that_has_stopped_listening_costs_nothing),
+		vt_test(frames_that_wait_when_the_peer_goes_are_counted_as_lost),
 		vt_test(a_listener_takes_one_peer_after_the_other),
 		vt_test(a_lost_connection_is_dialled_again),
 		vt_test(a_connection_that_cannot_be_had_again_is_the_end_of_its_port),
