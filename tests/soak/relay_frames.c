@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whatever frames and peers come, the relay stays whole: frames of all sizes, right and wrong, with any virtio header;
- * peers that close, break off in the middle of a frame, and come again; floods of MACs; while weather, filters,
- * capture, links and isolation change.
+ * peers that close, stop listening, break off in the middle of a frame, and come again; tunnels with any header; files
+ * that end anywhere, and disks that are full; floods of MACs; while weather, filters, an inspector, capture, links and
+ * isolation change.
  *
  * Two threads.  One has the relay: it runs, is stopped, has its accounts checked and something changed, and runs
  * again.  The other is all stations at once: it sends, reads, closes, and stops the relay.  A round ends with the
@@ -29,17 +30,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <vnic/inspect.h>
 #include <vnic/link.h>
 
 #include "relay_ports.h"
 #include "superframe.h"
 
-#define STATIONS 12
+#define STATIONS 16
 #define ROUND_NS (5 * NS_PER_S)
 #define PORTS_MAX 1000 /* of a round: then nobody comes any more */
 #define FDB_MAX 256
 #define FRAME_ROOM (VNIC_FRAME_MAX + 64)
 #define RSS_SLACK_KB 4096
+#define VNI 7
+#define VXLAN_BYTES 8
 
 /* What AddressSanitizer keeps of freed memory would look like a leak. */
 VNIC_API const char *__asan_default_options(void);
@@ -76,7 +80,8 @@ static void fill(uint8_t *at, size_t size)
 
 /* --- the world -------------------------------------------------------------------------- */
 
-enum kind { ABSENT, VNET, STREAM, SEQPACKET, DGRAM, LEARNS, LISTENS, DIALS, TAP, KINDS };
+/* REPLAY and RECORD are files: a port, and nobody at its far end. */
+enum kind { ABSENT, VNET, STREAM, SEQPACKET, DGRAM, LEARNS, LISTENS, DIALS, UDP, VXLAN, REPLAY, RECORD, TAP };
 
 /* The far end of a port.  ABSENT: there is room for a new one. */
 struct station {
@@ -194,6 +199,105 @@ static int dial(void *ctx, const struct vnic_open_request *request, int *ret_fd,
 	return *ret_fd < 0 ? vnic_fail(err, VNIC_STEP_SOCKET, ECONNREFUSED, NULL, NULL) : 0;
 }
 
+static struct sockaddr_in on_loopback(uint16_t port)
+{
+	return (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = port};
+}
+
+static int udp_socket(uint16_t *ret_port)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_in addr = on_loopback(0);
+	socklen_t len = sizeof(addr);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+	*ret_port = addr.sin_port;
+	return fd;
+}
+
+/* The port's socket, and the station's, which is connected to it. */
+static int udp_pair(int *ret_far, uint16_t *ret_far_port)
+{
+	uint16_t port;
+	int fd = udp_socket(&port);
+	struct sockaddr_in addr = on_loopback(port);
+
+	*ret_far = udp_socket(ret_far_port);
+	assert_int_equal(connect(*ret_far, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+static int add_udp(struct world *world, struct station *station, struct vnic_error *err)
+{
+	struct sockaddr_in addr;
+	struct vnic_dgram dgram = {0};
+	uint16_t far_port;
+
+	dgram.fd = udp_pair(&station->fd, &far_port);
+	addr = on_loopback(far_port);
+	assert_int_equal(connect(dgram.fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return vnic_relay_add_dgram(world->relay, "udp", &dgram, err);
+}
+
+/* One that learns, or one with two remotes: the station, and an address where nobody is. */
+static int add_vxlan(struct world *world, struct station *station, struct vnic_error *err)
+{
+	struct sockaddr_storage remotes[2] = {0};
+	struct vnic_vxlan vxlan = {.vni = VNI};
+	struct sockaddr_in addr;
+	uint16_t far_port;
+
+	vxlan.fd = udp_pair(&station->fd, &far_port);
+	addr = on_loopback(far_port);
+	memcpy(&remotes[0], &addr, sizeof(addr));
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	memcpy(&remotes[1], &addr, sizeof(addr));
+	if (once_in(2)) {
+		vxlan.remotes = remotes;
+		vxlan.remote_count = 2;
+	}
+	return vnic_relay_add_vxlan(world->relay, "vxlan", &vxlan, err);
+}
+
+static size_t make_frame(uint8_t *frame, struct vnic_vnet_hdr *hdr);
+
+/* Packets as they come, some with a lie for a length; and the file may end anywhere. */
+static int a_capture(void)
+{
+	static uint8_t frame[FRAME_ROOM];
+	const uint32_t header[6] = {0xa1b2c3d4, 4 << 16 | 2, 0, 0, VNIC_FRAME_MAX, 1};
+	int fd = memfd_create("replay", MFD_CLOEXEC);
+	struct vnic_vnet_hdr hdr;
+
+	assert_int_equal(write(fd, header, sizeof(header)), sizeof(header));
+	for (uint32_t i = 0, count = any(100); i < count; i++) {
+		uint32_t len = (uint32_t)make_frame(frame, &hdr);
+		uint32_t record[4] = {0, i * 1000, len, len};
+
+		if (once_in(50))
+			record[any(4)] = any(UINT32_MAX);
+		assert_int_equal(write(fd, record, sizeof(record)), sizeof(record));
+		assert_int_equal(write(fd, frame, len), len);
+	}
+	if (once_in(2))
+		assert_int_equal(ftruncate(fd, (off_t)sizeof(header) + any((uint32_t)lseek(fd, 0, SEEK_CUR) - 23)), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+static int add_file(struct world *world, bool write, struct vnic_error *err)
+{
+	static const char *const targets[] = {"/dev/null", "/dev/null", "/dev/full"};
+	const struct vnic_pcap pcap = {
+		.fd = write ? open(targets[any(3)], O_WRONLY | O_CLOEXEC) : a_capture(),
+		.write = write,
+		.speed = any(3) / 2.0,
+	};
+
+	return vnic_relay_add_pcap(world->relay, write ? "record" : "replay", &pcap, err);
+}
+
 /* The station of a TAP is a packet socket on its device: the kernel checks its headers. */
 static int add_tap(struct world *world, struct station *station, struct vnic_error *err)
 {
@@ -213,8 +317,9 @@ static int add_tap(struct world *world, struct station *station, struct vnic_err
 static int add_port(struct world *world, struct station *station, struct vnic_error *err)
 {
 	struct vnic_conn conn = {.listener = -1, .fd = -1};
+	const enum kind kind = station->kind;
 
-	switch (station->kind) {
+	switch (kind) {
 	case VNET:
 		return add_vnet(world->relay, a_pair(SOCK_SEQPACKET, &station->fd), err);
 	case STREAM:
@@ -244,6 +349,14 @@ static int add_port(struct world *world, struct station *station, struct vnic_er
 		conn.redial_ms = 1 + any(20);
 		station->server = dup(world->dialled.fd);
 		return vnic_relay_add_stream(world->relay, "dials", &conn, err);
+	case UDP:
+		return add_udp(world, station, err);
+	case VXLAN:
+		return add_vxlan(world, station, err);
+	case REPLAY:
+	case RECORD:
+		station->kind = ABSENT;
+		return add_file(world, kind == RECORD, err);
 	default:
 		return add_tap(world, station, err);
 	}
@@ -361,6 +474,16 @@ static bool is_stream(const struct station *station)
 	return station->kind == STREAM || station->kind == LISTENS || station->kind == DIALS;
 }
 
+static void send_in_tunnel(struct world *world, struct station *station, uint8_t *frame, size_t len)
+{
+	uint8_t header[VXLAN_BYTES] = {8, 0, 0, 0, 0, 0, VNI, 0};
+	struct iovec iov[2] = {{header, once_in(100) ? any(VXLAN_BYTES) : VXLAN_BYTES}, {frame, len}};
+
+	if (once_in(20))
+		header[any(VXLAN_BYTES)] = (uint8_t)any(256);
+	send_bytes(world, station, iov, 2);
+}
+
 /* A partial write breaks the framing for us, as a broken peer would; a lie does so at once. */
 static void send_frame(struct world *world, struct station *station, uint8_t *frame, size_t len,
 		       struct vnic_vnet_hdr *hdr)
@@ -370,7 +493,9 @@ static void send_frame(struct world *world, struct station *station, uint8_t *fr
 
 	if (wants_header(station))
 		iov[0] = (struct iovec){hdr, sizeof(*hdr)};
-	if (wants_header(station) || is_stream(station))
+	if (station->kind == VXLAN)
+		send_in_tunnel(world, station, frame, len);
+	else if (wants_header(station) || is_stream(station))
 		send_bytes(world, station, iov, 2);
 	else
 		send_bytes(world, station, iov + 1, 1);
@@ -434,8 +559,10 @@ static void act(struct world *world, struct station *station)
 	}
 	switch (any(100)) {
 	case 0:
-		if (station->kind != TAP && once_in(4))
+		if (station->kind != TAP && once_in(2))
 			leave(station);
+		else if (is_stream(station) && once_in(4))
+			shutdown(station->fd, SHUT_RD);
 		break;
 	case 1:
 		send_macs(world, station);
@@ -460,7 +587,7 @@ static void *be_all_stations(void *ctx)
 		pthread_mutex_lock(&world->lock);
 		act(world, &world->stations[any(STATIONS)]);
 		pthread_mutex_unlock(&world->lock);
-		if (i % 64 == 0)
+		if (i % 16 == 0)
 			vnic_relay_stop(world->relay);
 	}
 	seed = state_of_random;
@@ -524,6 +651,28 @@ static int next_file(void *ctx, unsigned number, int *ret_fd, struct vnic_error 
 	return *ret_fd < 0 ? vnic_fail(err, VNIC_STEP_OPEN, EMFILE, NULL, NULL) : 0;
 }
 
+/* Any verdict, any change, any length, an answer to anybody. */
+static enum vnic_verdict look(void *ctx, struct vnic_inspected *frame)
+{
+	const struct world *world = ctx;
+
+	if (once_in(4) && frame->len > 14)
+		frame->data[14 + any((uint32_t)frame->len - 14)] ^= (uint8_t)any(256);
+	if (once_in(4))
+		frame->len = any((uint32_t)frame->room + 10);
+	frame->changed = once_in(2);
+	if (once_in(4))
+		vnic_relay_inject(world->relay, any_port(world), frame->data, any(200), NULL);
+	return once_in(4) ? VNIC_VERDICT_DROP : VNIC_VERDICT_PASS;
+}
+
+static void change_inspector(struct world *world)
+{
+	struct vnic_error err;
+
+	vt_ok(vnic_relay_set_inspector(world->relay, once_in(3) ? look : NULL, world, &err), &err);
+}
+
 /* To a file, to files, to a pipe that nobody reads or whose reader is gone; or to nowhere. */
 static void change_capture(struct world *world)
 {
@@ -567,7 +716,10 @@ static void let_somebody_come(struct world *world)
 
 static void change(struct world *world)
 {
-	switch (any(12)) {
+	switch (any(13)) {
+	case 12:
+		change_inspector(world);
+		break;
 	case 0:
 		change_filter(world);
 		break;
@@ -650,7 +802,8 @@ static void run_until_stopped(struct world *world)
 	struct vnic_error err;
 	int r = vnic_relay_run(world->relay, &err);
 
-	assert_true(r == 0 || r == -ENODEV); /* fewer than two ports: somebody will come */
+	/* Fewer than two ports: somebody will come.  A file that is none, a disk that is full. */
+	assert_true(r == 0 || r == -ENODEV || r == -EBADMSG || r == -ENOSPC);
 	check_accounts(world->relay);
 	total.runs++;
 	pthread_mutex_lock(&world->lock);
@@ -729,6 +882,20 @@ static void tell(long first, long last)
 	print_message("# resident: at most %ld KiB in the first half, %ld in the second\n", first, last);
 }
 
+/* A line a minute: memory that grows is seen to grow. */
+static void tell_memory(int64_t begin)
+{
+	static int64_t told = -1;
+	int64_t minute = (monotonic_ns() - begin) / (60 * NS_PER_S);
+
+	if (minute == told)
+		return;
+	told = minute;
+	print_message("# minute %ld: round %lu, resident %ld KiB, table at most %u\n", minute, total.rounds, rss_kb(),
+		      total.fdb_most);
+	fflush(stdout);
+}
+
 static void nothing_breaks_the_relay_and_its_memory_stays_what_it_was(void **state)
 {
 	int64_t begin = monotonic_ns(), end = begin + seconds * NS_PER_S;
@@ -740,6 +907,7 @@ static void nothing_breaks_the_relay_and_its_memory_stays_what_it_was(void **sta
 		play_round(taps);
 		long *most = monotonic_ns() < begin + (end - begin) / 2 ? &first : &last;
 		*most = rss_kb() > *most ? rss_kb() : *most;
+		tell_memory(begin);
 	}
 	tell(first, last);
 	assert_true(total.rx > 0 && total.tx > 0);
