@@ -123,6 +123,12 @@ void batch_append(struct vnic_batch *batch, int nl_result, struct nl_msg **msg)
 	*msg = NULL;
 }
 
+void batch_wish(struct vnic_batch *batch)
+{
+	if (!batch->failure.code)
+		batch->messages[batch->count - 1].wish = true;
+}
+
 static struct nlmsghdr *message_at(const struct vnic_batch *batch, size_t index)
 {
 	return (struct nlmsghdr *)(void *)(batch->data + batch->messages[index].offset);
@@ -160,7 +166,7 @@ static bool take_answer(const struct vnic_batch *batch, size_t first, size_t cou
 	if (nlh->nlmsg_type != NLMSG_ERROR || index >= count)
 		return false; /* left over from an earlier, broken off exchange */
 	message = &batch->messages[first + index];
-	if (outcome->result == 0) {
+	if (outcome->result == 0 && !message->wish) {
 		outcome->result = socket_verdict(nlh, message->step, message->object, outcome->err);
 		outcome->position = message->position;
 	}

@@ -4,6 +4,7 @@
 #define NETLINK_BATCH_H
 
 #include <netlink/msg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct batch_message {
 	size_t offset; /* into vnic_batch.data */
 	enum vnic_step step;
 	int position; /* of the call that wanted it */
+	bool wish;    /* the kernel may refuse it */
 	char object[VNIC_ADDR_TEXT];
 };
 
@@ -40,6 +42,8 @@ void batch_begin(struct vnic_batch *batch, enum vnic_step step, const char *obje
  * for the function may be called in the argument list.)
  */
 void batch_append(struct vnic_batch *batch, int nl_result, struct nl_msg **msg);
+/* The message appended last is a wish: what the kernel answers to it does not count. */
+void batch_wish(struct vnic_batch *batch);
 /* Makes the call a failure; `why` may be NULL. */
 void batch_refuse(struct vnic_batch *batch, int code, const char *why);
 /* Frees what the batch holds, not the batch.  vnic_batch_send does so too. */

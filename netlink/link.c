@@ -225,6 +225,22 @@ static void append_isolated(struct vnic_batch *batch, int index, const char *nam
 	append_if(batch, complete, msg);
 }
 
+/*
+ * More than 64 KiB in a super-frame.  IFLA_GSO_MAX_SIZE is for IPv6 since Linux 5.19, and before 5.18 taken unchecked
+ * at birth: so it is asked for afterwards, when no kernel takes what it cannot do.
+ */
+static void append_gso_max(struct vnic_batch *batch, int index, const char *name, uint32_t size)
+{
+	enum { GSO_IPV4_MAX_SIZE = 63 }; /* IFLA_GSO_IPV4_MAX_SIZE, include/uapi/linux/if_link.h, Linux 6.3 */
+	struct nl_msg *msg = message_about(RTM_SETLINK, index, name);
+
+	append_if(batch,
+		  msg && nla_put_u32(msg, IFLA_GSO_MAX_SIZE, size) == 0 &&
+			  nla_put_u32(msg, GSO_IPV4_MAX_SIZE, size) == 0,
+		  msg);
+	batch_wish(batch);
+}
+
 /* --- the calls ---------------------------------------------------------------------- */
 
 /* What a link that is born cannot have, with the reason; NULL: all is well. */
@@ -244,6 +260,8 @@ static const char *objection(const struct vnic_link *link)
 		return "a macvlan or macvtap needs a parent";
 	if ((link->alias || link->isolated) && link->has_netns)
 		return "a link born in another namespace gets its alias and isolation afterwards, from there";
+	if (link->gso_max || (peer && peer->gso_max))
+		return "a link gets its gso_max afterwards (append_gso_max says why)";
 	if ((link->alias || link->isolated) && !link->name && !link->index)
 		return "a link with an alias or isolation needs a name or an index";
 	return NULL;
@@ -318,6 +336,8 @@ void vnic_batch_link_set(struct vnic_batch *batch, int index, const struct vnic_
 		append_change(batch, index, link);
 	if (link->isolated)
 		append_isolated(batch, index, link->name);
+	if (link->gso_max)
+		append_gso_max(batch, index, link->name, link->gso_max);
 }
 
 void vnic_batch_link_del(struct vnic_batch *batch, int index, const char *name)

@@ -13,6 +13,7 @@
 
 #include "build.h"
 #include "fd.h"
+#include "slowpath.h"
 
 struct answer {
 	int result;
@@ -38,6 +39,8 @@ static int set_up(int fd, const struct vnic_open_request *request, struct vnic_e
 
 	if (request->transparent)
 		r = set_flag(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, err);
+	if (request->side == VNIC_SIDE_ROUTER && request->type == SOCK_STREAM)
+		slowpath_unpace(fd);
 	if (r == 0 && request->reuse_addr)
 		r = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, err);
 	if (r == 0 && request->reuse_port)

@@ -398,6 +398,11 @@ static int apply(const struct plan *plan, void (*fill)(const struct plan *plan, 
 	return r;
 }
 
+static uint32_t gso_max(const struct plan *plan, const struct nic_plan *nic)
+{
+	return nic->nic.kind == VNIC_NIC_VETH && nic_is_gated(&nic->nic) ? plan->gso_max : 0;
+}
+
 static void fill_router(const struct plan *plan, struct vnic_batch *batch)
 {
 	for (unsigned i = 0; i < plan->count; i++) {
@@ -408,6 +413,9 @@ static void fill_router(const struct plan *plan, struct vnic_batch *batch)
 		if (nic->nic.kind != VNIC_NIC_VETH) /* a pair is born so */
 			vnic_batch_link_set(batch, nic->outer_index,
 					    &(struct vnic_link){.up = true, .txqueuelen = plan_queue(nic)});
+		else if (gso_max(plan, nic))
+			vnic_batch_link_set(batch, nic->outer_index,
+					    &(struct vnic_link){.gso_max = gso_max(plan, nic)});
 		for (unsigned a = 0; a < nic->outer_count; a++)
 			vnic_batch_addr_add(batch, nic->outer_index, &nic->outer[a]);
 	}
@@ -529,7 +537,9 @@ static void fill_sandbox(const struct plan *plan, struct vnic_batch *batch)
 		const struct nic_plan *plan_nic = &plan->nics[i];
 		const struct vnic_nic *nic = &plan_nic->nic;
 
-		vnic_batch_link_set(batch, plan_nic->inner_index, &(struct vnic_link){.name = nic->name, .up = true});
+		vnic_batch_link_set(
+			batch, plan_nic->inner_index,
+			&(struct vnic_link){.name = nic->name, .up = true, .gso_max = gso_max(plan, plan_nic)});
 		if (!nic->dhcp)
 			add_addresses(plan_nic, batch);
 	}

@@ -16,7 +16,7 @@ static bool write_sysctl(const char *path, const char *text)
 	return fd >= 0 && write(fd, text, strlen(text)) >= 0;
 }
 
-/* As for the router's sockets (choose_congestion_control); reno is the one that every namespace may choose. */
+/* As for the router's sockets (slowpath_unpace); reno is the one that every namespace may choose. */
 static void choose_congestion_control(void)
 {
 	static const char path[] = "/proc/sys/net/ipv4/tcp_congestion_control";

@@ -333,11 +333,7 @@ static int open_transparent(int family, int type, int *ret_fd, struct vnic_error
 	return 0;
 }
 
-/*
- * What is accepted speaks to the sandbox over a pair in memory.  BBR, where it is the host's default, paces there for
- * nothing and takes three quarters of the throughput; the host's own choice stays that of the other leg.
- */
-static void choose_congestion_control(int fd)
+void slowpath_unpace(int fd)
 {
 	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) < 0)
 		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
@@ -350,7 +346,7 @@ static int open_tcp(int family, int backlog, int *ret_fd, struct vnic_error *err
 
 	if (r < 0)
 		return r;
-	choose_congestion_control(fd);
+	slowpath_unpace(fd);
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* what is accepted inherits all of them */
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1); /* see set_up, gateway/tcp.c */
 	if (listen(fd, backlog) < 0)

@@ -60,9 +60,14 @@ struct vnic_link {
 	uint32_t mtu;        /* bytes */
 	uint32_t txqueuelen; /* packets */
 	uint32_t group;      /* for deletion by group */
-	int master;          /* ifindex of a bridge */
-	bool no_master;      /* change only: leave the bridge */
-	int parent;          /* macvlan, macvtap: ifindex of the lower link */
+	/*
+	 * Change only: the largest super-frame of TCP, bytes, above the usual 65,536 (IFLA_GSO_MAX_SIZE and its IPv4
+	 * twin). A wish: kernels before 6.3 and devices with less keep what they have.
+	 */
+	uint32_t gso_max;
+	int master;     /* ifindex of a bridge */
+	bool no_master; /* change only: leave the bridge */
+	int parent;     /* macvlan, macvtap: ifindex of the lower link */
 	enum vnic_macvlan_mode mode;
 	bool has_netns; /* born in (or, on change, moved to) netns_fd */
 	int netns_fd;

@@ -82,6 +82,17 @@ for family, address in (socket.AF_INET, "10.9.0.7"), (socket.AF_INET6, "fd09::7"
 	is "02:00:00:00:00:07 9000" "$(inside veth,mac=02:00:00:00:00:07,mtu=9000 -- sh -c 'echo $(cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu)')"
 }
 
+# longest NIC [OPTION...]: the longest frame of TCP that it gives to the kernel's other half
+longest() {
+	"$VNIC" run --nic "$1" "${@:2}" -- ip -d link show eth0 | grep -o 'gso_max_size [0-9]*'
+}
+
+@test "frames of TCP to the gateway are longer than 64 KiB, but where they are captured" {
+	is "gso_max_size 65536" "$(longest veth,to=none)"
+	is "gso_max_size 65536" "$(longest veth --capture "$BATS_TEST_TMPDIR/frames.pcapng")"
+	is "gso_max_size 196608" "$(longest veth)"
+}
+
 @test "a TAP or a TUN is as asked" {
 	[[ -w /dev/net/tun ]] || skip "/dev/net/tun cannot be opened here"
 	is "lan0 10.9.0.7/24" "$(addresses tap,name=lan0,ip=10.9.0.7/24)"

@@ -136,6 +136,28 @@ static void a_link_is_renamed_and_changed_by_index(void **state)
 	assert_int_equal(info.mtu, 1280);
 }
 
+static void longer_super_frames_are_a_wish(void **state)
+{
+	CLEANUP_SIDE struct side here = side_here();
+	const struct vnic_link new = {.kind = VNIC_LINK_VETH, .name = "a", .index = 9};
+	struct vnic_link late = new;
+	struct vnic_error err;
+
+	(void)state;
+	vt_ok(vnic_link_add(here.nl, &new, &err), &err);
+	vt_ok(vnic_link_set(here.nl, 9, &(struct vnic_link){.gso_max = 192u << 10, .mtu = 1400}, &err), &err);
+	vt_ok(vnic_link_set(here.nl, 9, &(struct vnic_link){.gso_max = UINT32_MAX, .mtu = 1300}, &err), &err);
+	assert_int_equal(info_of(here.nl, "a").mtu, 1300);
+	/* What is not a wish still fails, before it and behind it. */
+	vt_fails(vnic_link_set(here.nl, 9, &(struct vnic_link){.gso_max = UINT32_MAX, .mtu = 1}, &err), &err,
+		 VNIC_STEP_LINK_SET, EINVAL);
+	vt_fails(vnic_link_set(here.nl, 9, &(struct vnic_link){.gso_max = UINT32_MAX, .isolated = true}, &err), &err,
+		 VNIC_STEP_LINK_SET, EOPNOTSUPP);
+	late.name = "b";
+	late.gso_max = 192u << 10;
+	vt_fails(vnic_link_add(here.nl, &late, &err), &err, VNIC_STEP_LINK_ADD, EINVAL);
+}
+
 static void a_link_moves_to_another_namespace(void **state)
 {
 	CLEANUP_SIDE struct side here = side_here();
@@ -254,6 +276,7 @@ int main(void)
 		vt_netns_test(a_macvlan_stands_on_a_parent_in_another_namespace),
 		vt_netns_test(a_macvtap_stands_on_a_parent),
 		vt_netns_test(a_link_is_renamed_and_changed_by_index),
+		vt_netns_test(longer_super_frames_are_a_wish),
 		vt_netns_test(a_link_moves_to_another_namespace),
 		vt_netns_test(a_port_joins_a_bridge_isolated_and_leaves_it),
 		vt_netns_test(a_list_ends_when_the_reader_has_enough_and_the_socket_stays_usable),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 
+#include "build.h"
 #include "nft.h"
 
 static void a_router_has_sockets_for_both_families(void **state)
@@ -25,6 +26,38 @@ static int is_ready_link_local(const struct vnic_addr_info *info, void *ctx)
 {
 	(void)ctx;
 	return info->addr.family == AF_INET6 && info->addr.bytes[0] == 0xfe && !(info->flags & IFA_F_TENTATIVE);
+}
+
+/* What leads into the sandbox, as what comes out of it: see slowpath_unpace. */
+static void sockets_towards_the_sandbox_do_not_pace(void **state)
+{
+	CLEANUP_WORLD struct world world = world_new();
+	const struct vnic_open_request request = {
+		.side = VNIC_SIDE_ROUTER, .domain = AF_INET, .type = SOCK_STREAM, .transparent = true};
+	int pair[2], opened = -1;
+	uint8_t answer[1024];
+	struct vnic_error err;
+	unsigned count = 0;
+	size_t size = 0;
+
+	(void)state;
+	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), errno);
+	vt_ok(vnic_fd_send(pair[0], NULL, 0, &request, sizeof(request), &err), &err);
+	vt_ok(opener_answer(pair[1], &err), &err);
+	vt_ok(vnic_fd_recv(pair[0], &opened, 1, &count, answer, sizeof(answer), &size, &err), &err);
+	assert_int_equal(count, 1);
+	const int sockets[] = {opened, world.slow.tcp[SLOWPATH_V4], world.slow.tcp[SLOWPATH_V6]};
+	for (unsigned i = 0; i < 3; i++) {
+		char control[16] = "";
+
+		assert_return_code(
+			getsockopt(sockets[i], IPPROTO_TCP, TCP_CONGESTION, control, &(socklen_t){sizeof(control)}),
+			errno);
+		assert_true(!strcmp(control, "cubic") || !strcmp(control, "reno"));
+	}
+	close(opened);
+	close(pair[0]);
+	close(pair[1]);
 }
 
 static void neighbours_can_be_asked_for_at_once(void **state)
@@ -189,6 +222,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_netns_test(a_router_has_sockets_for_both_families),
+		vt_netns_test(sockets_towards_the_sandbox_do_not_pace),
 		vt_netns_test(neighbours_can_be_asked_for_at_once),
 		vt_netns_test(setting_up_twice_fails_and_leaves_no_descriptor),
 		vt_netns_test(a_ruleset_that_is_there_already_is_refused),
