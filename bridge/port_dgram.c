@@ -5,6 +5,9 @@
  *
  * A datagram socket that knows no peer answers the last one it heard of: so the side with a known address may be
  * started first, and one that restarts under another address is found again.
+ *
+ * A datagram socket has no end.  What the network says of earlier datagrams (ICMP errors, which anybody may forge) is
+ * told at the next call, whichever that is: it is passed over, or one packet from outside could close the port.
  */
 #include "conn.h"
 
@@ -37,8 +40,8 @@ static int read_message(struct port *port, struct frame *frame)
 	}
 	ssize_t n = recvmsg(port->fd, &message, MSG_DONTWAIT);
 	if (n < 0)
-		return -errno;
-	if (dgram->learns)
+		return errno == EMSGSIZE ? -EHOSTUNREACH : -errno; /* it speaks of a datagram that was sent */
+	if (dgram->learns && message.msg_namelen)                  /* who has no address cannot be answered */
 		dgram->peer_len = message.msg_namelen;
 	frame->hdr = (struct vnic_vnet_hdr){0};
 	frame->len = (size_t)n;
@@ -69,10 +72,24 @@ static bool is_frame(struct port *port, int r, const struct frame *frame)
 
 /* --- datagrams ---------------------------------------------------------------------- */
 
-/* What an earlier datagram met with, told by the kernel at the next call: it says nothing of this one. */
+/* All that an ICMP error can become (icmp_err_convert, tab_unreach of the kernel), and what Unix sockets say. */
 static bool is_echo_of_the_past(int r)
 {
-	return r == -ECONNREFUSED || r == -EHOSTUNREACH || r == -ENETUNREACH || r == -ECONNRESET;
+	switch (-r) {
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENONET:
+	case ENOPROTOOPT:
+	case EOPNOTSUPP:
+	case EPROTO:
+	case EACCES:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static int dgram_read(struct port *port, unsigned queue, struct frame *frames, unsigned max)

@@ -492,6 +492,37 @@ static void a_peer_that_is_not_there_yet_does_not_end_the_port(void **state)
 	world_free(&world);
 }
 
+/* One that cannot be answered does not take the place of one that can. */
+static void a_speaker_without_an_address_is_heard_and_not_answered(void **state)
+{
+	struct world world = world_new();
+	uint8_t frame[FRAME_LEN] = {0}, got[FRAME_LEN + 1];
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(addr);
+	struct vnic_error err;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int named = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int unnamed = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr.sun_family)), 0);
+	assert_int_equal(bind(named, (struct sockaddr *)&addr, sizeof(addr.sun_family)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+	assert_int_equal(
+		vnic_relay_add_dgram(world.relay, "dgram", &(struct vnic_dgram){.fd = fd, .learns = true}, &err), 0);
+	add_far(&world);
+	assert_int_equal(sendto(named, frame, sizeof(frame), 0, (struct sockaddr *)&addr, len), sizeof(frame));
+	assert_int_equal(sendto(unnamed, frame, sizeof(frame), 0, (struct sockaddr *)&addr, len), sizeof(frame));
+	settle(&world);
+	assert_int_equal(stats_of(&world, 0).rx_frames, 2);
+	assert_int_equal(send(world.far, frame, sizeof(frame), 0), sizeof(frame));
+	settle(&world);
+	assert_int_equal(recv(named, got, sizeof(got), 0), sizeof(frame));
+	close(named);
+	close(unnamed);
+	world_free(&world);
+}
+
 static void a_sequenced_packet_is_a_frame_and_its_end_is_the_ports(void **state)
 {
 	struct world world = world_new();
@@ -535,6 +566,7 @@ int main(void)
 		vt_test(a_connection_that_cannot_be_had_again_is_the_end_of_its_port),
 		vt_test(a_datagram_is_a_frame_and_the_last_speaker_is_answered),
 		vt_test(a_peer_that_is_not_there_yet_does_not_end_the_port),
+		vt_test(a_speaker_without_an_address_is_heard_and_not_answered),
 		vt_test(a_sequenced_packet_is_a_frame_and_its_end_is_the_ports),
 	};
 
