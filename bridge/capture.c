@@ -129,19 +129,20 @@ static void put_section(struct capture *capture)
 	end_block(capture);
 }
 
-static void put_interface(struct capture *capture, const struct interface *interface)
+static bool put_interface(struct capture *capture, const struct interface *interface)
 {
 	const uint16_t linktype[2] = {interface->tun ? LINKTYPE_RAW : LINKTYPE_ETHERNET, 0};
 	const uint8_t nanoseconds = 9;
 
 	if (!begin_block(capture, BLOCK_INTERFACE, NAME_BYTES))
-		return;
+		return false;
 	put(capture, linktype, sizeof(linktype));
 	put_u32(capture, capture->config.snaplen);
 	put_option(capture, OPTION_IF_NAME, interface->name, strlen(interface->name));
 	put_option(capture, OPTION_IF_TSRESOL, &nanoseconds, 1);
 	put_option(capture, OPTION_END, "", 0);
 	end_block(capture);
+	return true;
 }
 
 static uint64_t real_time(void)
@@ -279,7 +280,7 @@ bool capture_packet(struct capture *capture, unsigned interface, enum vnic_direc
 {
 	size_t len = packet->captured < capture->config.snaplen ? packet->captured : capture->config.snaplen;
 
-	if (!begin_block(capture, BLOCK_PACKET, len)) {
+	if (interface >= capture->count || !begin_block(capture, BLOCK_PACKET, len)) {
 		capture->stats.missed++;
 		return false;
 	}
@@ -317,7 +318,8 @@ void capture_add_interface(struct capture *capture, const char *name, bool tun)
 	capture->interfaces = more;
 	more[capture->count] = (struct interface){.tun = tun};
 	strncpy(more[capture->count].name, name, NAME_BYTES - 1);
-	put_interface(capture, &more[capture->count++]);
+	if (put_interface(capture, &more[capture->count]))
+		capture->count++;
 }
 
 unsigned capture_interfaces(const struct capture *capture)
@@ -372,6 +374,12 @@ static void write_rest(struct capture *capture)
 		else
 			fail(capture, ETIMEDOUT);
 	}
+}
+
+int capture_sync(struct capture *capture)
+{
+	write_rest(capture);
+	return -capture->stats.error;
 }
 
 int capture_finish(struct capture *capture)

@@ -10,10 +10,15 @@ struct capture;
 int capture_new(const struct vnic_capture *config, struct capture **ret_capture, struct vnic_error *err);
 /* Writes what is left, and closes the descriptor.  Returns why the capture has ended before, if it has: -errno. */
 int capture_finish(struct capture *capture);
+/* Writes what is there, and waits for a slow reader a while.  0; or why the capture has ended: -errno. */
+int capture_sync(struct capture *capture);
 /* Finishes, too. */
 void capture_free(struct capture *capture);
 
-/* The next interface; they are numbered from 0.  `tun`: packets without a link header. */
+/*
+ * The next interface; they are numbered from 0.  `tun`: packets without a link header.  Where there is no room to
+ * declare it now it is not there, and its frames are missed.
+ */
 void capture_add_interface(struct capture *capture, const char *name, bool tun);
 unsigned capture_interfaces(const struct capture *capture);
 /*

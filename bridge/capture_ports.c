@@ -32,7 +32,8 @@ void relay_capture(struct vnic_relay *relay, const struct port *port, enum vnic_
 
 	if (!relay->capture || !capture_wants(relay->capture, direction, drop))
 		return;
-	/* Ports that came later than the capture are declared when they are first heard of, in their order. */
+	/* Ports that came later than the capture are declared when they are heard of and there is room, in their order.
+	 */
 	for (unsigned i = capture_interfaces(relay->capture); i <= port->number; i++)
 		capture_add_interface(relay->capture, relay->ports[i]->name, relay->ports[i]->tun);
 	capture_frame(relay->capture, port->number, direction, frame, drop ? vnic_drop_text(dropped) : NULL);
@@ -51,16 +52,28 @@ static void flush_waiting(struct timer *timer, int64_t now)
 	relay_flush_capture((struct vnic_relay *)((char *)timer - offsetof(struct vnic_relay, capture_timer)));
 }
 
+static int end_capture(struct vnic_relay *relay, struct vnic_error *err)
+{
+	int r;
+
+	if (!relay->capture)
+		return 0;
+	note_counts(relay);
+	timers_set(&relay->timers, &relay->capture_timer, TIMER_NEVER);
+	r = capture_finish(relay->capture);
+	capture_free(relay->capture);
+	relay->capture = NULL;
+	return r < 0 ? vnic_fail(err, VNIC_STEP_WRITE, -r, "the capture", NULL) : 0;
+}
+
 int vnic_relay_set_capture(struct vnic_relay *relay, const struct vnic_capture *capture, struct vnic_error *err)
 {
-	if (relay->capture) {
-		note_counts(relay);
-		timers_set(&relay->timers, &relay->capture_timer, TIMER_NEVER);
-		capture_free(relay->capture);
-		relay->capture = NULL;
-	}
-	if (capture && relay->lane_count)
+	int r = end_capture(relay, err);
+
+	if (!capture)
+		return r;
+	if (relay->lane_count)
 		return vnic_fail(err, VNIC_STEP_USAGE, EOPNOTSUPP, NULL, "a relay with threads has no capture");
 	relay->capture_timer.run = flush_waiting;
-	return capture ? capture_new(capture, &relay->capture, err) : 0;
+	return capture_new(capture, &relay->capture, err);
 }

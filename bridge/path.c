@@ -59,17 +59,21 @@ static void mark_dirty(struct vnic_relay *relay, struct port *to)
 	relay->dirty[relay->dirty_count++] = to->number;
 }
 
-/* A port that is gone is closed at the end of the turn: until then others on this frame's way may look at it. */
+/* Until the end of the turn others on a frame's way may look at it. */
+void relay_lose_port(struct port *port)
+{
+	port->gone = true;
+	mark_dirty(port->relay, port);
+}
+
 static void write_frame(struct vnic_relay *relay, struct port *to, const struct frame *frame)
 {
 	int r = to->gone ? -EBADFD : to->ops->write(to, frame);
 
 	if (r < 0) {
 		drop_out(to, frame, port_drop_reason(r));
-		if (r == -EBADFD) {
-			to->gone = true;
-			mark_dirty(relay, to);
-		}
+		if (r == -EBADFD)
+			relay_lose_port(to);
 		return;
 	}
 	to->stats.tx_frames++;

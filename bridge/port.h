@@ -42,6 +42,8 @@ struct port_ops {
 	int (*write)(struct port *port, const struct frame *frame);
 	/* NULL: write is all.  Called at the end of a turn in which `dirty` was set. */
 	void (*flush)(struct port *port);
+	/* NULL: nothing waits.  Writes what a flush may leave for later; errors go to relay_fail. */
+	void (*sync)(struct port *port);
 	/* NULL: nothing to begin.  Called once, when the port has its relay and number. */
 	int (*start)(struct port *port, struct vnic_error *err);
 	/*
@@ -107,6 +109,8 @@ int port_pcap_init(struct port *port, const void *with, struct vnic_error *err);
 void port_lose(struct port *port, enum vnic_drop why);
 /* An error that must reach who runs the relay: the next dispatch ends with it. */
 void relay_fail(struct port *port, const struct vnic_error *why);
+/* It is gone: it is written to no more, and closed at the end of the turn. */
+void relay_lose_port(struct port *port);
 /* One more frame than was to be written, of `len` bytes: 0, or what ops->write returns of it. */
 void port_count_copy(struct port *port, size_t len, int written);
 /* Which reason an errno of a write is. */

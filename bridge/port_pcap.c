@@ -7,7 +7,8 @@
  * counted from the first packet, in absolute time: a late packet makes no later one late.  At the end of the file the
  * port is closed like any whose device is gone, but for the relay that is no failure.
  *
- * The port that writes is a capture of one interface (capture.c).
+ * The port that writes is a capture of one interface (capture.c).  What it has taken waits in a buffer: an error may
+ * come with a later write or at the end of the run, and is told once.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -218,11 +219,26 @@ struct record {
 	struct timer timer; /* for what waits to be written */
 };
 
+static void tell_error(struct port *port)
+{
+	const struct record *record = port->state;
+	struct vnic_capture_stats stats;
+	struct vnic_error err;
+
+	capture_get_stats(record->capture, &stats);
+	if (!stats.error || port->gone)
+		return;
+	vnic_fail(&err, VNIC_STEP_WRITE, stats.error, NULL, NULL);
+	relay_fail(port, &err);
+	relay_lose_port(port);
+}
+
 static void write_out(struct port *port)
 {
 	struct record *record = port->state;
 
 	capture_flush(record->capture, port->relay->now);
+	tell_error(port);
 	timers_set(&port->relay->timers, &record->timer, capture_due(record->capture));
 }
 
@@ -245,19 +261,19 @@ static int record_read(struct port *port, unsigned queue, struct frame *frames, 
 static int record_write(struct port *port, const struct frame *frame)
 {
 	const struct record *record = port->state;
-	struct vnic_capture_stats stats;
-	struct vnic_error err;
 
-	if (capture_frame(record->capture, 0, VNIC_EGRESS, frame, NULL)) {
-		port->dirty = true;
-		return 0;
-	}
-	capture_get_stats(record->capture, &stats);
-	if (!stats.error)
+	if (!capture_frame(record->capture, 0, VNIC_EGRESS, frame, NULL))
 		return -EAGAIN;
-	vnic_fail(&err, VNIC_STEP_WRITE, stats.error, NULL, NULL);
-	relay_fail(port, &err);
-	return -EBADFD;
+	port->dirty = true;
+	return 0;
+}
+
+static void record_sync(struct port *port)
+{
+	const struct record *record = port->state;
+
+	capture_sync(record->capture);
+	tell_error(port);
 }
 
 static int record_start(struct port *port, struct vnic_error *err)
@@ -287,6 +303,7 @@ static const struct port_ops record_ops = {
 	.read = record_read,
 	.write = record_write,
 	.flush = write_out,
+	.sync = record_sync,
 	.close = record_close,
 };
 

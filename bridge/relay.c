@@ -196,6 +196,16 @@ int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_er
 	return n < 0 ? n : moved;
 }
 
+/* At the end of a run, or an error of the last write would be nobody's. */
+static int sync_ports(struct vnic_relay *relay, struct vnic_error *err)
+{
+	for (unsigned i = 0; i < relay->count; i++)
+		if (relay->ports[i]->open && relay->ports[i]->ops->sync)
+			relay->ports[i]->ops->sync(relay->ports[i]);
+	path_flush(relay);
+	return relay->failure.code ? take_failure(relay, err) : 0;
+}
+
 int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err)
 {
 	int r = 0;
@@ -203,5 +213,5 @@ int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err)
 	while (r >= 0 && !relay->stopped)
 		r = vnic_relay_dispatch(relay, -1, err);
 	relay->stopped = false;
-	return r < 0 && r != -ENODATA ? r : 0;
+	return r < 0 && r != -ENODATA ? r : sync_ports(relay, err);
 }

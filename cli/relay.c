@@ -165,6 +165,16 @@ static int print_counters(const struct session *session, struct vnic_error *err)
 	return 0;
 }
 
+/* A reader of a pipe may go when he has seen enough. */
+static void end_capture(const struct session *session)
+{
+	struct vnic_error err;
+	int r = vnic_relay_set_capture(session->relay, NULL, &err);
+
+	if (r < 0 && r != -EPIPE)
+		cli_warn("not all was captured: %s: %s", session->capture.path, strerror(-r));
+}
+
 static int relay_frames(struct session *session, struct vnic_error *err)
 {
 	int r = begin(session, err), printed = 0;
@@ -176,6 +186,7 @@ static int relay_frames(struct session *session, struct vnic_error *err)
 	relay_control_end(&session->control);
 	if (began)
 		printed = print_counters(session, r < 0 ? NULL : err);
+	end_capture(session);
 	return r < 0 ? r : printed;
 }
 

@@ -39,6 +39,10 @@ void relay_stats_print(const struct vnic_relay *relay)
 	for (unsigned kind = 0; kind < VNIC_MADE_COUNT; kind++)
 		if (all.made[kind])
 			printf("made, %s: %" PRIu64 "\n", vnic_made_text(kind), all.made[kind]);
+	if (all.held || all.merged)
+		printf("held %" PRIu64 ", merged %" PRIu64 "\n", all.held, all.merged);
+	if (all.capture.frames || all.capture.missed)
+		printf("captured %" PRIu64 ", missed %" PRIu64 "\n", all.capture.frames, all.capture.missed);
 	printf("MACs %u, moved %" PRIu64 ", not learnt %" PRIu64 "\n", all.fdb_entries, all.fdb_moves, all.fdb_full);
 }
 
@@ -76,9 +80,11 @@ json_t *relay_stats_json(const struct vnic_relay *relay)
 				  (json_int_t)port.tx_frames, "tx_bytes", (json_int_t)port.tx_bytes, "rx_dropped",
 				  drops_json(port.rx_dropped), "tx_dropped", drops_json(port.tx_dropped)));
 	vnic_relay_get_stats(relay, &all);
-	return json_pack("{s:o, s:o, s:I, s:I, s:i, s:I, s:I}", "ports", ports, "made", made_json(all.made), "held",
-			 (json_int_t)all.held, "merged", (json_int_t)all.merged, "macs", (int)all.fdb_entries,
-			 "macs_moved", (json_int_t)all.fdb_moves, "macs_not_learnt", (json_int_t)all.fdb_full);
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:i, s:I, s:I}", "ports", ports, "made", made_json(all.made),
+			 "held", (json_int_t)all.held, "merged", (json_int_t)all.merged, "captured",
+			 (json_int_t)all.capture.frames, "not_captured", (json_int_t)all.capture.missed, "macs",
+			 (int)all.fdb_entries, "macs_moved", (json_int_t)all.fdb_moves, "macs_not_learnt",
+			 (json_int_t)all.fdb_full);
 }
 
 /* --- now and again ------------------------------------------------------------------ */

@@ -239,7 +239,7 @@ struct vnic_capture {
 
 /*
  * Writes frames as pcapng: an interface for each port with its name, directions, and what was dropped.  NULL: ends the
- * capture and writes what is left.
+ * capture, writes what is left, and returns why not all of it has been written, if so.
  */
 VNIC_API int vnic_relay_set_capture(struct vnic_relay *relay, const struct vnic_capture *capture,
 				    struct vnic_error *err);
@@ -267,8 +267,10 @@ VNIC_API int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struc
 VNIC_API int vnic_relay_watch(struct vnic_relay *relay, int fd, void (*fn)(void *ctx, int fd), void *ctx,
 			      struct vnic_error *err);
 
-/* Dispatches until all is replayed, or until vnic_relay_stop is called: from a signal handler or another thread, both
- * are safe. */
+/*
+ * Dispatches until all is replayed, or until vnic_relay_stop is called: from a signal handler or another thread, both
+ * are safe.  Then files are written to the end; an error of that is returned as dispatch would.
+ */
 VNIC_API int vnic_relay_run(struct vnic_relay *relay, struct vnic_error *err);
 VNIC_API void vnic_relay_stop(struct vnic_relay *relay);
 

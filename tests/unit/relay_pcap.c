@@ -517,6 +517,23 @@ static void a_file_that_cannot_be_written_ends_the_run(void **state)
 	vnic_relay_free(relay);
 }
 
+/* Three frames are far from filling the buffer: the first write is the last. */
+static void a_file_that_cannot_be_written_at_the_end_is_told_of(void **state)
+{
+	const struct file file = three_records();
+	struct vnic_relay *relay = relay_new();
+	struct vnic_error err;
+	int fd = memfd_create("full", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	(void)state;
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	add_pcap(relay, fd_of(&file), false, 0);
+	add_pcap(relay, fd, true, 0);
+	vt_fails(vnic_relay_run(relay, &err), &err, VNIC_STEP_WRITE, EPERM);
+	assert_string_equal(err.object, "out");
+	vnic_relay_free(relay);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -531,6 +548,7 @@ int main(void)
 		vt_test(other_link_types_are_refused_by_number),
 		vt_test(packets_without_a_link_header_are_those_of_a_tun),
 		vt_test(a_file_that_cannot_be_written_ends_the_run),
+		vt_test(a_file_that_cannot_be_written_at_the_end_is_told_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A capture whose reader is slow or whose disk is full is still a capture, and what is not in it is told. */
+#include "relay_world.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "pcap.h"
+
+#define FRAME_LEN 60000
+
+static struct pcap pcap; /* large */
+
+static void say(struct world *world, unsigned station, size_t len)
+{
+	static uint8_t frame[FRAME_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2};
+	const struct vnic_vnet_hdr hdr = {0};
+	struct vnic_vnet_hdr got_hdr;
+	static uint8_t got[VNIC_FRAME_MAX];
+
+	frame[11] = (uint8_t)station;
+	say_frame(world, station, &hdr, frame, len);
+	settle(world);
+	for (unsigned i = 0; i < world->count; i++)
+		assert_true(i == station || hear(world, i, &got_hdr, got) == (ssize_t)len);
+}
+
+static void move_all(int from, int to)
+{
+	static char bytes[1 << 16];
+	ssize_t n;
+
+	while ((n = read(from, bytes, sizeof(bytes))) > 0)
+		assert_int_equal(write(to, bytes, (size_t)n), n);
+}
+
+static unsigned packets_of(int fd)
+{
+	struct pcap_packet packet;
+	struct vnic_error err;
+	uint16_t linktype;
+	unsigned count = 0;
+
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	vt_ok(pcap_begin(&pcap, fd, &linktype, &err), &err);
+	while (vt_ok(pcap_next(&pcap, &packet, &err), &err) > 0)
+		count++;
+	return count;
+}
+
+/* The buffer is full when ports are heard of for the first time: until they can be declared their frames are missed. */
+static void what_a_slow_reader_gets_is_well_formed(void **state)
+{
+	struct world world = world_of(3, VNIC_OFFLOAD_ALL);
+	int ends[2], copy = memfd_create("copy", MFD_CLOEXEC);
+	struct vnic_capture capture = {0};
+	struct vnic_relay_stats stats;
+	struct vnic_error err;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	capture.fd = ends[1];
+	vt_ok(vnic_relay_set_capture(world.relay, &capture, &err), &err);
+	while (all_of(&world).capture.missed == 0)
+		say(&world, 0, FRAME_LEN);
+	while (all_of(&world).capture.missed < 5) /* what room there still is, is used up by small ones */
+		say(&world, 0, 600);
+	say(&world, 2, FRAME_LEN);
+	stats = all_of(&world);
+	while (all_of(&world).capture.frames == stats.capture.frames) {
+		move_all(ends[0], copy);
+		say(&world, 2, 100);
+	}
+	say(&world, 1, 100);
+	for (stats = all_of(&world); stats.capture.frames; stats.capture.frames--) /* so that the end need not wait */
+		move_all(ends[0], copy);
+	stats = all_of(&world);
+	assert_int_equal(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20), 1 << 20);
+	vt_ok(vnic_relay_set_capture(world.relay, NULL, &err), &err);
+	move_all(ends[0], copy);
+	assert_int_equal(packets_of(copy), stats.capture.frames);
+	assert_int_equal(pcap.count, 3);
+	close(ends[0]);
+	close(copy);
+	world_free(&world);
+}
+
+static void a_capture_that_cannot_be_written_says_so_at_its_end(void **state)
+{
+	struct world world = world_of(2, VNIC_OFFLOAD_ALL);
+	const struct vnic_capture capture = {.fd = memfd_create("full", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+	struct vnic_error err;
+
+	(void)state;
+	assert_int_equal(fcntl(capture.fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	vt_ok(vnic_relay_set_capture(world.relay, &capture, &err), &err);
+	say(&world, 0, 100);
+	vt_fails(vnic_relay_set_capture(world.relay, NULL, &err), &err, VNIC_STEP_WRITE, EPERM);
+	vt_ok(vnic_relay_set_capture(world.relay, NULL, &err), &err);
+	world_free(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		vt_test(what_a_slow_reader_gets_is_well_formed),
+		vt_test(a_capture_that_cannot_be_written_says_so_at_its_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
