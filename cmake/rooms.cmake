@@ -12,12 +12,24 @@ if(VNIC_ANALYZER)
   target_compile_options(vnic_flags INTERFACE -include ${PROJECT_SOURCE_DIR}/cmake/analyzer.h)
 endif()
 
+# The coverage build counts what runs in the rooms; see coverage.c.
+add_library(vnic_coverage INTERFACE)
+if(VNIC_COVERAGE)
+  add_library(vnic_counters OBJECT ${PROJECT_SOURCE_DIR}/cmake/coverage.c)
+  target_compile_definitions(vnic_counters PRIVATE _GNU_SOURCE)
+  target_compile_options(vnic_coverage INTERFACE
+    -fprofile-arcs -ftest-coverage -fprofile-update=atomic -fdata-sections)
+  target_link_libraries(vnic_coverage INTERFACE $<TARGET_OBJECTS:vnic_counters>)
+  target_link_options(vnic_coverage INTERFACE --coverage -Wl,-T,${PROJECT_SOURCE_DIR}/cmake/coverage.ld
+    -Wl,--wrap=__gcov_exit,--wrap=__gcov_fork,--wrap=__gcov_execvp)
+endif()
+
 set_property(GLOBAL PROPERTY vnic_rooms "")
 
 function(vnic_room name)
   cmake_parse_arguments(ROOM "" "" "SOURCES;USES;LIBRARIES" ${ARGN})
   add_library(vnic_${name} OBJECT ${ROOM_SOURCES})
-  target_link_libraries(vnic_${name} PRIVATE vnic_flags ${ROOM_LIBRARIES})
+  target_link_libraries(vnic_${name} PRIVATE vnic_flags vnic_coverage ${ROOM_LIBRARIES})
   target_include_directories(vnic_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   foreach(used IN LISTS ROOM_USES)
     if(NOT TARGET vnic_${used})
@@ -44,7 +56,7 @@ function(vnic_library)
     set_target_properties(vnic_${kind} PROPERTIES OUTPUT_NAME vnic
       VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
     target_include_directories(vnic_${kind} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
-    target_link_libraries(vnic_${kind} PRIVATE ${libraries})
+    target_link_libraries(vnic_${kind} PRIVATE vnic_coverage ${libraries})
     install(TARGETS vnic_${kind}
       ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   endforeach()

@@ -22,6 +22,11 @@ end() {
 	wait "$1" 2>/dev/null || true
 }
 
+# pid_of NAME: its command's
+pid_of() {
+	"$VNIC" list --json | python3 -c 'import json,sys; print(*(s["pid"] for s in json.load(sys.stdin) if s["name"] == sys.argv[1]))' "$1"
+}
+
 setup() {
 	name=e2e-$$-$BATS_TEST_NUMBER
 	fronts=()
@@ -35,7 +40,7 @@ teardown() {
 
 @test "the command is in the sandbox's namespaces, all of them" {
 	start "$name" --unshare uts,ipc --hostname boxed -- sleep 1000
-	pid=$("$VNIC" list --json | python3 -c 'import json,sys; print(*(s["pid"] for s in json.load(sys.stdin) if s["name"] == sys.argv[1]))' "$name")
+	pid=$(pid_of "$name")
 	for kind in user mnt pid net ipc uts cgroup time; do
 		is "$(readlink "/proc/$pid/ns/$kind")" "$("$VNIC" exec "$name" -- readlink "/proc/self/ns/$kind")"
 	done
@@ -48,7 +53,7 @@ teardown() {
 
 @test "a pid is a target too" {
 	start "$name" -- sleep 1000
-	pid=$("$VNIC" list --json | python3 -c 'import json,sys; print(*(s["pid"] for s in json.load(sys.stdin) if s["name"] == sys.argv[1]))' "$name")
+	pid=$(pid_of "$name")
 	is "$("$VNIC" exec "$name" -- readlink /proc/self/ns/net)" "$("$VNIC" exec "$pid" -- readlink /proc/self/ns/net)"
 }
 
@@ -129,8 +134,9 @@ END
 
 @test "a name whose sandbox was killed is free at once" {
 	start "$name" -- sleep 1000
+	init=$(ps -o ppid= -p "$(pid_of "$name")")
 	kill -KILL "$front"
-	cat <&"$ready" # its end: init is gone
+	"$VNIC_TOP/tests/lib/await-end" "$front" "${init// /}" # who has the name open
 	"$VNIC" run --name "$name" -- true
 }
 
