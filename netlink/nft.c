@@ -9,6 +9,7 @@
  *   NIC    from the sandbox: is the source one of the NIC's?  rp_filter is off, so nobody else asks
  *   flows  a SYN or an echo request is marked, and the routing rules lead it into slow0; UDP goes to its transparent
  *          socket; the rest belongs to connections of the kernel's or gets the kernel's "unreachable"
+ *   again  only with early demux: a SYN for a connection that is known (see there)
  *   group  broadcast, multicast: for the router's DHCP and neighbour discovery; tproxy would swallow the rest
  *   own    to the router itself: it answers echo requests, whatever the policy
  *   link   link-local addresses never leave the link: only ICMPv6 and DHCPv6
@@ -243,6 +244,29 @@ static void leave_groups_out(struct nft_batch *batch)
 	nft_goto(batch, "group");
 }
 
+/*
+ * With early demux the kernel drops a SYN on its way to slow0 that meets the TIME-WAIT of its port's former connection.
+ * tproxy ends that socket, as for any SYN that takes it up again, but gives the packet the listener's instead, so this
+ * one is lost all the same; the client's next, a second later, is not.  A connection that still stands answers by
+ * itself.
+ */
+static void write_again(struct nft_batch *batch, const struct nft_router *router)
+{
+	nft_chain(batch, "again");
+
+	nft_rule(batch);
+	nft_has_socket(batch, 0); /* TIME-WAIT has no mark, not even 0 */
+	nft_accept(batch);
+
+	nft_rule(batch);
+	is_protocol(batch, IPPROTO_TCP);
+	nft_tproxy(batch, router->tcp_port);
+	nft_drop(batch);
+
+	nft_rule(batch);
+	nft_drop(batch);
+}
+
 static void write_flows(struct nft_batch *batch, const struct nft_router *router, bool can_tell)
 {
 	nft_chain(batch, "flows");
@@ -250,6 +274,12 @@ static void write_flows(struct nft_batch *batch, const struct nft_router *router
 		let_open_flows_through(batch, router);
 	leave_groups_out(batch);
 
+	if (can_tell && router->early_demux) {
+		nft_rule(batch);
+		is_syn(batch);
+		nft_has_transparent(batch);
+		nft_goto(batch, "again");
+	}
 	nft_rule(batch);
 	is_syn(batch);
 	mark_slow(batch, router);
@@ -384,6 +414,8 @@ static int apply(const struct nft_router *router, bool can_tell, struct vnic_err
 	write_group(batch);
 	write_own(batch, router);
 	write_link(batch);
+	if (can_tell && router->early_demux)
+		write_again(batch, router);
 	write_flows(batch, router, can_tell);
 	for (unsigned i = 0; i < router->nic_count; i++)
 		write_nic(batch, router, &router->nics[i]);

@@ -24,6 +24,7 @@ struct nft_router {
 	uint32_t flow_mark;          /* SO_MARK of the connected transparent sockets of UDP flows */
 	uint16_t tcp_port, udp_port; /* of the transparent sockets */
 	bool ipv6;                   /* false: all IPv6 is dropped */
+	bool early_demux;            /* the kernel looks for a TCP packet's socket before its route */
 	const struct nft_nic *nics;
 	unsigned nic_count;
 };

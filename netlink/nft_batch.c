@@ -264,15 +264,27 @@ void nft_tproxy(struct nft_batch *batch, uint16_t port)
 	nftnl_expr_set_u32(tproxy, NFTNL_EXPR_TPROXY_REG_PORT, NFT_REG_1);
 }
 
-void nft_has_socket(struct nft_batch *batch, uint32_t mark)
+static void has_socket(struct nft_batch *batch, enum nft_socket_keys key, const void *value, uint32_t size)
 {
 	struct nftnl_expr *lookup = expression(batch, "socket");
 
 	if (!lookup)
 		return;
-	nftnl_expr_set_u32(lookup, NFTNL_EXPR_SOCKET_KEY, NFT_SOCKET_MARK);
+	nftnl_expr_set_u32(lookup, NFTNL_EXPR_SOCKET_KEY, key);
 	nftnl_expr_set_u32(lookup, NFTNL_EXPR_SOCKET_DREG, NFT_REG_1);
-	nft_compare(batch, NFT_CMP_EQ, &mark, sizeof(mark));
+	nft_compare(batch, NFT_CMP_EQ, value, size);
+}
+
+void nft_has_socket(struct nft_batch *batch, uint32_t mark)
+{
+	has_socket(batch, NFT_SOCKET_MARK, &mark, sizeof(mark));
+}
+
+void nft_has_transparent(struct nft_batch *batch)
+{
+	const uint8_t yes = 1;
+
+	has_socket(batch, NFT_SOCKET_TRANSPARENT, &yes, sizeof(yes));
 }
 
 static void verdict(struct nft_batch *batch, int code, const char *chain)

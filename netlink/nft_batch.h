@@ -55,6 +55,8 @@ void nft_set_mark(struct nft_batch *batch, uint32_t mark);
 void nft_tproxy(struct nft_batch *batch, uint16_t port);
 /* The kernel would hand the packet, as it is, to a socket with this SO_MARK. */
 void nft_has_socket(struct nft_batch *batch, uint32_t mark);
+/* The same to a transparent one, be it in TIME-WAIT. */
+void nft_has_transparent(struct nft_batch *batch);
 
 void nft_accept(struct nft_batch *batch);
 void nft_drop(struct nft_batch *batch);

@@ -25,7 +25,13 @@
  * whether it may answer in a remote's name with a reset or an ICMP error (__ip_dev_find, net/ipv4/devinet.c).  The
  * kernel's own rule at 0 goes, or what is marked for the router's own addresses would never be slow.
  *
- * What can be set by netlink is: then a read-only /proc/sys costs no more than IPv6 and a long backlog.
+ * Early demux, by which the kernel looks for a packet's socket before its route, is off for TCP.  A client may use its
+ * port again while the router's end of the former connection is in TIME-WAIT (whoever ends first waits, and servers
+ * often do): the kernel would find that socket, and drop the SYN on its way to slow0 because it has one (ip_forward,
+ * net/ipv4/ip_forward.c), for up to a minute.
+ *
+ * What can be set by netlink is: then a read-only /proc/sys costs no more than IPv6, a long backlog, and a second where
+ * a port is used again.
  *
  * Rejected: a TUN device for the slow path.  It needs /dev/net/tun, and blocks its closer for 16 ms.
  */
@@ -119,6 +125,15 @@ static int loosen_rp_filter(struct vnic_error *err)
 	int value, r = set_sysctl(&all, &value);
 
 	return r < 0 && value == 1 ? vnic_fail(err, VNIC_STEP_SYSCTL, -r, all.path, NULL) : 0;
+}
+
+/* False where it stays as it is: /proc/sys is read-only. */
+static bool stop_early_demux(void)
+{
+	static const struct sysctl early_demux = {"/proc/sys/net/ipv4/tcp_early_demux", 0, false};
+	int value;
+
+	return set_sysctl(&early_demux, &value) == 0;
 }
 
 static int widen_backlog(void)
@@ -241,7 +256,7 @@ static int add_links(const struct plan *plan, bool ipv6, struct vnic_error *err)
 
 /* --- the ruleset -------------------------------------------------------------------- */
 
-static int add_ruleset(const struct plan *plan, bool ipv6, struct vnic_error *err)
+static int add_ruleset(const struct plan *plan, bool ipv6, bool early_demux, struct vnic_error *err)
 {
 	struct nft_nic nics[VNIC_NICS];
 	struct nft_router router = {
@@ -251,6 +266,7 @@ static int add_ruleset(const struct plan *plan, bool ipv6, struct vnic_error *er
 		.tcp_port = SLOWPATH_PORT,
 		.udp_port = SLOWPATH_PORT,
 		.ipv6 = ipv6,
+		.early_demux = early_demux,
 		.nics = nics,
 	};
 
@@ -416,6 +432,7 @@ void slowpath_close(struct slowpath *slowpath)
 int slowpath_set_up(const struct plan *plan, struct slowpath *ret_slowpath, struct vnic_error *err)
 {
 	struct slowpath slowpath = SLOWPATH_EMPTY;
+	bool early_demux = !stop_early_demux();
 	int r = loosen_rp_filter(err);
 
 	slowpath.slow0_mac = slow0_mac;
@@ -425,7 +442,7 @@ int slowpath_set_up(const struct plan *plan, struct slowpath *ret_slowpath, stru
 	if (r == 0)
 		r = add_links(plan, slowpath.ipv6, err);
 	if (r == 0)
-		r = add_ruleset(plan, slowpath.ipv6, err);
+		r = add_ruleset(plan, slowpath.ipv6, early_demux, err);
 	if (r == 0)
 		r = open_sockets(&slowpath, err);
 	if (r == 0)

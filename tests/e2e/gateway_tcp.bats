@@ -14,6 +14,7 @@ shows() { shows_of gateway_tcp "$1"; }
 @test "a denied flow fails at once, and one line names the option that would allow it" { shows denied; }
 @test "a client that ends first still gets the answer" { shows client_ends_first; }
 @test "a server that ends first still gets the client's last words" { shows server_ends_first; }
+@test "a client's port is used again at once after the server has ended the connection" { shows port_again; }
 @test "a server's reset reaches the client" { shows server_resets; }
 @test "a client's reset reaches the server" { shows client_resets; }
 @test "five SYNs of one flow open one connection outside" { shows retransmitted; }

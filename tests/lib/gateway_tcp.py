@@ -73,6 +73,17 @@ def server_ends_first(world):
         is_equal(world.outside.wait_said(), ["goodbye"])
 
 
+def port_again(world):
+    """the router's end of each connection waits in TIME-WAIT when the next one comes"""
+    with world.box() as box:
+        for address in V4, V6:
+            port = world.outside.serve("source", address)
+            for _ in range(5):
+                start = time.monotonic()
+                is_equal(box.download(address, port, 2048, "", 40000), f"2048 {pattern_digest(2048)}")
+                assert time.monotonic() - start < AT_ONCE, "the SYN was lost"
+
+
 def server_resets(world):
     port = world.outside.serve("reset", V4)
     with world.box() as box:

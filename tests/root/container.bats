@@ -65,6 +65,29 @@ is() {
 	[[ $status -eq 0 && $output != *fd00* ]]
 }
 
+@test "with a read-only /proc/sys a client's port is used again within seconds after the server has ended" {
+	run contained -- /usr/bin/python3 -c '
+import os, socket, subprocess, sys, threading
+listener = socket.create_server(("127.0.0.1", 7007))
+def serve():
+    while True:
+        peer, _ = listener.accept()
+        peer.shutdown(socket.SHUT_WR)
+        peer.recv(1)
+threading.Thread(target=serve, daemon=True).start()
+client = """
+import socket, time
+for _ in range(3):
+    start = time.monotonic()
+    with socket.create_connection(("10.0.2.2", 7007), 30, ("", 40000)) as peer:
+        assert peer.recv(1) == b""
+    assert time.monotonic() - start < 5
+print("again and again")
+"""
+sys.exit(subprocess.run([os.environ["VNIC"], "run", "--allow", "host", "--", sys.executable, "-c", client]).returncode)'
+	[[ $status -eq 0 && $output == *"again and again"* ]] || { echo "$output" && return 1; }
+}
+
 @test "with nothing of /proc masked the sandbox has its own" {
 	is "$(printf '%s\n' "it talks" "$kept_sys" | sort)" "$(talks --sysctls --unmasked --uid 1000)"
 }
