@@ -2,8 +2,8 @@
 """Runs a program under ptrace(2) and lets a visitor intervene at each system call of each of its processes.
 
 Processes are numbered in the order of their birth: 0 is the program itself.  A process that executes something else
-is no longer of interest.  The visitor is called at the entry of a call with a Call and answers None (go on), KILL, or
-an errno with which the call shall fail without being made.
+is no longer of interest.  The visitor is called at the entry of a call with a Call and answers None (go on), KILL,
+TERMINATE (it gets a SIGTERM), or an errno with which the call shall fail without being made.
 """
 import ctypes
 import os
@@ -19,18 +19,34 @@ SYSGOOD, FORK, VFORK, CLONE, EXEC, EXITKILL = 1, 2, 4, 8, 16, 1 << 20
 EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_EXEC = 1, 2, 3, 4
 ENTRY, EXIT = 1, 2
 REGS, RAX, ORIG_RAX = 27, 10, 15  # struct user_regs_struct of x86-64, in longs
-KILL = "kill"
+KILL, TERMINATE = "kill", "terminate"
 
-NAMES = {0: "read", 1: "write", 2: "open", 3: "close", 7: "poll", 9: "mmap", 16: "ioctl", 21: "access", 41: "socket",
-         42: "connect", 44: "sendto", 45: "recvfrom", 46: "sendmsg", 47: "recvmsg", 49: "bind", 51: "getsockname",
-         53: "socketpair", 54: "setsockopt", 56: "clone", 57: "fork", 58: "vfork", 59: "execve", 61: "wait4",
-         72: "fcntl", 77: "ftruncate", 83: "mkdir", 87: "unlink", 112: "setsid", 117: "setresuid", 119: "setresgid",
-         116: "setgroups", 157: "prctl", 165: "mount", 18: "pwrite64", 125: "capget", 126: "capset", 232: "epoll_wait",
-         233: "epoll_ctl", 247: "waitid", 257: "openat", 262: "newfstatat", 271: "ppoll", 272: "unshare",
-         282: "signalfd", 288: "accept4", 289: "signalfd4", 290: "eventfd2", 291: "epoll_create1", 293: "pipe2",
-         299: "recvmmsg", 307: "sendmmsg", 308: "setns", 318: "getrandom", 424: "pidfd_send_signal", 428: "open_tree",
-         429: "move_mount", 434: "pidfd_open", 435: "clone3", 436: "close_range", 166: "umount2", 14: "rt_sigprocmask",
-         13: "rt_sigaction", 302: "prlimit64", 11: "munmap", 10: "mprotect", 12: "brk", 231: "exit_group", 35: "nanosleep"}
+NAMES = {0: "read", 1: "write", 2: "open", 3: "close", 4: "stat", 5: "fstat", 6: "lstat", 7: "poll", 8: "lseek",
+         9: "mmap", 10: "mprotect", 11: "munmap", 12: "brk", 13: "rt_sigaction", 14: "rt_sigprocmask", 16: "ioctl",
+         17: "pread64", 18: "pwrite64", 19: "readv", 20: "writev", 21: "access", 24: "sched_yield", 25: "mremap",
+         28: "madvise", 32: "dup", 33: "dup2", 35: "nanosleep", 39: "getpid", 41: "socket", 42: "connect",
+         43: "accept", 44: "sendto", 45: "recvfrom", 46: "sendmsg", 47: "recvmsg", 48: "shutdown", 49: "bind",
+         50: "listen", 51: "getsockname", 52: "getpeername", 53: "socketpair", 54: "setsockopt", 55: "getsockopt",
+         56: "clone", 57: "fork", 58: "vfork", 59: "execve", 61: "wait4", 62: "kill", 63: "uname", 72: "fcntl",
+         74: "fsync", 77: "ftruncate", 80: "chdir", 81: "fchdir", 82: "rename", 83: "mkdir", 86: "link",
+         87: "unlink", 88: "symlink", 89: "readlink", 90: "chmod", 91: "fchmod", 92: "chown", 93: "fchown",
+         95: "umask", 102: "getuid", 104: "getgid", 107: "geteuid", 108: "getegid", 109: "setpgid", 110: "getppid",
+         111: "getpgrp", 112: "setsid", 116: "setgroups", 117: "setresuid", 119: "setresgid", 121: "getpgid",
+         125: "capget", 126: "capset", 128: "rt_sigtimedwait", 131: "sigaltstack", 137: "statfs", 138: "fstatfs",
+         155: "pivot_root", 157: "prctl", 158: "arch_prctl", 160: "setrlimit", 161: "chroot", 165: "mount",
+         166: "umount2", 170: "sethostname", 186: "gettid", 202: "futex", 204: "sched_getaffinity",
+         217: "getdents64", 218: "set_tid_address", 230: "clock_nanosleep", 231: "exit_group", 232: "epoll_wait",
+         233: "epoll_ctl", 234: "tgkill", 247: "waitid", 257: "openat", 258: "mkdirat", 259: "mknodat",
+         262: "newfstatat", 263: "unlinkat", 264: "renameat", 267: "readlinkat", 269: "faccessat", 271: "ppoll",
+         272: "unshare", 273: "set_robust_list", 275: "splice", 281: "epoll_pwait", 282: "signalfd",
+         283: "timerfd_create", 286: "timerfd_settime", 288: "accept4", 289: "signalfd4", 290: "eventfd2",
+         291: "epoll_create1", 292: "dup3", 293: "pipe2", 299: "recvmmsg", 302: "prlimit64", 307: "sendmmsg",
+         308: "setns", 317: "seccomp", 318: "getrandom", 319: "memfd_create", 332: "statx", 334: "rseq",
+         424: "pidfd_send_signal", 425: "io_uring_setup", 426: "io_uring_enter", 427: "io_uring_register",
+         428: "open_tree", 429: "move_mount", 430: "fsopen", 431: "fsconfig", 432: "fsmount", 434: "pidfd_open",
+         435: "clone3", 436: "close_range", 438: "pidfd_getfd", 439: "faccessat2", 441: "epoll_pwait2",
+         442: "mount_setattr", 444: "landlock_create_ruleset", 445: "landlock_add_rule",
+         446: "landlock_restrict_self"}  # of x86-64
 supported = platform.machine() == "x86_64"
 
 
@@ -66,7 +82,8 @@ class Tracer:
     def run(self, argv, stdin=None, output=None, let_go=False):
         """
         Until the program and all its processes have ended; with let_go, until the program has ended and the others
-        run untraced.  Returns the program's exit status.
+        run untraced.  Returns the program's exit status.  When the visitor has nothing more to do and says so by
+        `done`, all run untraced, and only the program's end is waited for.
         """
         pid = os.fork()
         if pid == 0:
@@ -105,6 +122,9 @@ class Tracer:
         tracee = self.tracees.get(pid) or self.born(pid)
         stop, event, deliver = os.WSTOPSIG(status), status >> 16, 0
         try:
+            if self.done and not tracee.fail and not event:
+                self.set_free(pid, tracee, 0 if stop in (signal.SIGTRAP | 0x80, signal.SIGSTOP) else stop)
+                return
             if detach and stop == signal.SIGSTOP and not event:
                 ptrace(DETACH, pid)
                 os.kill(pid, signal.SIGCONT)  # there may be a second SIGSTOP on its way
@@ -112,6 +132,9 @@ class Tracer:
                 return
             if stop == signal.SIGTRAP | 0x80:
                 self.at_call(pid, tracee)
+            elif event == EVENT_EXEC and tracee.index:
+                self.set_free(pid, tracee, 0)
+                return
             elif event == EVENT_EXEC:
                 tracee.foreign = True
             elif event in (EVENT_FORK, EVENT_VFORK, EVENT_CLONE):
@@ -128,6 +151,11 @@ class Tracer:
             ptrace(SYSCALL, pid, 0, deliver)
         except ProcessLookupError:
             pass  # killed meanwhile
+
+    def set_free(self, pid, tracee, deliver):
+        ptrace(DETACH, pid, 0, deliver)
+        if tracee.index:
+            self.tracees.pop(pid)
 
     def born(self, pid):
         self.births += 1
@@ -158,11 +186,13 @@ class Tracer:
         call.comm = world.comm(pid)
         if answer == KILL:
             world.kill(pid)
+        elif answer == TERMINATE:
+            os.kill(pid, signal.SIGTERM)
         else:
             tracee.fail = answer
             self.set_register(pid, ORIG_RAX, -1)
 
-    wants_comm = False
+    wants_comm = done = False
 
     @staticmethod
     def set_register(pid, which, value):
