@@ -312,6 +312,113 @@ static void a_malformed_file_is_an_error_that_says_where(void **state)
 	}
 }
 
+/* Reads to the end of it, or to what is wrong with it. */
+static int read_all(const struct file *file, int64_t *ret_time, struct vnic_error *err)
+{
+	struct pcap_packet packet;
+	uint16_t linktype;
+	int fd = fd_of(file), r = pcap_begin(&pcap, fd, &linktype, err);
+
+	while (r >= 0 && (r = pcap_next(&pcap, &packet, err)) > 0)
+		*ret_time = packet.time;
+	close(fd);
+	return r;
+}
+
+/* A section, an interface that counts microseconds, and a block with these words. */
+static void a_file_with_block(struct file *ret_file, uint32_t type, const uint32_t *words, unsigned count)
+{
+	*ret_file = (struct file){0};
+	put_section(ret_file);
+	put_interface(ret_file, LINKTYPE_ETHERNET, 0, 0xff);
+	begin_block(ret_file, type);
+	for (unsigned i = 0; i < count; i++)
+		put32(ret_file, words[i]);
+	end_block(ret_file);
+}
+
+static void a_block_that_cannot_be_is_an_error_of_its_own(void **state)
+{
+	static const struct {
+		uint32_t type, words[5];
+		unsigned count;
+		const char *detail;
+	} blocks[] = {
+		{1, {1}, 1, "an interface's block is too short, at byte 48"},
+		{1, {1, 0, 9 | 8 << 16, 0}, 4, "an interface's options are longer than its block, at byte 48"},
+		{1, {1, 0, 9 | 1 << 16, 20}, 4, "an interface's resolution cannot be, at byte 48"},
+		{1, {1, 0, 9 | 1 << 16, 0xc0}, 4, "an interface's resolution cannot be, at byte 48"},
+		{3, {0}, 0, "a packet's block is too short, at byte 48"},
+		{3, {5, 0}, 2, "a packet is longer than its block, at byte 48"},
+		{6, {0, 0, 0, 0}, 4, "a packet's block is too short, at byte 48"},
+	};
+	struct vnic_error err;
+	struct file file;
+	int64_t time;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
+		a_file_with_block(&file, blocks[i].type, blocks[i].words, blocks[i].count);
+		vt_fails(read_all(&file, &time, &err), &err, VNIC_STEP_READ, EBADMSG);
+		assert_string_equal(err.detail, blocks[i].detail);
+	}
+}
+
+static void a_section_without_an_interface_has_no_packets(void **state)
+{
+	struct file file = {0};
+	struct vnic_error err;
+	int64_t time;
+
+	(void)state;
+	put_section(&file);
+	vt_fails(read_all(&file, &time, &err), &err, VNIC_STEP_READ, EBADMSG);
+	assert_non_null(strstr(err.detail, "there is no interface"));
+	put_simple(&file, 1);
+	vt_fails(read_all(&file, &time, &err), &err, VNIC_STEP_READ, EBADMSG);
+	assert_non_null(strstr(err.detail, "a packet's interface was not declared"));
+}
+
+static void there_are_so_many_interfaces_and_no_more(void **state)
+{
+	struct file file = {0};
+	uint8_t block[20] = {1, [4] = 20, [8] = LINKTYPE_ETHERNET, [16] = 20};
+	struct vnic_error err;
+	uint16_t linktype;
+	int fd;
+
+	(void)state;
+	put_section(&file);
+	fd = fd_of(&file);
+	assert_int_equal(lseek(fd, 0, SEEK_END), file.len);
+	for (unsigned i = 0; i <= PCAP_INTERFACES; i++)
+		assert_int_equal(write(fd, block, sizeof(block)), sizeof(block));
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	vt_ok(pcap_begin(&pcap, fd, &linktype, &err), &err);
+	vt_fails(pcap_next(&pcap, &(struct pcap_packet){0}, &err), &err, VNIC_STEP_READ, EBADMSG);
+	assert_non_null(strstr(err.detail, "there are too many interfaces"));
+	close(fd);
+}
+
+/* Seconds are added to each time of an interface; what no clock can show is the end of time. */
+static void an_interface_may_count_from_another_second(void **state)
+{
+	static const uint32_t soon[] = {1, 0, 14 | 8 << 16, 1000, 0, 0}, never[] = {1, 0, 14 | 8 << 16, 0, 1 << 30, 0};
+	struct vnic_error err;
+	struct file file;
+	int64_t time;
+
+	(void)state;
+	a_file_with_block(&file, 1, soon, 6);
+	put_packet(&file, 1, 7, 1);
+	vt_ok(read_all(&file, &time, &err), &err);
+	assert_int_equal(time, 1000 * SECOND + 7000);
+	a_file_with_block(&file, 1, never, 6);
+	put_packet(&file, 1, 7, 1);
+	vt_ok(read_all(&file, &time, &err), &err);
+	assert_int_equal(time, INT64_MAX);
+}
+
 /* --- ports ---------------------------------------------------------------------------- */
 
 static struct vnic_relay *relay_new(void)
@@ -541,6 +648,10 @@ int main(void)
 		vt_test(pcapng_has_sections_interfaces_and_blocks_to_skip),
 		vt_test(a_long_file_passes_through_the_buffer),
 		vt_test(a_malformed_file_is_an_error_that_says_where),
+		vt_test(a_block_that_cannot_be_is_an_error_of_its_own),
+		vt_test(a_section_without_an_interface_has_no_packets),
+		vt_test(there_are_so_many_interfaces_and_no_more),
+		vt_test(an_interface_may_count_from_another_second),
 		vt_test(what_is_replayed_is_written_byte_for_byte_and_in_time),
 		vt_test(what_weather_holds_at_the_end_still_arrives),
 		vt_test(a_file_that_ends_too_soon_is_told_of),
