@@ -245,7 +245,7 @@ static void check_router(struct finding *ret)
 	if (vnic_probe_router(&err) == 0)
 		say(ret, STATE_OK, NULL, "a router with its rules and transparent sockets can be built");
 	else
-		say_error(ret, STATE_LIMITED, &err);
+		say_error(ret, STATE_MISSING, &err);
 }
 
 static void check_ipv6(struct finding *ret)
@@ -315,7 +315,7 @@ static const struct check {
 	{"IPv6", false, check_ipv6},
 	{"ping sockets", false, check_ping},
 	{"vsock", false, check_vsock},
-	{"nf_tables, tproxy", false, check_router},
+	{"nf_tables, tproxy", true, check_router},
 };
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
 

@@ -104,6 +104,17 @@ hosted() {
 	with macvlan,parent=eth0 && complains 125 'vnic: cannot set up the sandbox macvlan: *'
 }
 
+@test "what captures, names and ports ask for must be there" {
+	cd "$BATS_TEST_TMPDIR" || return
+	for wrong in "--snaplen 100" "--capture-size 1" "--capture x --capture-files 2" "--capture - --capture-size 1" \
+		"--hostname=" "--share net --capture x" "--nic veth,to=none --publish 8080:80" \
+		"--publish 20000-21023:20000-21023 --publish 30000:30000"; do
+		# shellcheck disable=SC2086 # words
+		run "$VNIC" run $wrong -- true
+		complains 2 'vnic: cannot understand*' || { echo "$wrong" && return 1; }
+	done
+}
+
 @test "targets that are not there are told" {
 	run "$VNIC" exec nosuch-name -- true
 	complains 125 'vnic: cannot find namespace nosuch-name: *'

@@ -57,6 +57,18 @@ start_relay() {
 	[[ $status -ne 0 && $output == *4194304* ]]
 }
 
+@test "show as JSON has of each process its namespaces and maps" {
+	"$VNIC" ns show --json $$ $PPID | python3 -c '
+import json, os, sys
+for pid, view in zip(map(int, sys.argv[1:]), json.load(sys.stdin), strict=True):
+    assert view["pid"] == view["pid_inside"] == pid or view["pid_inside"], view
+    assert view["command"] == open(f"/proc/{pid}/comm").read().strip(), view
+    for name in "net", "mnt", "pid", "user", "uts":
+        assert view["namespaces"][name] == os.stat(f"/proc/{pid}/ns/{name}").st_ino, view
+    assert view["uid_map"] and view["gid_map"] and view["hostname"] == os.uname().nodename, view
+' $$ $PPID
+}
+
 @test "a relay joins two namespaces" {
 	"$VNIC" ns add "$red"
 	"$VNIC" ns add "$blue"
