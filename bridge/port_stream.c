@@ -86,6 +86,7 @@ static int lose_peer(struct port *port)
 	struct stream *stream = port->state;
 
 	lose_gathered(port);
+	reset(port);
 	return conn_lost(&stream->conn);
 }
 
@@ -117,6 +118,11 @@ static bool has_frame(const struct buffer *in)
 	return (length && length <= PEER_MAX) || is_empty_frame(in);
 }
 
+static bool has_lie(const struct buffer *in)
+{
+	return next_length(in) > PEER_MAX;
+}
+
 static unsigned take_frames(struct port *port, struct frame *frames, unsigned max)
 {
 	struct buffer *in = &((struct stream *)port->state)->in;
@@ -137,7 +143,7 @@ static unsigned take_frames(struct port *port, struct frame *frames, unsigned ma
 		if (length > FRAME_LARGE)
 			break;
 	}
-	port->more = has_frame(in);
+	port->more = has_frame(in) || has_lie(in);
 	return count;
 }
 
@@ -161,9 +167,9 @@ static int stream_read(struct port *port, unsigned queue, struct frame *frames, 
 	unsigned count = take_frames(port, frames, max);
 
 	(void)queue;
-	if (count || port->more)
+	if (count)
 		return (int)count;
-	if (next_length(in) > PEER_MAX) {
+	if (has_lie(in)) {
 		port_lose(port, VNIC_DROP_OVERSIZE);
 		return lose_peer(port);
 	}
