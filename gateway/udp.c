@@ -232,6 +232,13 @@ void udp_touch(struct udp *udp, uint32_t slot, enum side from, unsigned datagram
 	table_touch(&udp->flows, slot, class, udp->gateway->now);
 }
 
+static void tell_flooded(struct vnic_gateway *gateway)
+{
+	if (gateway->config.flooded)
+		gateway->config.flooded(gateway->config.ctx);
+	gateway->config.flooded = NULL; /* once */
+}
+
 void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events)
 {
 	if (!udp->flows.entries[slot].used)
@@ -250,6 +257,8 @@ void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events)
 		if (!udp_pass(udp, slot, side, 0, (unsigned)n) || n < DATAGRAMS)
 			return;
 		udp_make_busy(&udp->flow[slot]);
+		if (side == SIDE_INNER)
+			tell_flooded(udp->gateway);
 	}
 }
 

@@ -271,7 +271,7 @@ int build_make(const struct vnic_sandbox_config *config, struct build *build, st
 	build->user = config->spawn.namespaces & CLONE_NEWUSER;
 	build->has_router = plan_has_router(&build->plan);
 	build->nested = build->rootless && build->has_router && !plan_is_handed(&build->plan);
-	build->plan.gso_max = config->capture ? 0 : PLAN_GSO_MAX; /* readers of captures know none above 64 KiB */
+	build->plan.captured = config->capture;
 	build->capture.plan = &build->plan;
 	build->capture.privileged = !config->rootless;
 	plan_gate(config, build);

@@ -73,8 +73,15 @@ int build_sandbox_side(void *ctx, struct vnic_error *err);
  */
 int build_links(struct build *build, pid_t router, pid_t init, struct vnic_error *err);
 
-/* opener.c: the asking end; `socket` stays owned by whoever made it.  And the answering one: -EPIPE at the end. */
+/* opener.c: the asking end; `socket` stays owned by whoever made it. */
 int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err);
+/* The sandbox sends datagrams faster than they are taken; without an answer. */
+int opener_tell_flooded(int socket);
+/* The answering end: -EPIPE at the end, OPENER_FLOODED when told so. */
+#define OPENER_FLOODED 1
 int opener_answer(int socket, struct vnic_error *err);
+
+/* merge.c: in the router, once.  Only for speed: what cannot be had is done without. */
+void merge_datagrams(const struct plan *plan);
 
 #endif

@@ -168,11 +168,19 @@ static void ask_resolvers(void *ctx)
 	ns_message_send(gate->step.child, &message, -1, NULL);
 }
 
+static void tell_flooded(void *ctx)
+{
+	const struct gate *gate = ctx;
+
+	opener_tell_flooded(gate->opener[0]);
+}
+
 static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vnic_gateway **ret_gateway,
 		  struct vnic_error *err)
 {
 	struct vnic_gateway_config config = {
 		.opener = opener,
+		.flooded = tell_flooded,
 		.router = {gate->router[0], gate->router[1]},
 		.sandbox = {gate->sandbox[0], gate->sandbox[1]},
 		.publishes = gate->published.ports,

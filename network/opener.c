@@ -4,7 +4,8 @@
  *
  * A process that is in the host's network namespace without privilege can never enter the router and come
  * back.  So it asks the router's helper over a socket pair, one request a datagram, and gets the
- * descriptor as SCM_RIGHTS.  A request for its own side is served on the spot.
+ * descriptor as SCM_RIGHTS.  A request for its own side is served on the spot.  One message has no answer: that of
+ * a flood, a single byte.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -118,6 +119,11 @@ int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd,
 	return 0;
 }
 
+int opener_tell_flooded(int socket)
+{
+	return vnic_fd_send(socket, NULL, 0, "", 1, NULL);
+}
+
 int opener_answer(int socket, struct vnic_error *err)
 {
 	struct vnic_open_request request;
@@ -131,6 +137,8 @@ int opener_answer(int socket, struct vnic_error *err)
 		return r;
 	if (size == 0)
 		return -EPIPE;
+	if (size == 1)
+		return OPENER_FLOODED;
 	if (size == sizeof(request))
 		answer.result = open_here(&request, &fd, &answer.err);
 	else

@@ -343,9 +343,14 @@ static void serve(struct router *router)
 			return;
 		if (fds[0].revents || fds[1].revents)
 			return;
-		for (int i = 2; i < 4; i++)
-			if (fds[i].revents && opener_answer(fds[i].fd, NULL) < 0)
+		for (int i = 2; i < 4; i++) {
+			int r = fds[i].revents ? opener_answer(fds[i].fd, NULL) : 0;
+
+			if (r < 0)
 				fds[i].fd = -1; /* nobody will ask any more */
+			else if (r == OPENER_FLOODED)
+				merge_datagrams(&router->build->plan);
+		}
 	}
 }
 

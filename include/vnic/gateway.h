@@ -55,6 +55,11 @@ struct vnic_gateway_config {
 	unsigned tcp_max, udp_max; /* flows; 0: 32768 and 8192 */
 	/* Called for the first denied flow of a kind, with the option that would allow it; may be NULL. */
 	void (*denied)(void *ctx, const struct vnic_policy_flow *flow, const char *option);
+	/*
+	 * Called once, when a flow of the sandbox first sends datagrams faster than they are taken: whoever has the
+	 * router may let its kernel merge them (vnic_link_merge_datagrams).  May be NULL.
+	 */
+	void (*flooded)(void *ctx);
 	void *ctx;
 };
 

@@ -124,6 +124,39 @@ static void a_super_datagram_passes_whole(void **state)
 	world_stop(&world);
 }
 
+static void count(void *ctx)
+{
+	++*(unsigned *)ctx;
+}
+
+static void a_flood_is_told_once(void **state)
+{
+	struct world world;
+	unsigned told = 0;
+	int client;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){0});
+	world.gateway->config.flooded = count;
+	world.gateway->config.ctx = &told;
+	client = world_client(&world);
+	world_say(client, "hello");
+	world_server_answers(&world, "hello", "hi");
+	world_hears(&world, client, "hi");
+	for (int i = 0; i < 10; i++)
+		world_say(client, "a few");
+	world_rest(&world);
+	assert_int_equal(told, 0);
+	for (int flood = 0; flood < 2; flood++) {
+		for (int i = 0; i < 2 * DATAGRAMS; i++)
+			world_say(client, "a flood");
+		world_rest(&world);
+		assert_int_equal(told, 1);
+	}
+	close(client);
+	world_stop(&world);
+}
+
 /* --- refusals ----------------------------------------------------------------------- */
 
 static void a_closed_port_is_told(int family, uint8_t type, uint8_t code)
@@ -363,6 +396,7 @@ int main(void)
 		vt_netns_test(datagrams_that_came_before_the_flow_was_open_are_not_lost),
 		vt_netns_test(the_longest_and_the_empty_datagram_pass),
 		vt_netns_test(a_super_datagram_passes_whole),
+		vt_netns_test(a_flood_is_told_once),
 		vt_netns_test(a_closed_port_on_the_host_is_port_unreachable_in_the_sandbox),
 		vt_netns_test(a_closed_port_is_told_over_ipv6_too),
 		vt_netns_test(a_flow_goes_on_after_an_error),
