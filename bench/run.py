@@ -85,7 +85,8 @@ def main():
         private_mounts()
     build = os.environ.get("BUILD", f"{TOP}/build/release")
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    programs = (os.environ.get("VNIC", f"{build}/vnic"), f"{build}/bench/load", f"{build}/bench/frames")
+    programs = [os.environ.get("VNIC", f"{build}/vnic")]
+    programs += [f"{build}/bench/{name}" for name in ("load", "frames", "probe")]
     out = args.out + ("/quick" if args.quick else "")
     failed = 0
     for name in names if not args.report else []:

@@ -8,8 +8,7 @@
 
 #include <vnic/error.h>
 
-#define FDB_LIMIT (1u << 20) /* entries that a table may be given */
-#define FDB_NONE UINT32_MAX  /* no such MAC */
+#define FDB_NONE UINT32_MAX /* no such MAC */
 
 struct fdb_entry {
 	uint64_t mac;

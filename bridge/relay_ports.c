@@ -112,8 +112,9 @@ int vnic_relay_new(const struct vnic_relay_config *config, struct vnic_relay **r
 	struct vnic_relay *relay;
 	int r;
 
-	if (config->fdb_max > FDB_LIMIT)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "fdb_max", "a relay learns at most %u MACs", FDB_LIMIT);
+	if (config->fdb_max > VNIC_RELAY_MACS)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "fdb_max", "a relay learns at most %u MACs",
+				 VNIC_RELAY_MACS);
 	if (config->batch > RELAY_BATCH)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "batch", "a turn has at most %d frames", RELAY_BATCH);
 	relay = calloc(1, sizeof(*relay));

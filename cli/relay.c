@@ -15,6 +15,7 @@
 
 static const struct cli_option options[] = {
 	{"hub", 0, NULL, false, NULL, "send every frame to all ports, learn nothing"},
+	{"macs", 0, "N", false, NULL, "MAC addresses learnt at most; 4096 if not given"},
 	{"threads", 0, "N", false, NULL, "a thread for each queue of TAPs and TUNs; 1 if not given"},
 	{"busy-poll", 0, NULL, false, NULL, "never sleep: less delay, at the cost of a CPU for each thread"},
 	{"stats", 's', NULL, false, NULL, "print counters of the ports at the end"},
@@ -222,6 +223,8 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 	r = take_ready_fd(args, &session.ready_fd, err);
 	if (r == 0)
 		r = cli_number(args, "threads", 1, VNIC_RELAY_THREADS, &config.threads, err);
+	if (r == 0)
+		r = cli_number(args, "macs", 1, VNIC_RELAY_MACS, &config.fdb_max, err);
 	if (r == 0)
 		r = read_capture(args, &session.capture, err);
 	session.threads = config.threads;

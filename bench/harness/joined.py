@@ -4,6 +4,7 @@ Ways to join two namespaces: vnic's relay, the kernel's bridge, a plain veth, VD
 the other namespace; all stand at once, in namespaces of their own.
 """
 import contextlib
+import json
 import os
 import time
 
@@ -45,8 +46,11 @@ def two_namespaces(world, name):
             ip(f"netns del {namespace}")
 
 
-def relay(kind, options=(), name=None, others=0):
-    """Of taps, or of veth pairs with packet sockets; `others` more ports idle in a namespace of their own."""
+def relay(kind, options=(), name=None, others=0, quiet=False):
+    """
+    Of taps, or of veth pairs with packet sockets; `others` more ports idle in a namespace of their own.  quiet: nothing
+    passes but what is sent on purpose.
+    """
 
     @contextlib.contextmanager
     def begin(world):
@@ -57,10 +61,26 @@ def relay(kind, options=(), name=None, others=0):
             with world.process(argv, pair.ends[0], "\n") as process:
                 pair.roots = [(process.pid, [])]
                 others_up(rest, others)
+                for namespace in pair.ends if quiet else ():
+                    no_ipv6(world, namespace)
                 pair.up()
+                for namespace in pair.ends if quiet else ():
+                    keep_neighbours(namespace)
                 yield pair
 
     return begin
+
+
+def keep_neighbours(namespace):
+    """So that nobody asks for them again."""
+    for neighbour in json.loads(ip("-j neighbour show dev eth0", namespace)):
+        ip(f"neighbour replace {neighbour['dst']} lladdr {neighbour['lladdr']} dev eth0 nud permanent", namespace)
+
+
+def no_ipv6(world, namespace):
+    """Whose neighbour discovery would send frames that nobody asked for."""
+    run(world.command(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"],
+                      namespace))
 
 
 @contextlib.contextmanager
@@ -72,7 +92,7 @@ def others_of(pair, count):
     pair.others = f"{pair.ends[0][:-2]}-o"
     ip(f"netns add {pair.others}")
     try:
-        run(pair.world.command(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"], pair.others))
+        no_ipv6(pair.world, pair.others)
         yield pair.others
     finally:
         ip(f"netns del {pair.others}")

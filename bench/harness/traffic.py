@@ -71,9 +71,10 @@ def last_json(text, what):
 def datagrams(lane, size, direction="out", milliseconds=500, rate=0, at="server"):
     """
     A flood of UDP, as fast as the sender can or RATE a second: out of the sandbox; down, as answers to a datagram of
-    the sandbox; in by a published port.  What arrived a second, and the share that did not.
+    the sandbox; in by a published port.  What arrived a second, the share that did not, and the CPU time of all for one
+    that did.
     """
-    world = lane.world
+    world, before = lane.world, lane.cpu()
     other, address = lane.other(at)
     port = str(sides.INSIDE_PORT)
     amount = [str(size), str(milliseconds), str(rate)]
@@ -90,7 +91,9 @@ def datagrams(lane, size, direction="out", milliseconds=500, rate=0, at="server"
     if not sent["packets"] or not got["seconds"]:
         raise Failed("no datagram came")
     seconds = max(got["seconds"], sent["seconds"])
+    cpu = sender.seconds + receiver.seconds + lane.cpu() - before
     return {"rate": got["packets"] / seconds, "gbits": got["bytes"] * 8 / 1e9 / seconds,
+            "cpu_per_packet": cpu / max(got["packets"], 1),
             "loss": 100 * (1 - min(got["packets"] / sent["packets"], 1))}
 
 

@@ -122,7 +122,7 @@ class World(contextlib.ExitStack):
         self.quick = quick  # measurements may be as short as they can
         self.place = self.enter_context(tempfile.TemporaryDirectory(prefix="vnic-bench.", dir="/run"))
         os.chmod(self.place, 0o755)  # the ordinary user has no way to the build
-        self.vnic, self.load, self.frames = (self.copy(program) for program in programs)
+        self.vnic, self.load, self.frames, self.probe = (self.copy(program) for program in programs)
         self.home = f"{self.place}/home"
         os.makedirs(f"{self.home}/run", 0o700)
         for path in (self.home, f"{self.home}/run"):

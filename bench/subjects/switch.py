@@ -7,13 +7,14 @@ import sys
 
 from harness import stations
 from harness.joined import bridge, relay
-from harness.subject import Metric, Subject
-from harness.traffic import iperf
+from harness.subject import Demand, Metric, Subject, between_cases
+from harness.traffic import datagrams, iperf
 from harness.world import ip, run
 
-PORTS, MACS = (3, 8, 64, 256), (1000, 100000)
+PORTS, MACS = (2, 8, 64, 256), (1, 1000, 100000)
 QUICK = "8 ports"
-CASES = {f"{ports} ports": (ports, 0) for ports in PORTS} | {f"{macs:,} MACs": (PORTS[0], macs) for macs in MACS}
+CASES = {f"{ports} ports": (ports, 0) for ports in PORTS} | {f"{macs:,} MACs": (3, macs) for macs in MACS}
+TABLE = ["--macs", str(1 << 17)]
 
 
 def of_every_size(make):
@@ -38,22 +39,34 @@ def learn(lane, count):
 
 
 def measure(lanes, case):
-    lane = lanes[CASES[case]]
-    learn(lane, CASES[case][1])
-    figures = iperf(lane)
-    return {"throughput": figures["gbits"], "CPU": figures["cpu_per_gigabit"]}
+    lane, macs = lanes[CASES[case]], CASES[case][1]
+    if macs:
+        learn(lane, macs)
+    stream, small = iperf(lane), datagrams(lane, 64)
+    return {"throughput": stream["gbits"], "CPU": stream["cpu_per_gigabit"],
+            "CPU a frame": small["cpu_per_packet"] * 1e6, "frames": small["rate"] / 1000}
+
+
+def growth(metric, most, least):
+    return between_cases(metric, most, least, "relay tap")
 
 
 SUBJECT = Subject(
     name="switch",
     title="A switch that grows",
-    about="one TCP stream between two ports of a switch with 3 to 256 ports, of which the others idle; and one with 3 "
-    "ports that has heard of so many MAC addresses.",
-    metrics=[Metric("throughput", "Gbit/s"), Metric("CPU", "s a gigabit", more_is_better=False)],
+    about="between two ports of a switch with 2 to 256 ports, of which the others idle, and of one with 3 "
+    "ports that has heard of so many MAC addresses: one TCP stream, and UDP datagrams of 64 bytes as fast as they go. "
+    "CPU is that of sender, receiver and relay together, for each frame that arrived.",
+    metrics=[Metric("throughput", "Gbit/s"), Metric("CPU", "s a gigabit", more_is_better=False),
+             Metric("frames", "thousands a second", plot=False), Metric("CPU a frame", "us", more_is_better=False)],
     cases={case: case for case in CASES},
-    sides={"relay tap": of_every_size(lambda number, others: relay("tap", name=f"rt{number}", others=others)),
+    sides={"relay tap": of_every_size(lambda number, others: relay("tap", TABLE, f"rt{number}", others)),
            "bridge": of_every_size(lambda number, others: bridge(f"br{number}", others=others))},
     measure=measure,
-    rounds=5,
+    demands=[Demand("CPU a frame: 256 ports / 2", growth("CPU a frame", "256 ports", "2 ports"), at_most=1.2),
+             Demand("CPU a gigabit: 256 ports / 2", growth("CPU", "256 ports", "2 ports"), at_most=1.2),
+             Demand("CPU a frame: 100,000 MACs / 1", growth("CPU a frame", "100,000 MACs", "1 MACs"), at_most=1.2),
+             Demand("CPU a gigabit: 100,000 MACs / 1", growth("CPU", "100,000 MACs", "1 MACs"), at_most=1.2)],
+    rounds=3,
     quick_cases=[QUICK],
 )

@@ -19,6 +19,7 @@
 #include <vnic/tap.h>
 
 #define VNIC_RELAY_PORTS 1024
+#define VNIC_RELAY_MACS (1u << 20) /* that may be learnt */
 #define VNIC_RELAY_WATCHES 16
 #define VNIC_RELAY_THREADS 64
 

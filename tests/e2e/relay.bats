@@ -144,6 +144,16 @@ three_ports() {
 	stats 'stats["macs"] == 3'
 }
 
+@test "no more MAC addresses are learnt than are asked for, and the others are reached all the same" {
+	three_ports --macs 1
+	sends "$red" 10.9.0.2
+	sends "$blue" 10.9.0.3
+	stop TERM
+	stats 'stats["macs"] == 1'
+	run "$VNIC" relay --macs 2000000 veth:eth0 veth:eth1
+	complains 2 "1048576"
+}
+
 @test "a hub sends everything everywhere and learns nothing" {
 	three_ports --hub
 	sends "$red" 10.9.0.2 -c 10 -i 0.002 -s 1000
