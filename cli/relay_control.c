@@ -249,8 +249,13 @@ static int listen_at(const struct sockaddr_un *addr, int *ret_fd, struct vnic_er
 	mask = umask(0177); /* never anybody else's, not for a moment */
 	r = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));
 	umask(mask);
-	if (r < 0 || listen(fd, CONTROL_CLIENTS) < 0)
+	if (r < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, addr->sun_path, NULL);
+	if (listen(fd, CONTROL_CLIENTS) < 0) {
+		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, addr->sun_path, "listen");
+		unlink(addr->sun_path);
+		return r;
+	}
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

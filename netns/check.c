@@ -98,11 +98,13 @@ static bool is_zero(const char *path)
 	return zero;
 }
 
-static ino_t inode_of(const char *path)
+/* False where it cannot be told: then the kernel refuses by itself. */
+static bool is_pid_pending(void)
 {
-	struct stat st;
+	struct stat own, childrens;
 
-	return stat(path, &st) == 0 ? st.st_ino : 0;
+	return stat("/proc/self/ns/pid", &own) == 0 && stat("/proc/self/ns/pid_for_children", &childrens) == 0 &&
+	       own.st_ino != childrens.st_ino;
 }
 
 void ns_surroundings_get(unsigned namespaces, struct ns_surroundings *ret_here)
@@ -125,7 +127,7 @@ void ns_surroundings_get(unsigned namespaces, struct ns_surroundings *ret_here)
 		here.privileged = ns_have_capability(CAP_SYS_ADMIN);
 	}
 	if (namespaces & CLONE_NEWPID)
-		here.pid_pending = inode_of("/proc/self/ns/pid") != inode_of("/proc/self/ns/pid_for_children");
+		here.pid_pending = is_pid_pending();
 	*ret_here = here;
 }
 

@@ -83,7 +83,12 @@ _Noreturn static void command_main(const struct exec *exec)
 
 	/* The caller may have ended before this took effect: then the socket tells. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (TEMP_FAILURE_RETRY(recv(exec->child, &go, 1, 0)) != 1)
+	ssize_t n = TEMP_FAILURE_RETRY(recv(exec->child, &go, 1, 0));
+	if (n < 0) {
+		vnic_fail(&err, VNIC_STEP_SOCKET, errno, "to the caller", NULL);
+		report(exec, &err);
+	}
+	if (n != 1)
 		_exit(STATUS_OURS);
 	if (exec->own_group)
 		setpgid(0, 0);

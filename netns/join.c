@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 void ns_set_close(struct ns_set *set)
 {
@@ -36,6 +37,15 @@ static bool is_own(const char *kind, int fd)
 	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
 	return stat(path, &own) == 0 && fstat(fd, &other) == 0 && own.st_dev == other.st_dev &&
 	       own.st_ino == other.st_ino;
+}
+
+/* Has the kernel namespaces of this kind? */
+static bool is_known(const char *kind)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	return access(path, F_OK) == 0;
 }
 
 /* The inside id of the first line: root where root is mapped, the user's own with a map to self. */
@@ -61,10 +71,13 @@ static int fill_set(const struct vnic_target *target, struct ns_set *set, struct
 	for (unsigned i = 0; i < VNIC_NS_COUNT; i++) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/%s", target->pid, ns_kinds[i].name);
 		CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 && errno == ENOENT)
-			continue; /* the kernel lacks this kind; that the process has ended is seen below */
+		int code = errno;
+		if (fd < 0 && ns_has_ended(target->pidfd))
+			return vnic_fail(err, VNIC_STEP_NS_OPEN, ESRCH, target->text, "it has ended");
+		if (fd < 0 && code == ENOENT && !is_known(ns_kinds[i].name))
+			continue;
 		if (fd < 0)
-			return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, target->text, NULL);
+			return vnic_fail(err, VNIC_STEP_NS_OPEN, code, target->text, NULL);
 		if (is_own(ns_kinds[i].name, fd))
 			continue;
 		set->mask |= ns_kinds[i].flag;

@@ -108,11 +108,12 @@ static void remove_stale(int fd, const char *path)
 		unlink(path); /* the gate opens when the descriptor is closed */
 }
 
-static bool is_locked(int fd)
+/* 1 or 0. */
+static int is_locked(int fd)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = OWNER, .l_len = 1};
 
-	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	return fcntl(fd, F_OFD_GETLK, &lock) < 0 ? -errno : lock.l_type != F_UNLCK;
 }
 
 /* --- taking ------------------------------------------------------------------------- */
@@ -179,25 +180,30 @@ static void read_owner(int fd, struct ns_name_owner *ret_owner)
 		*ret_owner = (struct ns_name_owner){.pid = pid, .sandbox = !strcmp(kind, "sandbox"), .pidfd = -1};
 }
 
-/* The owner of a locked file.  Locked after the pidfd was opened: until then the number was not free to be used again.
+/*
+ * The owner of a locked file; 0 if it is not locked, else 1.  Locked after the pidfd was opened: until then the number
+ * was not free to be used again.
  */
-static bool find_owner(int fd, struct ns_name_owner *ret_owner)
+static int find_owner(int fd, struct ns_name_owner *ret_owner)
 {
 	struct ns_name_owner owner = {.pidfd = -1};
+	int r = is_locked(fd);
 
-	if (!is_locked(fd))
-		return false;
+	if (r <= 0)
+		return r;
 	read_owner(fd, &owner);
 	if (owner.pid)
 		owner.pidfd = pidfd_open(owner.pid, 0);
+	if (owner.pid && owner.pidfd < 0 && errno != ESRCH)
+		return -errno;
 	if (owner.pid && owner.pidfd < 0)
 		owner.pid = 0; /* it is just ending */
-	if (!is_locked(fd)) {
+	r = is_locked(fd);
+	if (r <= 0)
 		close_fd(&owner.pidfd);
-		return false;
-	}
-	*ret_owner = owner;
-	return true;
+	else
+		*ret_owner = owner;
+	return r;
 }
 
 int ns_name_find(const char *name, const char *state_dir, struct ns_name_owner *ret_owner, struct vnic_error *err)
@@ -213,7 +219,10 @@ int ns_name_find(const char *name, const char *state_dir, struct ns_name_owner *
 	r = check_dir(state_dir, err);
 	if (r < 0)
 		return r;
-	if (find_owner(fd, ret_owner))
+	r = find_owner(fd, ret_owner);
+	if (r < 0)
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, -r, name, NULL);
+	if (r > 0)
 		return 0;
 	remove_stale(fd, path);
 	return vnic_fail(err, VNIC_STEP_NS_OPEN, ENOENT, name, NULL);

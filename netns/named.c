@@ -28,11 +28,12 @@ int vnic_netns_add(const char *name, const char *state_dir, struct vnic_error *e
 			return vnic_fail(err, VNIC_STEP_NS_PIN, EPERM, name, NULL);
 		return ns_holder_add(name, state_dir, err);
 	}
-	if (state_dir && ns_name_find(name, state_dir, &owner, NULL) == 0) {
+	r = state_dir ? ns_name_find(name, state_dir, &owner, err) : -ENOENT;
+	if (r == 0) {
 		close_fd(&owner.pidfd);
 		return vnic_fail(err, VNIC_STEP_LOCK, EEXIST, name, "it is in use");
 	}
-	return ns_pin_add(name, err);
+	return r == -ENOENT ? ns_pin_add(name, err) : r;
 }
 
 /* --- deleting ----------------------------------------------------------------------- */
@@ -87,20 +88,24 @@ static uint64_t inode_of(const char *path)
 	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
-/* False for a name that is gone. */
-static bool describe_held(const char *name, const char *state_dir, struct vnic_netns_info *ret_info)
+/* 1; 0 for a name that is gone, and for a file that is none. */
+static int describe_held(const char *name, const char *state_dir, struct vnic_netns_info *ret_info,
+			 struct vnic_error *err)
 {
 	struct ns_name_owner owner;
 	char path[64];
+	int r = ns_name_find(name, state_dir, &owner, err);
 
-	if (ns_name_find(name, state_dir, &owner, NULL) < 0)
-		return false;
+	if (r == -ENOENT || r == -EINVAL || r == -ELOOP)
+		return 0;
+	if (r < 0)
+		return r;
 	CLEANUP_FD int pidfd = owner.pidfd;
 	ret_info->pid = owner.pid;
 	ret_info->sandbox = owner.sandbox;
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", owner.pid);
 	ret_info->inode = owner.pid ? inode_of(path) : 0;
-	return true;
+	return 1;
 }
 
 /* False for a file that is no pin: half-made, or someone else's. */
@@ -134,7 +139,9 @@ static int list_dir(const char *dir, bool pins, int (*each)(const struct vnic_ne
 
 		snprintf(info.name, sizeof(info.name), "%.*s", VNIC_NAME_MAX, entries[i]->d_name);
 		free(entries[i]);
-		if (r == 0 && (pins ? describe_pin(info.name, &info) : describe_held(info.name, dir, &info)))
+		if (r == 0)
+			r = pins ? describe_pin(info.name, &info) : describe_held(info.name, dir, &info, err);
+		if (r > 0)
 			r = each(&info, ctx);
 	}
 	free(entries);

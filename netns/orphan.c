@@ -38,8 +38,7 @@ static void default_signals(void)
 void ns_forget(const char *name, int *keep, unsigned keep_count)
 {
 	prctl(PR_SET_NAME, name);
-	if (chdir("/") < 0)
-		_exit(1);
+	(void)!chdir("/"); /* so that no other file system is kept busy; where that is forbidden it is */
 	ns_close_all_but(keep, keep_count);
 	/* A library that prints to 2 must not hit a socket that happens to be there. */
 	for (int fd = open("/dev/null", O_RDWR); fd >= 0 && fd < STDERR_FILENO; fd = dup(fd))

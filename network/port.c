@@ -254,12 +254,12 @@ static int open_socket(void *ctx, struct vnic_error *err)
 	if (r == 0 && type != SOCK_DGRAM && port->remote.len)
 		r = dial(fd, &port->remote, port->text, err);
 	opening->listens = type != SOCK_DGRAM && !port->remote.len;
-	if (r == 0 && opening->listens && listen(fd, 16) < 0)
-		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, port->text, "listen");
 	if (r < 0)
 		return r;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-	opening->fd = take_fd(&fd);
+	opening->fd = take_fd(&fd); /* from here on undo removes its path, too */
+	if (opening->listens && listen(opening->fd, 16) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, port->text, "listen");
 	return 0;
 }
 
@@ -284,12 +284,22 @@ static int open_fd(struct opening *opening, struct vnic_error *err)
 	return 0;
 }
 
-static int socket_option(int fd, int option)
+static int socket_option(int fd, int option, int *ret_value)
 {
-	int value = 0;
+	return getsockopt(fd, SOL_SOCKET, option, ret_value, &(socklen_t){sizeof(*ret_value)}) < 0 ? -errno : 0;
+}
 
-	getsockopt(fd, SOL_SOCKET, option, &value, &(socklen_t){sizeof(value)});
-	return value;
+/* What kind of socket the user has handed over. */
+static int look_at(struct opening *opening, int *ret_domain, int *ret_type, struct vnic_error *err)
+{
+	int listens = 0, r = socket_option(opening->fd, SO_TYPE, ret_type);
+
+	if (r == 0)
+		r = socket_option(opening->fd, SO_DOMAIN, ret_domain);
+	if (r == 0)
+		r = socket_option(opening->fd, SO_ACCEPTCONN, &listens);
+	opening->listens = listens;
+	return r < 0 ? vnic_fail(err, VNIC_STEP_SOCKET, -r, opening->port->text, "getsockopt") : 0;
 }
 
 /* --- a capture ------------------------------------------------------------------------ */
@@ -374,24 +384,26 @@ static int add_vxlan(const struct opening *opening, struct vnic_relay *relay, st
 
 static int add_socket(struct opening *opening, struct vnic_relay *relay, struct vnic_error *err)
 {
-	int type = opening->fd < 0 ? socket_type(opening->port) : socket_option(opening->fd, SO_TYPE);
-	int domain = opening->fd < 0 ? AF_UNIX : socket_option(opening->fd, SO_DOMAIN);
+	const struct vnic_port *port = opening->port;
+	int type = socket_type(port), domain = AF_UNIX, r = 0;
 
-	if (opening->port->kind == VNIC_PORT_VXLAN)
+	if (port->kind == VNIC_PORT_VXLAN)
 		return add_vxlan(opening, relay, err);
-	if (opening->port->kind == VNIC_PORT_PCAP)
+	if (port->kind == VNIC_PORT_PCAP)
 		return add_pcap(opening, relay, err);
-	if (domain == AF_PACKET)
-		return vnic_relay_add_packet(relay, opening->port->text, opening->fd, err);
+	if (port->kind == VNIC_PORT_FD)
+		r = look_at(opening, &domain, &type, err);
+	if (r < 0)
+		return r;
+	if (port->kind == VNIC_PORT_LINK || port->kind == VNIC_PORT_VETH || domain == AF_PACKET)
+		return vnic_relay_add_packet(relay, port->text, opening->fd, err);
 	if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6)
 		type = 0;
-	if (opening->port->kind == VNIC_PORT_FD)
-		opening->listens = socket_option(opening->fd, SO_ACCEPTCONN);
 	if (type == SOCK_STREAM || type == SOCK_SEQPACKET)
 		return add_conn(opening, type, relay, err);
 	if (type == SOCK_DGRAM)
 		return add_dgram(opening, relay, err);
-	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, opening->port->text, "a socket of this type cannot be a port");
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text, "a socket of this type cannot be a port");
 }
 
 static int open_where(struct opening *opening, const char *state_dir, struct vnic_error *err)

@@ -339,7 +339,7 @@ static void serve(struct router *router)
 	};
 
 	for (;;) {
-		if (poll(fds, 4, -1) < 0 && errno != EINTR)
+		if (TEMP_FAILURE_RETRY(poll(fds, 4, -1)) < 0)
 			return;
 		if (fds[0].revents || fds[1].revents)
 			return;

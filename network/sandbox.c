@@ -646,21 +646,22 @@ int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *
 
 /*
  * All are killed before one is waited for: they end side by side.  What is slow to close they leave to the kernel.  The
- * capture sees the end of its control, and writes what is left.
+ * capture sees the end of its control, and writes what is left; so do the others whom we may not kill (root without
+ * CAP_KILL, whose gateway is nobody's).
  */
 static void end_helpers(struct helper helpers[HELPERS])
 {
 	siginfo_t info;
 
-	close_fd(&helpers[CAPTURE].control);
-	for (int i = 0; i < HELPERS; i++)
+	for (int i = 0; i < HELPERS; i++) {
 		if (helpers[i].pid && i != CAPTURE)
 			pidfd_send_signal(helpers[i].pidfd, SIGKILL, NULL, 0);
+		close_fd(&helpers[i].control);
+	}
 	for (int i = 0; i < HELPERS; i++) {
 		if (helpers[i].pid)
 			TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)helpers[i].pidfd, &info, WEXITED));
 		close_fd(&helpers[i].pidfd);
-		close_fd(&helpers[i].control);
 	}
 }
 
