@@ -426,8 +426,11 @@ class Box:
         self.process.stdin.flush()
 
     def figures(self):
-        self.process.send_signal(signal.SIGUSR1)
-        while not (line := self.process.stderr.readline()).startswith("{"):
+        line = "no figures"
+        while not line.startswith("{"):
+            if "no figures" in line:  # not within a second
+                self.process.send_signal(signal.SIGUSR1)
+            line = self.process.stderr.readline()
             must(line, "there are no figures")
         return json.loads(line)
 

@@ -47,6 +47,7 @@ NAMES = {0: "read", 1: "write", 2: "open", 3: "close", 4: "stat", 5: "fstat", 6:
          435: "clone3", 436: "close_range", 438: "pidfd_getfd", 439: "faccessat2", 441: "epoll_pwait2",
          442: "mount_setattr", 444: "landlock_create_ruleset", 445: "landlock_add_rule",
          446: "landlock_restrict_self"}  # of x86-64
+WAITS = ("epoll_wait", "epoll_pwait", "poll", "ppoll")
 supported = platform.machine() == "x86_64"
 
 
@@ -60,10 +61,10 @@ def ptrace(request, pid, address=0, data=0):
 
 
 class Call:
-    """A system call: `process` by birth, `number` of the call in its process, `name`, `nth` call of that name."""
+    """A system call: `process` by birth, `number` of the call in its process, `name`, `nth` call of that name, `args`."""
 
-    def __init__(self, process, comm, number, name, nth):
-        self.process, self.comm, self.number, self.name, self.nth = process, comm, number, name, nth
+    def __init__(self, process, comm, number, name, nth, args):
+        self.process, self.comm, self.number, self.name, self.nth, self.args = process, comm, number, name, nth, args
 
     def __str__(self):
         return f"{self.comm}[{self.process}] {self.name} #{self.nth}"
@@ -77,7 +78,7 @@ class Tracee:
 
 class Tracer:
     def __init__(self, visit):
-        self.visit, self.tracees, self.births, self.acted = visit, {}, 0, None
+        self.visit, self.tracees, self.births, self.acted, self.born_pids = visit, {}, 0, None, set()
 
     def run(self, argv, stdin=None, output=None, let_go=False):
         """
@@ -140,7 +141,7 @@ class Tracer:
             elif event in (EVENT_FORK, EVENT_VFORK, EVENT_CLONE):
                 child = ctypes.c_ulong()
                 ptrace(GETEVENTMSG, pid, 0, ctypes.addressof(child))
-                if child.value not in self.tracees:
+                if child.value not in self.born_pids:  # it may have ended before its parent's stop was seen
                     self.born(child.value)
             elif event:
                 pass
@@ -159,6 +160,7 @@ class Tracer:
 
     def born(self, pid):
         self.births += 1
+        self.born_pids.add(pid)
         self.tracees[pid] = Tracee(self.births)
         return self.tracees[pid]
 
@@ -178,11 +180,12 @@ class Tracer:
         name = NAMES.get(number, f"syscall_{number}")
         tracee.calls += 1
         tracee.by_name[name] = tracee.by_name.get(name, 0) + 1
-        call = Call(tracee.index, world.comm(pid) if self.wants_comm else "", tracee.calls, name, tracee.by_name[name])
+        call = Call(tracee.index, world.comm(pid) if self.wants_comm else "", tracee.calls, name, tracee.by_name[name],
+                    struct.unpack_from("<6Q", info.raw, 32))  # fmt: skip
         answer = self.visit(call)
         if answer is None:
             return
-        self.acted = call
+        self.acted = self.acted if answer == TERMINATE else call
         call.comm = world.comm(pid)
         if answer == KILL:
             world.kill(pid)

@@ -20,6 +20,9 @@ LINKS = "import socket, sys\nfor _ in sys.stdin: print(*sorted(n for _, n in soc
 class Verb:
     own_status = False  # run, exec and vm: 125 for what is vnic's own failure
     loops = False
+    for_ever = False  # it ends when it is ended
+    lasting = False  # something may be left that `mend` takes away
+    reports = False  # status 1 is a finding, not a failure
 
     def __init__(self, text, *argv, proofs=(), statuses=(1, 3), **more):
         self.text, self.argv, self.proofs, self.statuses = text, [world.VNIC, *map(str, argv)], proofs, statuses
@@ -45,6 +48,8 @@ class Named(Verb):
 
 class Lasting(Verb):
     """Makes (or deletes) a thing that lasts: VERB add NAME, VERB del NAME."""
+
+    lasting = True
 
     def __init__(self, text, *argv, first=(), **more):
         super().__init__(text, *argv, **more)
@@ -143,8 +148,9 @@ class Place:
         self.datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.datagrams.bind(self.file("datagrams"))
         self.datagrams.setblocking(False)
-        self.frames = self.file("frames")
-        self.write_frames()
+        self.frames, self.packets = self.file("frames"), self.file("raw")
+        self.write_frames(self.frames, 1, bytes.fromhex("02000000000202000000000188b5"))
+        self.write_frames(self.packets, 101, bytes.fromhex("60000000000011400000000000000000000000000000000000000000000000000000000000000001"))
         self.front = None
         for name in NAMES:
             self.must("ns", "add", name)
@@ -176,12 +182,13 @@ class Place:
         os.close(ready)
         return pid
 
-    def write_frames(self):
+    @staticmethod
+    def write_frames(path, kind, header):
         """Ten frames, as pcap."""
-        with open(self.frames, "wb") as file:
-            file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
+        with open(path, "wb") as file:
+            file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, kind))
             for number in range(10):
-                frame = bytes.fromhex("02000000000202000000000188b5") + bytes([number]) * (46 + 9 * number)
+                frame = header + bytes([number]) * (46 + 9 * number)
                 file.write(struct.pack("<IIII", 1700000000, number * 1000, len(frame), len(frame)) + frame)
 
     def snapshot(self):
@@ -193,6 +200,10 @@ class Place:
     def forget(self):
         os.ftruncate(self.output, 0)
         os.lseek(self.output, 0, os.SEEK_SET)
+
+    def remove_sockets(self):
+        for name in set(world.listing(self.dir)) - set(self.before["files"]):
+            os.unlink(self.file(name))
 
     def drain(self):
         """What was said to our sockets."""
@@ -292,7 +303,7 @@ def of_relay(place):
     yield relay("that takes commands", "--control", place.file("commands"), replay, pair)
     if has_tun():
         yield relay("of a tap", replay, "tap:t0,netns=red,ip=10.9.0.1/24,queues=2")
-        yield relay("of a tun", replay, "tun:t0,netns=red,ip=10.9.0.1/24")
+        yield relay("of a tun", f"pcap:{place.packets},speed=max", "tun:t0,netns=red,ip=10.9.0.1/24")
         yield relay("with threads", "--threads", "2", "tap:t0,netns=red", "tap:t0,netns=blue", loops=True)
     for command in ("stats",), ("set", "0", "delay=1ms,loss=1%"), ("clear", "0"), ("isolate", "1", "off"):
         yield Verb("relay --at " + command[0], "relay", "--at", place.file("control"), *command,
@@ -309,7 +320,7 @@ def of_lasting(place):
         yield Verb(" ".join(("ns list", *form)), "ns", "list", *form, proofs=("red", "blue"))
         yield Verb(" ".join(("ns show", *form)), "ns", "show", *form, os.getpid(), place.front, proofs=(str(place.front),))
         yield Verb(" ".join(("tap list", *form)), "tap", "list", *form)
-        yield Verb(" ".join(("list", *form)), "list", *form, proofs=("resident", "10.0.2.100/24", "fd00::100/64"))
+        yield Verb(" ".join(("list", *form)), "list", *form, proofs=("resident", ".100/24", "::100/64"))
     yield Verb("doctor", "doctor", proofs=("kernel",), statuses=(1, 3), reports=True)
     yield Verb("doctor --report", "doctor", "--report", proofs=("kernel",), statuses=(1, 3), reports=True)
 
