@@ -7,12 +7,17 @@
  *   dialling  `dialled` is watched for writing: connected, or refused
  *   resting   the timer is set, for the next dial
  *
+ * A peer over TCP may vanish without a word.  A listener takes one at a time, so the dead one would keep all others
+ * out: the kernel asks who is silent, and gives up on who does not acknowledge, within a minute or so.
+ *
  * While it is not up, frames for the port are lost as "down".  Without a listener and without a time
  * after which to dial again, a lost connection is the end of the port.
  */
 #include "conn.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -20,6 +25,11 @@
 #include "relay_ports.h"
 
 enum { SUB_LISTENER = 1, SUB_DIALLED };
+
+#define SILENT_S 30 /* then the kernel asks */
+#define ASK_S 10
+#define ASK_TIMES 3
+#define UNACKNOWLEDGED_MS 60000
 
 static struct timers *timers_of(const struct conn *conn)
 {
@@ -31,10 +41,26 @@ static int wait_for_peer(struct conn *conn, struct vnic_error *err)
 	return port_watch(conn->port, conn->config.listener, EPOLLIN, SUB_LISTENER, err);
 }
 
+/* Frames go at once, and a dead peer is noticed.  Of TCP only: on others they fail, and are not needed. */
+static void set_options(int fd)
+{
+	static const struct {
+		int level, option, value;
+	} options[] = {
+		{IPPROTO_TCP, TCP_NODELAY, 1},       {IPPROTO_TCP, TCP_KEEPIDLE, SILENT_S},
+		{IPPROTO_TCP, TCP_KEEPINTVL, ASK_S}, {IPPROTO_TCP, TCP_KEEPCNT, ASK_TIMES},
+		{SOL_SOCKET, SO_KEEPALIVE, 1},       {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS},
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(options[i].value));
+}
+
 static int go_up(struct conn *conn, int fd, struct vnic_error *err)
 {
 	struct port *port = conn->port;
 
+	set_options(fd);
 	port->fd = fd;
 	port->queues = 1;
 	conn->reset(port);
@@ -125,8 +151,10 @@ void conn_init(struct conn *conn, struct port *port, const struct vnic_conn *con
 /* A connection that is there is watched already, with the port's queues. */
 int conn_start(struct conn *conn, struct vnic_error *err)
 {
-	if (conn_is_up(conn))
+	if (conn_is_up(conn)) {
+		set_options(conn->port->fd);
 		return 0;
+	}
 	if (conn->config.listener >= 0)
 		return wait_for_peer(conn, err);
 	dial(conn);

@@ -6,6 +6,9 @@
  * A datagram socket that knows no peer answers the last one it heard of: so the side with a known address may be
  * started first, and one that restarts under another address is found again.
  *
+ * With a peer by IP nobody else is listened to.  (Rejected: connect(2), after which the kernel would see to that: it
+ * would not count them.)
+ *
  * A datagram socket has no end.  What the network says of earlier datagrams (ICMP errors, which anybody may forge) is
  * told at the next call, whichever that is: it is passed over, or one packet from outside could close the port.
  */
@@ -13,6 +16,7 @@
 
 #include <errno.h>
 #include <linux/if_ether.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,23 +32,43 @@ struct dgram {
 
 /* --- one message -------------------------------------------------------------------- */
 
+/* Of an IP peer; a Unix one may have no address. */
+static bool is_stranger(const struct dgram *dgram, const struct sockaddr_storage *from)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)from,
+				 *peer = (const struct sockaddr_in *)&dgram->peer;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from,
+				  *peer6 = (const struct sockaddr_in6 *)&dgram->peer;
+
+	if (dgram->learns || !dgram->peer_len)
+		return false;
+	if (dgram->peer.ss_family == AF_INET)
+		return in->sin_port != peer->sin_port || in->sin_addr.s_addr != peer->sin_addr.s_addr;
+	if (dgram->peer.ss_family == AF_INET6)
+		return in6->sin6_port != peer6->sin6_port ||
+		       memcmp(&in6->sin6_addr, &peer6->sin6_addr, sizeof(in6->sin6_addr)) != 0;
+	return false;
+}
+
+/* -EMSGSIZE: it was too large; -EADDRNOTAVAIL: it was somebody else's. */
 static int read_message(struct port *port, struct frame *frame)
 {
 	struct dgram *dgram = port->state;
+	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
 	struct iovec iov = {.iov_base = frame->data, .iov_len = VNIC_FRAME_MAX};
-	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	if (dgram->learns) {
-		message.msg_name = &dgram->peer;
-		message.msg_namelen = sizeof(dgram->peer);
-	}
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_name = &from, .msg_namelen = sizeof(from)};
 	ssize_t n = recvmsg(port->fd, &message, MSG_DONTWAIT);
 	if (n < 0)
 		return errno == EMSGSIZE ? -EHOSTUNREACH : -errno; /* it speaks of a datagram that was sent */
-	if (dgram->learns && message.msg_namelen)                  /* who has no address cannot be answered */
+	/* Who has no address cannot be answered. */
+	if (dgram->learns && message.msg_namelen) {
+		dgram->peer = from;
 		dgram->peer_len = message.msg_namelen;
+	}
 	frame->hdr = (struct vnic_vnet_hdr){0};
 	frame->len = (size_t)n;
+	if (is_stranger(dgram, &from))
+		return -EADDRNOTAVAIL;
 	return message.msg_flags & MSG_TRUNC ? -EMSGSIZE : 0;
 }
 
@@ -66,7 +90,10 @@ static bool is_frame(struct port *port, int r, const struct frame *frame)
 {
 	if (r == 0 && frame->len >= ETH_HLEN)
 		return true;
-	port_lose(port, r == 0 ? VNIC_DROP_SHORT : VNIC_DROP_OVERSIZE);
+	if (r == -EADDRNOTAVAIL)
+		port_lose(port, VNIC_DROP_STRANGER);
+	else
+		port_lose(port, r == 0 ? VNIC_DROP_SHORT : VNIC_DROP_OVERSIZE);
 	return false;
 }
 
@@ -102,7 +129,7 @@ static int dgram_read(struct port *port, unsigned queue, struct frame *frames, u
 
 		if (is_echo_of_the_past(r))
 			continue;
-		if (r < 0 && r != -EMSGSIZE)
+		if (r < 0 && r != -EMSGSIZE && r != -EADDRNOTAVAIL)
 			return count ? (int)count : r;
 		if (is_frame(port, r, &frames[count]) && frames[count++].len > FRAME_LARGE)
 			break;

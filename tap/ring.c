@@ -96,7 +96,7 @@ void tap_ring_flush(struct tap_ring *ring, void (*lost)(void *ctx, int error, si
 	while (done < count) {
 		struct io_uring_cqe *cqe = NULL;
 
-		if (r >= 0)
+		if (r >= 0 || r == -EINTR || r == -EAGAIN)
 			r = io_uring_wait_cqe(&ring->uring, &cqe);
 		if (r < 0 && r != -EINTR && r != -EAGAIN)
 			break;

@@ -57,7 +57,7 @@ enum vnic_drop {
 	VNIC_DROP_HELD,      /* an impairment holds as many as it may */
 	VNIC_DROP_INSPECTED, /* the inspector's verdict (inspect.h) */
 	VNIC_DROP_TUNNEL,    /* no frame of this tunnel: another number, or a header that is none */
-	VNIC_DROP_STRANGER,  /* from who is none of the tunnel's remotes */
+	VNIC_DROP_STRANGER,  /* from who is not the port's peer, or none of the tunnel's remotes */
 	VNIC_DROP_CUT,       /* of a file: not all of it was captured */
 	VNIC_DROP_COUNT,
 };
@@ -145,7 +145,7 @@ VNIC_API int vnic_relay_add_seqpacket(struct vnic_relay *relay, const char *name
 struct vnic_dgram {
 	int fd;                       /* bound or connected, non-blocking */
 	bool learns;                  /* the peer is whoever spoke last */
-	struct sockaddr_storage peer; /* where frames go */
+	struct sockaddr_storage peer; /* where frames go; of IP: and the only one who is listened to */
 	socklen_t peer_len;           /* 0: learnt, or the socket is connected */
 };
 

@@ -5,6 +5,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -361,6 +363,40 @@ static void a_listener_takes_one_peer_after_the_other(void **state)
 	world_free(&world);
 }
 
+/* Nagle's algorithm would hold a small frame back until the one before it is acknowledged. */
+static void tcp_peers_get_frames_at_once_and_are_missed_when_they_vanish(void **state)
+{
+	static const int options[][2] = {
+		{IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE}, {IPPROTO_TCP, TCP_USER_TIMEOUT}};
+	struct world world = world_new();
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(addr);
+	struct vnic_error err;
+	const struct vnic_conn conn = {.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+				       .fd = -1};
+	int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	assert_int_equal(bind(conn.listener, (struct sockaddr *)&addr, len), 0);
+	assert_int_equal(getsockname(conn.listener, (struct sockaddr *)&addr, &len), 0);
+	assert_int_equal(listen(conn.listener, 1), 0);
+	assert_int_equal(vnic_relay_add_stream(world.relay, "stream", &conn, &err), 0);
+	add_far(&world);
+	assert_int_equal(connect(peer, (struct sockaddr *)&addr, len), 0);
+	while (world.relay->ports[0]->fd < 0)
+		vt_ok(vnic_relay_dispatch(world.relay, VT_DEADLINE_MS, &err), &err);
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		int value = 0;
+
+		assert_int_equal(getsockopt(world.relay->ports[0]->fd, options[i][0], options[i][1], &value,
+					    &(socklen_t){sizeof(value)}),
+				 0);
+		assert_true(value > 0);
+	}
+	close(peer);
+	world_free(&world);
+}
+
 struct dialler {
 	struct sockaddr_un addr;
 	socklen_t len;
@@ -492,6 +528,43 @@ static void a_peer_that_is_not_there_yet_does_not_end_the_port(void **state)
 	world_free(&world);
 }
 
+static void only_the_peer_of_a_udp_port_is_listened_to(void **state)
+{
+	struct world world = world_new();
+	struct sockaddr_in addrs[3]; /* the port, its peer, a stranger */
+	uint8_t frame[FRAME_LEN] = {0};
+	struct vnic_error err;
+	int fds[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		socklen_t len = sizeof(addrs[i]);
+
+		addrs[i] = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		fds[i] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		assert_int_equal(bind(fds[i], (struct sockaddr *)&addrs[i], len), 0);
+		assert_int_equal(getsockname(fds[i], (struct sockaddr *)&addrs[i], &len), 0);
+	}
+	struct vnic_dgram dgram = {.fd = fds[0], .peer_len = sizeof(addrs[1])};
+	memcpy(&dgram.peer, &addrs[1], sizeof(addrs[1]));
+	assert_int_equal(vnic_relay_add_dgram(world.relay, "udp", &dgram, &err), 0);
+	add_far(&world);
+	for (int i = 1; i < 3; i++) {
+		fill_frame(frame, sizeof(frame), (uint8_t)i);
+		assert_int_equal(
+			sendto(fds[i], frame, sizeof(frame), 0, (struct sockaddr *)&addrs[0], sizeof(addrs[0])),
+			sizeof(frame));
+		while (stats_of(&world, 0).rx_frames < (uint64_t)i)
+			vt_ok(vnic_relay_dispatch(world.relay, VT_DEADLINE_MS, &err), &err);
+	}
+	assert_far_gets(&world, FRAME_LEN, 1);
+	assert_int_equal(recv(world.far, frame, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_STRANGER], 1);
+	close(fds[1]);
+	close(fds[2]);
+	world_free(&world);
+}
+
 /* One that cannot be answered does not take the place of one that can. */
 static void a_speaker_without_an_address_is_heard_and_not_answered(void **state)
 {
@@ -562,10 +635,12 @@ int main(void)
 		vt_test(a_peer_that_has_stopped_listening_costs_nothing),
 		vt_test(frames_that_wait_when_the_peer_goes_are_counted_as_lost),
 		vt_test(a_listener_takes_one_peer_after_the_other),
+		vt_test(tcp_peers_get_frames_at_once_and_are_missed_when_they_vanish),
 		vt_test(a_lost_connection_is_dialled_again),
 		vt_test(a_connection_that_cannot_be_had_again_is_the_end_of_its_port),
 		vt_test(a_datagram_is_a_frame_and_the_last_speaker_is_answered),
 		vt_test(a_peer_that_is_not_there_yet_does_not_end_the_port),
+		vt_test(only_the_peer_of_a_udp_port_is_listened_to),
 		vt_test(a_speaker_without_an_address_is_heard_and_not_answered),
 		vt_test(a_sequenced_packet_is_a_frame_and_its_end_is_the_ports),
 	};
