@@ -99,16 +99,21 @@ static int take_queue_event(struct vnic_relay *relay, unsigned number, unsigned 
 
 /* --- wait --------------------------------------------------------------------------- */
 
+static bool polls(const struct vnic_relay *relay)
+{
+	return relay->config.busy_poll && relay->pace.way == PACE_SPIN;
+}
+
 /*
  * To wake a thread on a sleeping CPU costs the sender of the frame tens of microseconds in a virtual machine.  So when
  * frames follow each other closely the relay looks again for a moment, giving way to whoever is ready to run;
- * when they do not, it sleeps at once.
+ * when they do not, it sleeps at once.  One that polls busily looks for ever, unless that has proved slower (pace.c).
  */
 static bool looks_again(const struct vnic_relay *relay, int64_t start, int timeout_ms)
 {
 	int64_t spent = monotonic_ns() - start;
 
-	if (relay->config.busy_poll)
+	if (polls(relay))
 		return timeout_ms < 0 || spent < timeout_ms * 1000000LL;
 	return relay->busy && spent < SPIN_NS;
 }
@@ -124,7 +129,7 @@ static int wait_for_work(struct vnic_relay *relay, struct epoll_event *events, i
 			sched_yield();
 	}
 	if (n == 0)
-		n = loop_wait(relay->epfd, events, EVENTS, relay->config.busy_poll ? 0 : timeout_ms, err);
+		n = loop_wait(relay->epfd, events, EVENTS, polls(relay) ? 0 : timeout_ms, err);
 	relay->now = monotonic_ns();
 	relay->busy = relay->now - start < SHORT_NS;
 	return n;
@@ -191,6 +196,8 @@ int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_er
 		}
 		path_flush(relay);
 	}
+	if (moved && relay->config.busy_poll && pace_count(&relay->pace, (unsigned)moved, relay->now))
+		pace_visit_cpu(&relay->visits);
 	if (relay->failure.code)
 		return take_failure(relay, err);
 	return n < 0 ? n : moved;

@@ -17,7 +17,7 @@ static const struct cli_option options[] = {
 	{"hub", 0, NULL, false, NULL, "send every frame to all ports, learn nothing"},
 	{"macs", 0, "N", false, NULL, "MAC addresses learnt at most; 4096 if not given"},
 	{"threads", 0, "N", false, NULL, "a thread for each queue of TAPs and TUNs; 1 if not given"},
-	{"busy-poll", 0, NULL, false, NULL, "never sleep: less delay, at the cost of a CPU for each thread"},
+	{"busy-poll", 0, NULL, false, NULL, "do not sleep where that means delay: it takes up to a CPU a thread"},
 	{"stats", 's', NULL, false, NULL, "print counters of the ports at the end"},
 	{"json", 0, NULL, false, NULL, "print the counters as JSON"},
 	{"interval", 0, "SECONDS", false, NULL, "with --json: a line of JSON now and again instead, and at the end"},

@@ -30,7 +30,12 @@ struct vnic_relay_config {
 	unsigned fdb_age_s; /* seconds until an unused MAC is forgotten; 0: 300 */
 	unsigned batch;     /* frames taken from a port in one turn; 0: 32 */
 	bool hub;           /* send every frame everywhere, learn nothing */
-	bool busy_poll;     /* never sleep: one CPU is always busy, and no frame waits for a thread to wake up */
+	/*
+	 * Look for frames all the time: one CPU is always busy, and no frame waits for this thread to wake up.  While
+	 * frames come it is tried now and then whether sleep would let them through sooner, as it does where who waits
+	 * for them then has the CPU at once; then it sleeps.
+	 */
+	bool busy_poll;
 	/*
 	 * Threads in vnic_relay_run, each with its own queues of every port and a table of MACs of its own: they share
 	 * nothing, and as the kernel keeps a flow on one queue, in both directions, flows keep their order.  More than
