@@ -5,7 +5,7 @@
  *   up        port->fd is there, and watched as the port's queue
  *   waiting   the listener is watched, for the next peer
  *   dialling  `dialled` is watched for writing: connected, or refused
- *   resting   the timer is set, for the next dial
+ *   resting   the timer is set: for the next dial, or, where no descriptor was to be had for a peer, to listen again
  *
  * A peer over TCP may vanish without a word.  A listener takes one at a time, so the dead one would keep all others
  * out: the kernel asks who is silent, and gives up on who does not acknowledge, within a minute or so.
@@ -26,6 +26,7 @@
 
 enum { SUB_LISTENER = 1, SUB_DIALLED };
 
+#define LISTEN_REST_MS 500
 #define SILENT_S 30 /* then the kernel asks */
 #define ASK_S 10
 #define ASK_TIMES 3
@@ -67,11 +68,9 @@ static int go_up(struct conn *conn, int fd, struct vnic_error *err)
 	return port_watch_queue(port, 0, false, err);
 }
 
-static void rest(struct conn *conn)
+static void rest(struct conn *conn, unsigned ms)
 {
-	int64_t now = monotonic_ns();
-
-	timers_set(timers_of(conn), &conn->retry, now + conn->config.redial_ms * 1000000LL);
+	timers_set(timers_of(conn), &conn->retry, monotonic_ns() + ms * 1000000LL);
 }
 
 static void dial(struct conn *conn)
@@ -80,20 +79,35 @@ static void dial(struct conn *conn)
 	int fd = -1;
 
 	if (opener->open(opener->ctx, &conn->config.redial, &fd, NULL) < 0) {
-		rest(conn);
+		rest(conn, conn->config.redial_ms);
 		return;
 	}
 	conn->dialled = fd;
 	if (port_watch(conn->port, fd, EPOLLOUT, SUB_DIALLED, NULL) < 0) {
 		close_fd(&conn->dialled);
-		rest(conn);
+		rest(conn, conn->config.redial_ms);
 	}
 }
 
-static void dial_again(struct timer *timer, int64_t now)
+static void try_again(struct timer *timer, int64_t now)
 {
+	struct conn *conn = (struct conn *)((char *)timer - offsetof(struct conn, retry));
+
 	(void)now;
-	dial((struct conn *)((char *)timer - offsetof(struct conn, retry)));
+	if (conn->config.listener < 0)
+		dial(conn);
+	else if (wait_for_peer(conn, NULL) < 0)
+		rest(conn, LISTEN_REST_MS);
+}
+
+/* Who waits keeps the listener readable: where descriptors have run out it would be asked again and again. */
+static int rest_if_exhausted(struct conn *conn, int error)
+{
+	if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+		port_unwatch(conn->port, conn->config.listener);
+		rest(conn, LISTEN_REST_MS);
+	}
+	return 0;
 }
 
 static int take_peer(struct conn *conn)
@@ -101,7 +115,7 @@ static int take_peer(struct conn *conn)
 	int fd = accept4(conn->config.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0)
-		return 0;
+		return rest_if_exhausted(conn, errno);
 	port_unwatch(conn->port, conn->config.listener);
 	return go_up(conn, fd, NULL);
 }
@@ -115,7 +129,7 @@ static int take_dialled(struct conn *conn)
 	if (error == 0)
 		return go_up(conn, take_fd(&conn->dialled), NULL);
 	close_fd(&conn->dialled);
-	rest(conn);
+	rest(conn, conn->config.redial_ms);
 	return 0;
 }
 
@@ -135,14 +149,14 @@ int conn_lost(struct conn *conn)
 		return wait_for_peer(conn, NULL) < 0 ? -EBADFD : -EAGAIN;
 	if (!conn->config.redial_ms)
 		return -EBADFD;
-	rest(conn);
+	rest(conn, conn->config.redial_ms);
 	return -EAGAIN;
 }
 
 void conn_init(struct conn *conn, struct port *port, const struct vnic_conn *config, void (*reset)(struct port *port))
 {
 	*conn = (struct conn){
-		.port = port, .config = *config, .dialled = -1, .retry = {.run = dial_again}, .reset = reset};
+		.port = port, .config = *config, .dialled = -1, .retry = {.run = try_again}, .reset = reset};
 	port->fd = config->fd;
 	port->fds = &port->fd;
 	port->queues = config->fd >= 0 ? 1 : 0;

@@ -105,6 +105,7 @@ const struct port_ops port_tap_ops = {
 
 int port_tap_init(struct port *port, const void *with, struct vnic_error *err)
 {
+	const unsigned uso = VNIC_OFFLOAD_USO4 | VNIC_OFFLOAD_USO6;
 	const struct vnic_tap *tap = with;
 
 	/* Without it a frame would have to be segmented and its checksum finished on its way here. */
@@ -116,6 +117,7 @@ int port_tap_init(struct port *port, const void *with, struct vnic_error *err)
 	port->fds = tap->fds;
 	port->queues = tap->queues;
 	port->tun = tap->tun;
-	port->takes = VNIC_OFFLOAD_ALL;
+	/* Segmented TCP is taken by all kernels, whatever was set; UDP only where it could be set. */
+	port->takes = VNIC_OFFLOAD_ALL & ~(uso & ~tap->offloads);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -397,6 +398,34 @@ static void tcp_peers_get_frames_at_once_and_are_missed_when_they_vanish(void **
 	world_free(&world);
 }
 
+static void a_listener_without_descriptors_rests_and_takes_the_peer_later(void **state)
+{
+	struct world world = world_new();
+	struct sockaddr_un addr;
+	struct vnic_error err;
+	socklen_t addr_len;
+	const struct vnic_conn conn = {.listener = listener(&addr, &addr_len), .fd = -1};
+	struct rlimit before, none;
+	int peer, next;
+
+	(void)state;
+	assert_int_equal(vnic_relay_add_stream(world.relay, "stream", &conn, &err), 0);
+	add_far(&world);
+	peer = connected_to(&addr, addr_len);
+	next = dup(peer);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
+	assert_int_equal(poll(&(struct pollfd){.fd = vnic_relay_get_fd(world.relay), .events = POLLIN}, 1, 0), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	while (world.relay->ports[0]->fd < 0)
+		vt_ok(vnic_relay_dispatch(world.relay, VT_DEADLINE_MS, &err), &err);
+	close(peer);
+	world_free(&world);
+}
+
 struct dialler {
 	struct sockaddr_un addr;
 	socklen_t len;
@@ -635,6 +664,7 @@ int main(void)
 		vt_test(a_peer_that_has_stopped_listening_costs_nothing),
 		vt_test(frames_that_wait_when_the_peer_goes_are_counted_as_lost),
 		vt_test(a_listener_takes_one_peer_after_the_other),
+		vt_test(a_listener_without_descriptors_rests_and_takes_the_peer_later),
 		vt_test(tcp_peers_get_frames_at_once_and_are_missed_when_they_vanish),
 		vt_test(a_lost_connection_is_dialled_again),
 		vt_test(a_connection_that_cannot_be_had_again_is_the_end_of_its_port),

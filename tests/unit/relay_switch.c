@@ -533,6 +533,22 @@ static void nothing_is_freed_without_a_complaint(void **state)
 		assert_true(strlen(vnic_drop_text((enum vnic_drop)why)) > 0);
 }
 
+/* Before Linux 6.2 a TAP refuses segmented UDP, in a write too: it is cut, and not merged. */
+static void a_tap_that_was_not_granted_segmented_udp_is_given_none(void **state)
+{
+	const unsigned uso = VNIC_OFFLOAD_USO4 | VNIC_OFFLOAD_USO6;
+	const struct vnic_tap old = {.vnet_hdr = true, .offloads = VNIC_OFFLOAD_ALL & ~uso};
+	const struct vnic_tap new = {.vnet_hdr = true, .offloads = VNIC_OFFLOAD_ALL};
+	struct port port = {0};
+	struct vnic_error err;
+
+	(void)state;
+	vt_ok(port_tap_init(&port, &old, &err), &err);
+	assert_int_equal(port.takes, VNIC_OFFLOAD_ALL & ~uso);
+	vt_ok(port_tap_init(&port, &new, &err), &err);
+	assert_int_equal(port.takes, VNIC_OFFLOAD_ALL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -561,6 +577,7 @@ int main(void)
 		vt_test(a_stop_before_the_run_counts_and_only_once),
 		vt_test(a_table_without_bounds_is_refused),
 		vt_test(nothing_is_freed_without_a_complaint),
+		vt_test(a_tap_that_was_not_granted_segmented_udp_is_given_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
