@@ -108,6 +108,8 @@ static const struct {
 	{VNIC_STEP_LINK_ADD, EEXIST, "a link of this name is already there; choose another name"},
 	{VNIC_STEP_ADDR, EEXIST, "the address is already on the link"},
 	{VNIC_STEP_NFT, ENOENT, "the kernel lacks nft_tproxy (CONFIG_NFT_TPROXY): see 'vnic doctor'"},
+	{VNIC_STEP_NFT, EPROTONOSUPPORT,
+	 "the kernel lacks nf_tables: 'sudo modprobe nf_tables nft_tproxy', and see 'vnic doctor'"},
 	{VNIC_STEP_NFT, EOPNOTSUPP,
 	 "the kernel lacks nf_tables: 'sudo modprobe nf_tables nft_tproxy', and see 'vnic doctor'"},
 	{VNIC_STEP_SYSCTL, EROFS, "/proc/sys is read-only here: have the container's engine leave it writable"},

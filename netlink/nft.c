@@ -407,6 +407,8 @@ static int apply(const struct nft_router *router, bool can_tell, struct vnic_err
 
 	if (r == 0)
 		r = socket_open(NETLINK_NETFILTER, &nl, err);
+	if (r == -EPROTONOSUPPORT)
+		return vnic_fail(err, VNIC_STEP_NFT, -r, TABLE, NULL);
 	if (r < 0)
 		return r;
 	nft_table(batch, TABLE);

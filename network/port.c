@@ -278,6 +278,8 @@ static int open_fd(struct opening *opening, struct vnic_error *err)
 		opening->fd = fd;
 		return 0;
 	}
+	if (errno != ENOTSOCK)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, text, "getsockopt");
 	if (vnic_tap_adopt(&fd, 1, &opening->tap, NULL) < 0)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
 				 "this descriptor is neither a TAP or TUN device nor a socket");

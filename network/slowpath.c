@@ -154,8 +154,11 @@ static int widen_backlog(void)
 /* The caller's /proc is the router's, too.  By its mount, for as an ordinary user the caller may not write there. */
 const char *slowpath_no_ipv6(void)
 {
+	CLEANUP_FD int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct statvfs place;
 
+	if (fd < 0 && errno == EAFNOSUPPORT)
+		return "no IPv6: the kernel has none";
 	if (statvfs(IPV6_ALL, &place) < 0)
 		return "no IPv6: the kernel has none, or /proc/sys is hidden";
 	return place.f_flag & ST_RDONLY ? "no IPv6: it needs a /proc/sys that can be written" : NULL;
