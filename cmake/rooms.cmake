@@ -21,7 +21,7 @@ if(VNIC_COVERAGE)
     -fprofile-arcs -ftest-coverage -fprofile-update=atomic -fdata-sections)
   target_link_libraries(vnic_coverage INTERFACE $<TARGET_OBJECTS:vnic_counters>)
   target_link_options(vnic_coverage INTERFACE --coverage -Wl,-T,${PROJECT_SOURCE_DIR}/cmake/coverage.ld
-    -Wl,--wrap=__gcov_exit,--wrap=__gcov_fork,--wrap=__gcov_execvp)
+    -Wl,--wrap=__gcov_exit,--wrap=__gcov_fork,--wrap=__gcov_execvp -Wl,--exclude-libs,libgcov.a)
 endif()
 
 set_property(GLOBAL PROPERTY vnic_rooms "")

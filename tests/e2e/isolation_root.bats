@@ -108,9 +108,12 @@ def alive_parent(pid):
 
 def control():
     """a sibling in the sandbox: everything succeeds"""
-    sleeper = subprocess.Popen(["sleep", "1000"], stdin=subprocess.DEVNULL)
-    done = succeed(sleeper.pid)
-    sleeper.kill()
+    sibling = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    sibling.stdin.write(b"up\n")
+    sibling.stdin.flush()
+    assert sibling.stdout.readline() == b"up\n"  # its descriptors are what they will be
+    done = succeed(sibling.pid)
+    sibling.kill()
     missing = set(attempts) - set(done)
     assert not missing, f"even a process of the sandbox is safe from {missing}"
 

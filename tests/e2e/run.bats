@@ -94,7 +94,7 @@ sys.exit(0 if select.select([fd], [], [], 10)[0] else 1)' "$1"
 
 @test "a name can be used while its sandbox runs, once" {
 	name=e2e-$$-$BATS_TEST_NUMBER
-	exec 5< <(exec "$VNIC" run --name "$name" -- sh -c 'echo; exec sleep 60')
+	exec 5< <(exec "$VNIC" run --ready-fd 1 --name "$name" -- sleep 60)
 	front=$!
 	read -r -t 20 -u 5 _
 	run "$VNIC" exec "$name" -- sh -c 'ip -oneline address show eth0; exit 9'
