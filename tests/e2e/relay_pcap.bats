@@ -60,3 +60,13 @@ with open(sys.argv[1], "wb") as file:
 	complains 1 "pcap:short: "
 	[[ $output == *"at byte 185"* ]]
 }
+
+@test "a disk that is full fails the run, and a capture that is not whole is warned about" {
+	cd "$BATS_TEST_TMPDIR"
+	ten ten
+	run "$VNIC" relay pcap:ten,speed=max pcap:/dev/full,write
+	complains 1 "pcap:/dev/full: No space left"
+	run "$VNIC" relay pcap:ten,speed=max pcap:copy,write --capture /dev/full
+	((status == 0))
+	[[ $output == *"not all was captured: /dev/full: No space left"* ]]
+}
