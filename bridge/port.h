@@ -113,6 +113,8 @@ void relay_fail(struct port *port, const struct vnic_error *why);
 void relay_lose_port(struct port *port);
 /* One more frame than was to be written, of `len` bytes: 0, or what ops->write returns of it. */
 void port_count_copy(struct port *port, size_t len, int written);
+/* One of the frames that a port has gathered, of `len` bytes, was not written: what ops->write would have returned. */
+void port_lose_gathered(struct port *port, size_t len, int error);
 /* Which reason an errno of a write is. */
 enum vnic_drop port_drop_reason(int error);
 /* Descriptors beside the queues: events (EPOLLIN, ...) go to ops->event; watching it again changes the events. */

@@ -42,11 +42,7 @@ static int tap_read(struct port *port, unsigned queue, struct frame *frames, uns
 
 static void count_lost(void *ctx, int error, size_t size)
 {
-	struct port *port = ctx;
-
-	port->stats.tx_frames--;
-	port->stats.tx_bytes -= size;
-	port->stats.tx_dropped[port_drop_reason(error)]++;
+	port_lose_gathered(ctx, size, error);
 }
 
 static void tap_flush(struct port *port)

@@ -215,6 +215,13 @@ void port_count_copy(struct port *port, size_t len, int written)
 	port->stats.tx_bytes += len;
 }
 
+void port_lose_gathered(struct port *port, size_t len, int error)
+{
+	port->stats.tx_frames--;
+	port->stats.tx_bytes -= len;
+	port->stats.tx_dropped[port_drop_reason(error)]++;
+}
+
 static int watch(struct port *port, int fd, uint32_t events, struct loop_ref ref, struct vnic_error *err)
 {
 	int r = loop_change(port->relay->epfd, fd, events, ref, err);

@@ -155,6 +155,32 @@ static void a_vlan_tag_passes_packet_sockets(void **state)
 	vnic_relay_free(relay);
 }
 
+/* More than are had at once, or gathered; few enough that no queue fills up. */
+static void frames_of_all_sizes_pass_packet_sockets_in_order(void **state)
+{
+	static const size_t sizes[] = {60, 64, 100, 1514, 60, 800, 64, 1514, 1400, 60};
+	struct vnic_relay *relay = relay_of_links();
+	uint8_t sent[1514], got[1600];
+	int a = lan_socket("a"), b = lan_socket("b");
+	struct vnic_error err;
+
+	(void)state;
+	lan_frame(sent, sizeof(sent), 2, 1);
+	for (unsigned i = 0; i < 80; i++) {
+		sent[LAN_HEADER] = (uint8_t)i;
+		assert_int_equal(write(a, sent, sizes[i % 10]), sizes[i % 10]);
+	}
+	while (vt_ok(vnic_relay_dispatch(relay, 0, &err), &err) > 0)
+		;
+	for (unsigned i = 0; i < 80; i++) {
+		assert_int_equal(lan_take(b, got, sizeof(got)), sizes[i % 10]);
+		assert_int_equal(got[LAN_HEADER], i);
+	}
+	close(a);
+	close(b);
+	vnic_relay_free(relay);
+}
+
 static void a_device_deleted_while_relaying_is_closed_and_the_others_go_on(void **state)
 {
 	struct vnic_relay *relay = relay_of_taps(3);
@@ -298,6 +324,7 @@ int main(void)
 		vt_netns_test(a_frame_passes_from_tap_to_tap),
 		vt_netns_test(all_queues_of_a_device_are_read),
 		vt_netns_test(a_vlan_tag_passes_packet_sockets),
+		vt_netns_test(frames_of_all_sizes_pass_packet_sockets_in_order),
 		vt_netns_test(a_device_deleted_while_relaying_is_closed_and_the_others_go_on),
 		vt_netns_test(a_link_deleted_while_relaying_is_closed),
 		vt_netns_test(a_tap_that_is_down_comes_back),
