@@ -8,7 +8,8 @@
  *   resting   the timer is set: for the next dial, or, where no descriptor was to be had for a peer, to listen again
  *
  * A peer over TCP may vanish without a word.  A listener takes one at a time, so the dead one would keep all others
- * out: the kernel asks who is silent, and gives up on who does not acknowledge, within a minute or so.
+ * out: the kernel asks who is silent.  (Rejected: TCP_USER_TIMEOUT.  It would also end a peer that lives and does not
+ * read for a minute, such as a guest that is stopped in a debugger.)
  *
  * While it is not up, frames for the port are lost as "down".  Without a listener and without a time
  * after which to dial again, a lost connection is the end of the port.
@@ -30,7 +31,6 @@ enum { SUB_LISTENER = 1, SUB_DIALLED };
 #define SILENT_S 30 /* then the kernel asks */
 #define ASK_S 10
 #define ASK_TIMES 3
-#define UNACKNOWLEDGED_MS 60000
 
 static struct timers *timers_of(const struct conn *conn)
 {
@@ -50,7 +50,7 @@ static void set_options(int fd)
 	} options[] = {
 		{IPPROTO_TCP, TCP_NODELAY, 1},       {IPPROTO_TCP, TCP_KEEPIDLE, SILENT_S},
 		{IPPROTO_TCP, TCP_KEEPINTVL, ASK_S}, {IPPROTO_TCP, TCP_KEEPCNT, ASK_TIMES},
-		{SOL_SOCKET, SO_KEEPALIVE, 1},       {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS},
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)

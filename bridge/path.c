@@ -125,6 +125,7 @@ static struct merge *merge_of(struct port *to)
 void path_free_merge(struct port *port)
 {
 	release(port->merge, 1, sizeof(*port->merge));
+	port->merge = NULL;
 }
 
 /* For a port to which every write is dear, frames of one flow that came in one turn become one. */

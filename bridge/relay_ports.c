@@ -307,6 +307,7 @@ void relay_close_port(struct vnic_relay *relay, unsigned number)
 	unwatch_queues(port);
 	sides_clear(port);
 	path_lose_merged(port);
+	path_free_merge(port);
 	if (port->dirty && port->ops->flush) /* what it has gathered meets with its fate, and is counted */
 		port->ops->flush(port);
 	port->ops->close(port);

@@ -368,7 +368,7 @@ static void a_listener_takes_one_peer_after_the_other(void **state)
 static void tcp_peers_get_frames_at_once_and_are_missed_when_they_vanish(void **state)
 {
 	static const int options[][2] = {
-		{IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE}, {IPPROTO_TCP, TCP_USER_TIMEOUT}};
+		{IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE}, {IPPROTO_TCP, TCP_KEEPIDLE}};
 	struct world world = world_new();
 	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(addr);
