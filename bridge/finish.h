@@ -14,6 +14,12 @@ bool frame_checksum_fits(const struct frame *frame);
  */
 int frame_finish_checksum(struct frame *frame);
 
+/*
+ * Of a frame that came without a virtio header from where checksums and segmentation may have been left to a device
+ * that did not do them: says so in the virtio header, as if it had come with one.
+ */
+void frame_find_partial(struct frame *frame);
+
 /* Writes the checksum of an SCTP packet: `size` bytes, 12 at least. */
 void finish_sctp(uint8_t *start, size_t size);
 

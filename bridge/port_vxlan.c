@@ -22,6 +22,7 @@
 
 #include "bytes.h"
 #include "fd.h"
+#include "finish.h"
 #include "relay_ports.h"
 
 #define HEADER_BYTES 8
@@ -158,6 +159,7 @@ static int read_one(struct port *port, struct frame *frame)
 	}
 	frame->hdr = (struct vnic_vnet_hdr){0};
 	frame->len = (size_t)n - HEADER_BYTES;
+	frame_find_partial(frame);
 	if (mac_is_station(frame->data + ETH_ALEN))
 		fdb_learn(&vxlan->fdb, frame->data + ETH_ALEN, remote, now);
 	return 1;

@@ -41,3 +41,26 @@ vxlan_device() {
 		"$VNIC" ns del "$red" && "$VNIC" ns del "$blue" && "$VNIC" ns del "$green"
 	done
 }
+
+@test "TCP of the kernel's own device arrives whole, whose checksums and segmentation a veth leaves undone" {
+	((EUID == 0)) || skip "a link between named namespaces needs root"
+	for it in 10.8.0. fd08::; do
+		"$VNIC" ns add "$red" "$blue" "$green"
+		ip link add underlay0 netns "$red" type veth peer name underlay0 netns "$blue"
+		local prefix=24 nodad=()
+		[[ $it == 10* ]] || { prefix=64 && nodad=(nodad); }
+		ip -n "$red" addr add "${it}1/$prefix" dev underlay0 "${nodad[@]}"
+		ip -n "$blue" addr add "${it}2/$prefix" dev underlay0 "${nodad[@]}"
+		ip -n "$red" link set underlay0 up
+		ip -n "$blue" link set underlay0 up
+		vxlan_device "$blue" "${it}2" "${it}1"
+		ip -n "$blue" addr add 10.9.0.2/24 dev vxlan0
+		ip -n "$blue" link set vxlan0 up
+		start veth:eth0,netns="$green",ip=10.9.0.1/24,mtu=1430 vxlan:id=7,remote="${it}2",netns="$red" --json
+		carries "$blue" "$green" 10.9.0.1
+		carries "$green" "$blue" 10.9.0.2
+		stop TERM
+		stats 'balanced(stats) and ports[1]["rx_bytes"] / ports[1]["rx_frames"] > 1500' # super-frames were among them
+		"$VNIC" ns del "$red" "$blue" "$green"
+	done
+}
