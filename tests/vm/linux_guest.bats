@@ -56,7 +56,7 @@ boot() {
 	exec {console}< <(exec "${plain[@]}" timeout --foreground 90 "$VNIC" vm "${options[@]}" -- \
 		qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 192 -nodefaults -no-user-config -no-reboot -display none \
 		-serial stdio -kernel "$GUEST/vmlinuz" -initrd "$BATS_FILE_TMPDIR/initrd" \
-		-append "console=ttyS0 quiet panic=-1 $*" "${qemu[@]}" 2>&1)
+		-append "console=ttyS0 quiet panic=-1 no_timer_check $*" "${qemu[@]}" 2>&1)
 	vnic=$!
 }
 
