@@ -142,6 +142,9 @@ int conn_lost(struct conn *conn)
 {
 	struct port *port = conn->port;
 
+	/* A turn that was due when it was lost: what follows is under way already. */
+	if (!conn_is_up(conn))
+		return conn->config.listener >= 0 || conn->config.redial_ms ? -EAGAIN : -EBADFD;
 	port_unwatch(port, port->fd);
 	close_fd(&port->fd);
 	port->queues = 0;

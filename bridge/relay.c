@@ -74,8 +74,11 @@ static int take_left(struct vnic_relay *relay)
 
 	relay->left_count = 0;
 	for (unsigned i = 0; i < count; i++) { /* who comes again has a place that has been looked at */
-		relay->ports[relay->left[i]]->left = false;
-		moved += take_turn(relay, relay->left[i], 0);
+		struct port *port = relay->ports[relay->left[i]];
+
+		port->left = false;
+		if (port->more) /* not given in a turn since */
+			moved += take_turn(relay, port->number, 0);
 	}
 	if (!relay->left_count && read(relay->left_fd, &times, sizeof(times)) == (ssize_t)sizeof(times))
 		relay->left_told = false;

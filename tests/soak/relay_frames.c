@@ -837,6 +837,7 @@ static void play_round(bool taps)
 {
 	static struct world world;
 	int64_t end = monotonic_ns() + ROUND_NS;
+	const int descriptors = vt_open_fds();
 	pthread_t thread;
 
 	world = world_new(taps);
@@ -852,6 +853,7 @@ static void play_round(bool taps)
 	total.sent += world.sent;
 	total.rounds++;
 	world_free(&world);
+	assert_int_equal(vt_open_fds(), descriptors);
 }
 
 static long rss_kb(void)

@@ -479,6 +479,32 @@ static void a_lost_connection_is_dialled_again(void **state)
 	world_free(&world);
 }
 
+/* A turn may come late, when the connection is lost and the next one is under way: two would be dialled, and one leak.
+ */
+static void a_late_turn_does_not_dial_beside_a_dial_under_way(void **state)
+{
+	struct world world = world_new();
+	struct dialler dialler = {0};
+	const struct vnic_opener opener = {.ctx = &dialler, .open = dial};
+	int server = listener(&dialler.addr, &dialler.len);
+	const struct vnic_conn conn = {
+		.listener = -1, .fd = -1, .opener = &opener, .redial = {.type = SOCK_STREAM}, .redial_ms = 1};
+	struct vnic_error err;
+	struct port *port;
+
+	(void)state;
+	assert_int_equal(vnic_relay_add_stream(world.relay, "stream", &conn, &err), 0);
+	add_far(&world);
+	port = world.relay->ports[0];
+	assert_int_equal(dialler.calls, 1);
+	assert_int_equal(port->ops->read(port, 0, world.relay->frames, 1), -EAGAIN);
+	assert_null(world.relay->timers.first); /* for another dial */
+	settle(&world);
+	assert_true(port->fd >= 0);
+	close(server);
+	world_free(&world);
+}
+
 static void a_connection_that_cannot_be_had_again_is_the_end_of_its_port(void **state)
 {
 	struct world world;
@@ -667,6 +693,7 @@ int main(void)
 		vt_test(a_listener_without_descriptors_rests_and_takes_the_peer_later),
 		vt_test(tcp_peers_get_frames_at_once_and_are_missed_when_they_vanish),
 		vt_test(a_lost_connection_is_dialled_again),
+		vt_test(a_late_turn_does_not_dial_beside_a_dial_under_way),
 		vt_test(a_connection_that_cannot_be_had_again_is_the_end_of_its_port),
 		vt_test(a_datagram_is_a_frame_and_the_last_speaker_is_answered),
 		vt_test(a_peer_that_is_not_there_yet_does_not_end_the_port),
