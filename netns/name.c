@@ -170,14 +170,17 @@ void vnic_name_drop(struct vnic_name *name)
 /* --- looking ------------------------------------------------------------------------ */
 
 /* The file's owner; pid 0 when nothing (or half a line) is published. */
-static void read_owner(int fd, struct ns_name_owner *ret_owner)
+static int read_owner(int fd, struct ns_name_owner *ret_owner)
 {
 	char text[32] = "", kind[16];
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 	int pid;
 
+	if (n < 0)
+		return -errno;
 	if (n > 0 && text[n - 1] == '\n' && sscanf(text, "%d %15s", &pid, kind) == 2 && pid > 0)
 		*ret_owner = (struct ns_name_owner){.pid = pid, .sandbox = !strcmp(kind, "sandbox"), .pidfd = -1};
+	return 0;
 }
 
 /*
@@ -191,7 +194,9 @@ static int find_owner(int fd, struct ns_name_owner *ret_owner)
 
 	if (r <= 0)
 		return r;
-	read_owner(fd, &owner);
+	r = read_owner(fd, &owner);
+	if (r < 0)
+		return r;
 	if (owner.pid)
 		owner.pidfd = pidfd_open(owner.pid, 0);
 	if (owner.pid && owner.pidfd < 0 && errno != ESRCH)

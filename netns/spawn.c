@@ -184,14 +184,14 @@ void vnic_child_close(struct vnic_child *child)
 
 	if (!child)
 		return;
-	if (child->pid > 0 && child->pidfd >= 0) {
+	if (child->pid > 0 && child->pidfd >= 0)
 		pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
+	close_fd(&child->control); /* ends it where we may not */
+	close_fd(&child->go);
+	if (child->pid > 0 && child->pidfd >= 0)
 		vnic_child_wait(child, &status, NULL);
-	}
 	end_command(child->command_pidfd);
 	close_fd(&child->pidfd);
-	close_fd(&child->control);
-	close_fd(&child->go);
 	close_fd(&child->command_pidfd);
 	if (child->keeper > 0) /* ends with `control` */
 		TEMP_FAILURE_RETRY(waitpid(child->keeper, NULL, (int)__WALL));

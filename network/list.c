@@ -29,39 +29,48 @@ static int match_name(const struct vnic_netns_info *info, void *ctx)
 	return 1;
 }
 
-/* Reads a small file of /proc; returns its length, 0 when there is none. */
-static size_t read_proc(pid_t pid, const char *file, char *ret_text, size_t size)
+/* It has ended, or we may not look at it. */
+static bool is_hidden(int r)
+{
+	return r == -ENOENT || r == -ESRCH || r == -EACCES || r == -EPERM;
+}
+
+/* Reads a small file of /proc; its length, 0 when it is hidden. */
+static int read_proc(pid_t pid, const char *file, char *ret_text, size_t size, struct vnic_error *err)
 {
 	char path[64];
 
+	ret_text[0] = '\0';
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
 	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, ret_text, size - 1);
+	ssize_t n = fd < 0 ? -1 : read(fd, ret_text, size - 1);
 	if (n < 0)
-		n = 0;
+		return is_hidden(-errno) ? 0 : vnic_fail(err, VNIC_STEP_READ, errno, path, NULL);
 	ret_text[n] = '\0';
-	return (size_t)n;
+	return (int)n;
 }
 
-static pid_t command_of(pid_t init)
+/* 0: this is no init, or it has no command. */
+static pid_t command_of(pid_t init, struct vnic_error *err)
 {
 	char file[48], text[128];
-	int command;
+	int command, r = read_proc(init, "comm", text, sizeof(text), err);
 
-	if (!read_proc(init, "comm", text, sizeof(text)) || strcmp(text, "vnic-init\n") != 0)
-		return 0;
+	if (r <= 0 || strcmp(text, "vnic-init\n") != 0)
+		return r < 0 ? r : 0;
 	snprintf(file, sizeof(file), "task/%d/children", init);
-	read_proc(init, file, text, sizeof(text));
-	return sscanf(text, "%d", &command) == 1 ? command : 0;
+	r = read_proc(init, file, text, sizeof(text), err);
+	return r < 0 ? r : sscanf(text, "%d", &command) == 1 ? command : 0;
 }
 
-static void read_command(pid_t pid, char *ret_text, size_t size)
+static int read_command(pid_t pid, char *ret_text, size_t size, struct vnic_error *err)
 {
-	size_t n = read_proc(pid, "cmdline", ret_text, size);
+	int n = read_proc(pid, "cmdline", ret_text, size, err);
 
-	for (size_t i = 0; i + 1 < n; i++)
+	for (int i = 0; i + 1 < n; i++)
 		if (!isprint((unsigned char)ret_text[i]))
 			ret_text[i] = ' ';
+	return n;
 }
 
 static int note_link(const struct vnic_link_info *link, void *ctx)
@@ -107,23 +116,27 @@ static int look_inside(pid_t pid, struct vnic_sandbox_info *info, struct vnic_er
 	return r < 0 ? r : vnic_addr_list(nl, 0, note_addr, info, err);
 }
 
-/* One that ends while we look is left out, as is one that we may not look at. */
-static bool describe(pid_t command, const char *state_dir, struct vnic_sandbox_info *ret_info)
+/* 1; 0 for one that ends while we look, or that we may not look at. */
+static int describe(pid_t command, const char *state_dir, struct vnic_sandbox_info *ret_info, struct vnic_error *err)
 {
 	struct vnic_sandbox_info info = {.pid = command};
 	struct lookup lookup = {.pid = command};
 	char path[32];
 	struct stat st;
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d", command);
-	if (stat(path, &st) < 0 || look_inside(command, &info, NULL) < 0)
-		return false;
+	r = stat(path, &st) < 0 ? vnic_fail(err, VNIC_STEP_READ, errno, path, NULL) : look_inside(command, &info, err);
+	if (r == 0)
+		r = read_command(command, info.command, sizeof(info.command), err);
+	if (r >= 0 && state_dir)
+		r = vnic_netns_list(state_dir, match_name, &lookup, err);
+	if (r < 0)
+		return is_hidden(r) ? 0 : r;
 	info.uid = st.st_uid;
-	read_command(command, info.command, sizeof(info.command));
-	if (state_dir && vnic_netns_list(state_dir, match_name, &lookup, NULL) == 1)
-		memcpy(info.name, lookup.name, sizeof(info.name));
+	memcpy(info.name, lookup.name, sizeof(info.name));
 	*ret_info = info;
-	return true;
+	return 1;
 }
 
 static int pass_over(const struct vnic_netns_info *info, void *ctx)
@@ -145,13 +158,17 @@ int vnic_sandbox_list(const char *state_dir, int (*each)(const struct vnic_sandb
 	/* Names of sandboxes that were killed go when they are looked at. */
 	if (state_dir)
 		vnic_netns_list(state_dir, pass_over, NULL, NULL);
-	while (r == 0 && (entry = readdir(proc))) {
+	while (r == 0 && (errno = 0, entry = readdir(proc))) {
 		struct vnic_sandbox_info info;
-		pid_t command = isdigit((unsigned char)entry->d_name[0]) ? command_of(atoi(entry->d_name)) : 0;
 
-		if (command && describe(command, state_dir, &info))
+		r = isdigit((unsigned char)entry->d_name[0]) ? command_of(atoi(entry->d_name), err) : 0;
+		if (r > 0)
+			r = describe(r, state_dir, &info, err);
+		if (r > 0)
 			r = each(&info, ctx);
 	}
+	if (r == 0 && errno)
+		r = vnic_fail(err, VNIC_STEP_READ, errno, "/proc", NULL);
 	closedir(proc);
 	return r;
 }

@@ -185,6 +185,7 @@ static int set_link(const struct vnic_tap_config *config, const char *name, stru
 	return 0;
 }
 
+/* The last act: what has been made to stay would be there after a failure. */
 static int set_tenure(const struct vnic_tap_config *config, struct vnic_tap *tap, struct vnic_error *err)
 {
 	int fd = tap->fds[0];
@@ -195,6 +196,7 @@ static int set_tenure(const struct vnic_tap_config *config, struct vnic_tap *tap
 		return vnic_fail(err, VNIC_STEP_TAP_SET, errno, tap->name, "group %u", config->group);
 	if (config->persistent && ioctl(fd, TUNSETPERSIST, 1UL) < 0)
 		return vnic_fail(err, VNIC_STEP_TAP_SET, errno, tap->name, "to stay");
+	tap->persistent = tap->persistent || config->persistent;
 	return 0;
 }
 
@@ -240,9 +242,9 @@ int vnic_tap_open(const struct vnic_tap_config *config, struct vnic_tap *ret_tap
 	if (r == 0)
 		r = set_link(config, tap.name, err);
 	if (r == 0)
-		r = set_tenure(config, &tap, err);
-	if (r == 0)
 		r = tap_query(tap.fds[0], &tap, err);
+	if (r == 0)
+		r = set_tenure(config, &tap, err);
 	if (r < 0)
 		return r;
 	tap.index = (int)if_nametoindex(tap.name);
@@ -309,7 +311,7 @@ int vnic_tap_delete(const char *name, bool tun, struct vnic_error *err)
 	if (r < 0)
 		return r;
 	if (!if_nametoindex(copy))
-		return vnic_fail(err, VNIC_STEP_LINK_DEL, ENODEV, copy, NULL);
+		return vnic_fail(err, VNIC_STEP_LINK_DEL, errno, copy, NULL);
 	r = attach(copy, flags, &fd, err);
 	if (r == -EBUSY)
 		r = attach(copy, flags | IFF_MULTI_QUEUE, &fd, err);

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""cycles.py: makes and removes sandboxes, one after the other and four at a time, and looks for what stays.
+"""cycles.py: sandboxes, relays, namespaces and devices come and go, one by one or four at a time; looks for what stays.
 
 After waiting by condition, processes, namespaces, links, mounts and descriptors are what they were.  The kernel's
 unreclaimable memory (SUnreclaim) and the memory of the processes of a sandbox that runs all the time (PSS) must not
@@ -11,12 +11,14 @@ cycle would be.  The first fifth does not count, nor the first ten seconds, for 
 import argparse
 import math
 import os
+import re
 import signal
+import tempfile
 import time
 
+import verbs
 import world
 
-NIC_KINDS = ("veth", "tap")
 PAGE_KB = 4
 RAMP = 10.0  # seconds
 
@@ -83,20 +85,48 @@ class Resident:
         os.close(self.stdin)
 
 
-def cycle(cycles, workers, argv):
-    """Runs `cycles` sandboxes, `workers` at a time."""
+class Cycle:
+    """What is done again and again: these commands, one after the other.  %d is a number that no other worker has now."""
+
+    def __init__(self, text, *commands):
+        self.text, self.commands = text, commands
+
+    def argv(self, step, slot):
+        return [world.VNIC, *(word.replace("%d", str(slot)) for word in self.commands[step])]
+
+
+def kinds(frames):
+    tun = os.access("/dev/net/tun", os.R_OK | os.W_OK)
+    replay = f"pcap:{frames},speed=max"
+    for nic in ("veth", *(("tap",) if tun else ())):
+        yield Cycle(f"sandboxes with a {nic}", ["run", "--nic", nic, "--", "/bin/true"])
+    yield Cycle("namespaces", ["ns", "add", "cycle%d"], ["ns", "del", "cycle%d"])
+    yield Cycle("relays of a veth", ["relay", replay, "veth:v%d,netns=cycling"])
+    if tun:
+        yield Cycle("relays of a tap", ["relay", replay, "tap:v%d,netns=cycling"])
+    if tun and os.getuid() == 0:
+        yield Cycle("devices", ["tap", "add", "cycle%d"], ["tap", "del", "cycle%d"])
+
+
+def cycle(cycles, workers, kind):
+    """Does it so many times, `workers` at a time."""
     started = ended = 0
-    running = set()
+    free, running = list(range(workers)), {}
     while ended < cycles:
-        while started < cycles and len(running) < workers:
-            running.add(world.spawn(argv))
+        while started < cycles and free:
+            slot = free.pop()
+            running[world.spawn(kind.argv(0, slot))] = (slot, 0)
             started += 1
         with world.deadline(10 * workers):
             pid, status = os.waitpid(-1, 0)
         if pid not in running:
             continue
-        running.remove(pid)
-        assert status == 0, f"cycle {ended}: exit status {world.exit_status(status)}"
+        slot, step = running.pop(pid)
+        assert status == 0, f"cycle {ended}: {kind.argv(step, slot)}: exit status {world.exit_status(status)}"
+        if step + 1 < len(kind.commands):
+            running[world.spawn(kind.argv(step + 1, slot))] = (slot, step + 1)
+            continue
+        free.append(slot)
         ended += 1
 
 
@@ -115,19 +145,19 @@ def judge(results, what, samples, cycles):
 
 
 def series(results, kind, workers, cycles, seconds):
-    argv = [world.VNIC, "run", "--nic", kind, "--", "/bin/true"]
     step = 10 * workers
-    cycle(step, workers, argv)  # slab caches and modules are there
-    world.reap_all()  # relays, which nobody waits for: a TAP takes 20 ms to close
+    held = frozenset(world.descendants())  # an ordinary user's namespace
+    cycle(step, workers, kind)  # slab caches and modules are there
+    world.reap_all(held)  # relays, which nobody waits for: a TAP takes 20 ms to close
     resident = Resident()
     keep = frozenset(resident.pids)
     before, names = world.snapshot(), namespaces(resident.pids)
     kernel, own, marks = [], [], [(0, 0.0)]
-    text = f"sandboxes with a {kind}, {workers} at a time,"
+    text = f"{kind.text}, {workers} at a time,"
     done, begin = 0, time.monotonic()
     try:
         while done < cycles or marks[-1][1] < seconds:
-            cycle(step, workers, argv)
+            cycle(step, workers, kind)
             done += step
             world.kernel_settled()
             now = time.monotonic() - begin
@@ -147,24 +177,28 @@ def series(results, kind, workers, cycles, seconds):
     rates = [(b[0] - a[0]) / (b[1] - a[1]) for a, b in zip(marks, marks[1:])]
     results.note(f"{text} a second, with the kernel's own clean-up: " + " ".join(f"{rate:.0f}" for rate in rates))
     resident.end()
-    world.reap_all()
+    world.reap_all(held)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=30, help="run each series for so long at least")
-    parser.add_argument("--parallel", type=int, default=4)
+    parser.add_argument("--workers", default="1,4", help="how many at a time, one series for each number")
+    parser.add_argument("--only", default="", help="kinds that match this regular expression")
     args = parser.parse_args()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     world.enter()
     results = world.Results()
-    for kind in NIC_KINDS:
-        if kind == "tap" and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-            results.note("no taps: /dev/net/tun cannot be opened")
-            continue
-        for workers in (1, args.parallel):
-            series(results, kind, workers, args.cycles, args.seconds)
+    with tempfile.NamedTemporaryFile() as frames:
+        verbs.Place.write_frames(frames.name, 1, bytes.fromhex("02000000000202000000000188b5"))
+        verbs.Place.must("ns", "add", "cycling")
+        for kind in kinds(frames.name):
+            for workers in map(int, args.workers.split(",")):
+                if re.search(args.only, kind.text):
+                    series(results, kind, workers, args.cycles, args.seconds)
+        verbs.Place.must("ns", "del", "cycling")
+        world.reap_all()
     results.end()
 
 

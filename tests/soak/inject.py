@@ -77,19 +77,21 @@ FAULTS = {
     }.items() for name in names.split()
 }  # fmt: skip
 F_DUPFD, F_DUPFD_CLOEXEC = 0, 1030
+HIDDEN = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM)
 
 
 def can_fail(call):
     return call.name in FAULTS and (call.name != "fcntl" or call.args[1] in (F_DUPFD, F_DUPFD_CLOEXEC))
 
 
-def lie(verb, status, said, fault=""):
-    """What is wrong with an outcome; "" for nothing."""
+def lie(verb, status, said, fault="", code=0):
+    """What is wrong with an outcome; "" for nothing.  A list shows what is there and may be seen."""
     errors = [line for line in said.splitlines() if line.startswith("vnic: ") and not line.startswith("vnic: warning: ")]
     warned = "vnic: warning: " in said
     if status == 0:
         missing = [proof for proof in verb.proofs if proof not in said]
-        return f"status 0, but without {missing}: {said}" if missing and not errors and not warned else ""
+        told = errors or warned or ("list" in verb.text and code in HIDDEN)
+        return f"status 0, but without {missing}: {said}" if missing and not told else ""
     if verb.reports and status == 1 and all(proof in said for proof in verb.proofs):
         return ""
     if status not in verb.statuses and not (verb.own_status and fault == "execve" and status in (126, 127)):
@@ -101,14 +103,14 @@ def lie(verb, status, said, fault=""):
 
 
 class Place(verbs.Place):
-    def outcome(self, verb, run, fault=""):
+    def outcome(self, verb, run, fault="", code=0):
         """Runs it with an empty place for output; what is wrong.  `fault`: of this call; None: undisturbed."""
         self.forget()
         verb.prepare()
         try:
             with world.deadline():
                 status = run()
-            why = lie(verb, status, self.said(), fault)
+            why = lie(verb, status, self.said(), fault, code)
             if fault is None and status != 0 and not verb.reports:
                 why = f"status {status}: {self.said()}"
             verb.mend(status)
@@ -155,7 +157,7 @@ class Fault:
 
     def run(self, place):
         return place.outcome(self.verb, lambda: self.tracer.run(self.verb.argv, place.stdin, place.output, self.verb.lasting),
-                             self.wanted.name if self.wanted else None)
+                             self.wanted.name if self.wanted else None, self.code)
 
 
 def every_call(results, place, verb, step):

@@ -8,6 +8,7 @@ own, with an empty /run.
 import ctypes
 import errno
 import os
+import select
 import signal
 import socket
 import sys
@@ -121,11 +122,15 @@ def kill(pid):
 
 
 def reap_all(keep=frozenset()):
-    """Waits until the driver has no descendants but those to keep."""
+    """
+    Waits until the driver has no descendants but those to keep.  One may be a child of theirs, whose end waitpid(2) does
+    not tell us: so it is asked again and again.
+    """
     with deadline():
         while set(descendants()) - keep:
             try:
-                os.waitpid(-1, WALL)
+                if os.waitpid(-1, WALL | os.WNOHANG)[0] == 0:
+                    select.select([], [], [], 0.001)
             except ChildProcessError:
                 return
 
