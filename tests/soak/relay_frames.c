@@ -44,7 +44,7 @@
 #define FDB_MAX 256
 #define FRAME_ROOM (VNIC_FRAME_MAX + 64)
 #define RSS_SLACK_KB 4096
-#define HEAP_SLACK 16384 /* bytes */
+#define HEAP_SLACK 65536 /* bytes, of what an allocator keeps at hand and calls used */
 #define VNI 7
 #define VXLAN_BYTES 8
 
