@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A sandbox as the front has it: what starts it fills it in (sandbox_start.c), what runs it reads it (sandbox.c). */
+#ifndef NETWORK_SANDBOX_PRIVATE_H
+#define NETWORK_SANDBOX_PRIVATE_H
+
+#include "build.h"
+
+#define SANDBOX_WARNINGS 64
+
+/* What the sandbox's epoll instance tells of. */
+enum { REF_INIT_END, REF_INIT_CONTROL, REF_HELPER_END, REF_GATEWAY_CONTROL, REF_CAPTURE_CONTROL, REF_MOUNTS };
+
+/* A process of ours beside init: the sandbox ends with it, but for the capture, which ends after the sandbox. */
+struct helper {
+	const char *what;
+	pid_t pid; /* 0: none, or reaped */
+	int pidfd, control;
+};
+
+enum { ROUTER, GATEWAY, RELAY, CAPTURE, HELPERS };
+
+struct vnic_sandbox {
+	struct vnic_child init;
+	struct helper helpers[HELPERS];
+	int opener_socket;
+	struct vnic_opener opener;
+	struct vnic_name name;
+	struct resolv_source resolvers; /* of the host */
+	struct resolv_config resolv;
+	struct resolv_guard guard;
+	struct vnic_capture capture; /* for its next files */
+	bool init_ended;             /* told when the capture has written what is left */
+	int epfd;
+	int stops; /* of the command, told so far */
+	unsigned warning_count, warnings_told;
+	char warnings[SANDBOX_WARNINGS][256];
+};
+
+/* Of what does not work as asked, a line for the user. */
+void sandbox_warn(struct vnic_sandbox *sandbox, const char *text);
+
+#endif
