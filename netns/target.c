@@ -21,12 +21,13 @@
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 bool ns_has_ended(int pidfd)
 {
 	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
 
-	return poll(&ended, 1, 0) != 0;
+	return TEMP_FAILURE_RETRY(poll(&ended, 1, 0)) != 0;
 }
 
 /* Takes over owner->pidfd. */
