@@ -103,8 +103,11 @@ static bool is_pid_pending(void)
 {
 	struct stat own, childrens;
 
-	return stat("/proc/self/ns/pid", &own) == 0 && stat("/proc/self/ns/pid_for_children", &childrens) == 0 &&
-	       own.st_ino != childrens.st_ino;
+	if (stat("/proc/self/ns/pid", &own) < 0)
+		return false;
+	if (stat("/proc/self/ns/pid_for_children", &childrens) < 0)
+		return errno == ENOENT; /* it has no init yet (pidns_for_children_get, kernel/pid_namespace.c) */
+	return own.st_ino != childrens.st_ino;
 }
 
 void ns_surroundings_get(unsigned namespaces, struct ns_surroundings *ret_here)
