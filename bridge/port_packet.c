@@ -151,7 +151,7 @@ static unsigned how_many(const struct packet *packet, unsigned came, const struc
 {
 	if (came < packet->want || last->len > FRAME_LARGE)
 		return 1;
-	return came < READ_AT_ONCE ? 2 * came : READ_AT_ONCE;
+	return 2 * came < READ_AT_ONCE ? 2 * came : READ_AT_ONCE;
 }
 
 static int receive(struct port *port, struct frame *frames, unsigned max)

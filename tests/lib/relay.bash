@@ -76,7 +76,7 @@ joined() {
 
 # carries FROM TO ADDRESS: 20 MB over TCP, by super-frames where the way has them, arrive as they were sent.
 carries() {
-	local port=5001
+	local port=5001 status=0
 	"$VNIC" exec "$2" -- python3 -c '
 import hashlib, socket, sys
 server = socket.create_server((sys.argv[1], int(sys.argv[2])))
@@ -92,7 +92,8 @@ import hashlib, random, socket, sys
 data = random.Random(1).randbytes(20 << 20)
 with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as peer:
     peer.sendall(data)
-print(hashlib.sha256(data).hexdigest())' "$3" $port >"$BATS_TEST_TMPDIR/client"
-	wait $server
+print(hashlib.sha256(data).hexdigest())' "$3" $port >"$BATS_TEST_TMPDIR/client" || status=$?
+	((status == 0)) || kill $server # or it waits for what never comes
+	wait $server && ((status == 0)) || { echo "the relay: $(ps -o stat= "$relay" || echo gone)" && return 1; }
 	[[ $(tail -1 "$BATS_TEST_TMPDIR/server") == $(<"$BATS_TEST_TMPDIR/client") ]]
 }

@@ -7,13 +7,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct vnic_relay *new_relay(void)
+static struct vnic_relay *relay_of_turns(unsigned batch)
 {
 	struct vnic_relay *relay;
 	struct vnic_error err;
 
-	vt_ok(vnic_relay_new(&(struct vnic_relay_config){0}, &relay, &err), &err);
+	vt_ok(vnic_relay_new(&(struct vnic_relay_config){.batch = batch}, &relay, &err), &err);
 	return relay;
+}
+
+static struct vnic_relay *new_relay(void)
+{
+	return relay_of_turns(0);
 }
 
 static int add_tap(struct vnic_relay *relay, const char *name, bool tun, bool vnet_hdr, unsigned queues,
@@ -113,15 +118,26 @@ static int add_link(struct vnic_relay *relay, const char *name)
 }
 
 /* station a - port0 (packet socket) relay (packet socket) port1 - station b */
-static struct vnic_relay *relay_of_links(void)
+static struct vnic_relay *relay_of_links(unsigned batch)
 {
-	struct vnic_relay *relay = new_relay();
+	struct vnic_relay *relay = relay_of_turns(batch);
 
 	lan_veth("port0", "a");
 	lan_veth("port1", "b");
 	assert_int_equal(add_link(relay, "port0"), 0);
 	assert_int_equal(add_link(relay, "port1"), 1);
 	return relay;
+}
+
+/* One end of a veth pair, which takes the other along. */
+static void delete_link(const char *name)
+{
+	struct vnic_error err;
+	struct vnic_nl *nl;
+
+	vt_ok(vnic_nl_open(&nl, &err), &err);
+	vt_ok(vnic_link_del(nl, 0, name, &err), &err);
+	vnic_nl_close(nl);
 }
 
 /* A packet socket would lose the tag as well; a TAP read by the test shows the frame as it is. */
@@ -156,15 +172,13 @@ static void a_vlan_tag_passes_packet_sockets(void **state)
 }
 
 /* More than are had at once, or gathered; few enough that no queue fills up. */
-static void frames_of_all_sizes_pass_packet_sockets_in_order(void **state)
+static void pass_in_order(const size_t sizes[10], unsigned batch)
 {
-	static const size_t sizes[] = {60, 64, 100, 1514, 60, 800, 64, 1514, 1400, 60};
-	struct vnic_relay *relay = relay_of_links();
+	struct vnic_relay *relay = relay_of_links(batch);
 	uint8_t sent[1514], got[1600];
 	int a = lan_socket("a"), b = lan_socket("b");
 	struct vnic_error err;
 
-	(void)state;
 	lan_frame(sent, sizeof(sent), 2, 1);
 	for (unsigned i = 0; i < 80; i++) {
 		sent[LAN_HEADER] = (uint8_t)i;
@@ -179,6 +193,22 @@ static void frames_of_all_sizes_pass_packet_sockets_in_order(void **state)
 	close(a);
 	close(b);
 	vnic_relay_free(relay);
+	delete_link("a");
+	delete_link("b");
+}
+
+static void frames_of_all_sizes_pass_packet_sockets_in_order(void **state)
+{
+	(void)state;
+	pass_in_order((const size_t[]){60, 64, 100, 1514, 60, 800, 64, 1514, 1400, 60}, 0);
+}
+
+/* What is left of a turn bounds what is read at once, and what was read bounds what is read next. */
+static void turns_of_every_length_pass_small_frames_in_order(void **state)
+{
+	(void)state;
+	for (unsigned batch = 1; batch <= 70; batch++)
+		pass_in_order((const size_t[]){60, 64, 60, 60, 64, 60, 60, 60, 60, 60}, batch);
 }
 
 static void a_device_deleted_while_relaying_is_closed_and_the_others_go_on(void **state)
@@ -211,14 +241,11 @@ static void a_device_deleted_while_relaying_is_closed_and_the_others_go_on(void 
 
 static void a_link_deleted_while_relaying_is_closed(void **state)
 {
-	struct vnic_relay *relay = relay_of_links();
+	struct vnic_relay *relay = relay_of_links(0);
 	struct vnic_error err;
-	struct vnic_nl *nl;
 
 	(void)state;
-	vt_ok(vnic_nl_open(&nl, &err), &err);
-	vt_ok(vnic_link_del(nl, 0, "b", &err), &err); /* takes port1 along */
-	vnic_nl_close(nl);
+	delete_link("b");
 	vt_fails(vnic_relay_run(relay, &err), &err, VNIC_STEP_RELAY, ENODEV);
 	vnic_relay_free(relay);
 }
@@ -258,7 +285,7 @@ static void a_tap_that_is_down_comes_back(void **state)
 
 static void a_link_that_is_down_comes_back(void **state)
 {
-	struct vnic_relay *relay = relay_of_links();
+	struct vnic_relay *relay = relay_of_links(0);
 	int a = lan_socket("a");
 
 	(void)state;
@@ -325,6 +352,7 @@ int main(void)
 		vt_netns_test(all_queues_of_a_device_are_read),
 		vt_netns_test(a_vlan_tag_passes_packet_sockets),
 		vt_netns_test(frames_of_all_sizes_pass_packet_sockets_in_order),
+		vt_netns_test(turns_of_every_length_pass_small_frames_in_order),
 		vt_netns_test(a_device_deleted_while_relaying_is_closed_and_the_others_go_on),
 		vt_netns_test(a_link_deleted_while_relaying_is_closed),
 		vt_netns_test(a_tap_that_is_down_comes_back),
