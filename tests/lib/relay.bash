@@ -94,6 +94,7 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as peer:
     peer.sendall(data)
 print(hashlib.sha256(data).hexdigest())' "$3" $port >"$BATS_TEST_TMPDIR/client" || status=$?
 	((status == 0)) || kill $server # or it waits for what never comes
-	wait $server && ((status == 0)) || { echo "the relay: $(ps -o stat= "$relay" || echo gone)" && return 1; }
+	wait $server || status=$?
+	((status == 0)) || { echo "the relay: $(ps -o stat= "$relay" || echo gone)" && return 1; }
 	[[ $(tail -1 "$BATS_TEST_TMPDIR/server") == $(<"$BATS_TEST_TMPDIR/client") ]]
 }
