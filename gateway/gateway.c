@@ -457,6 +457,15 @@ static int wait_for_events(struct vnic_gateway *gateway, struct epoll_event *eve
 	return n ? n : loop_wait(gateway->epfd, events, EVENTS, timeout_ms, err);
 }
 
+static void tell_bulk(struct vnic_gateway *gateway)
+{
+	bool bulk = tcp_is_bulk(gateway->tcp);
+
+	if (bulk != gateway->bulk && gateway->config.bulk)
+		gateway->config.bulk(gateway->config.ctx, bulk);
+	gateway->bulk = bulk;
+}
+
 int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct vnic_error *err)
 {
 	struct epoll_event events[EVENTS];
@@ -476,6 +485,7 @@ int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct v
 	icmp_settle(gateway->icmp);
 	if (gateway->dns)
 		dns_settle(gateway->dns);
+	tell_bulk(gateway);
 	if (gateway->busy) /* for a caller who waits on our descriptor */
 		gateway_wake_at(gateway, gateway->now);
 	if (!gateway->stopped)

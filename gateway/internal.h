@@ -46,6 +46,7 @@ struct vnic_gateway {
 	struct link_ends ends; /* of frames that we send */
 	int epfd;
 	bool stopped;
+	bool bulk;    /* as the caller was told */
 	bool busy;    /* a flow wants a turn although no event will come */
 	int spare_fd; /* closed when there is no other, see gateway_accept */
 	int timer_fd;

@@ -45,7 +45,6 @@ struct pipe *pipe_lend(struct pipe_pool *pool)
 		return NULL;
 	}
 	pool->lent++;
-	pool->used = true;
 	return pipe;
 }
 

@@ -91,6 +91,7 @@ static int fill_pipe(struct pipe_pool *pool, struct stream *stream, int from, ui
 	if (n > 0) {
 		*count += (uint64_t)n;
 		pipe->bytes = (size_t)n;
+		pool->used = true;
 		return 1;
 	}
 	pipe_return(pool, pipe);

@@ -175,12 +175,20 @@ static void tell_flooded(void *ctx)
 	opener_tell_flooded(gate->opener[0]);
 }
 
+static void take_turns(void *ctx, bool bulk)
+{
+	const struct gate *gate = ctx;
+
+	turns_are_bulk(&gate->turns, bulk);
+}
+
 static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vnic_gateway **ret_gateway,
 		  struct vnic_error *err)
 {
 	struct vnic_gateway_config config = {
 		.opener = opener,
 		.flooded = tell_flooded,
+		.bulk = take_turns,
 		.router = {gate->router[0], gate->router[1]},
 		.sandbox = {gate->sandbox[0], gate->sandbox[1]},
 		.publishes = gate->published.ports,
@@ -197,6 +205,7 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 		config.dns.ask_resolvers = ask_resolvers;
 	config.dns.ctx = gate;
 	raise_fd_limit();
+	turns_init(&gate->turns);
 	if (r == 0)
 		r = receive(gate, &hello, &config, err);
 	if (r == 0)

@@ -10,6 +10,7 @@
 
 #include "ns.h"
 #include "publish.h"
+#include "turns.h"
 
 /* What the router's helper opens for the gateway; GATE_LEASE is followed by the others of vnic_lease_socket. */
 enum {
@@ -45,6 +46,7 @@ struct gate {
 	struct publish_list published;
 	struct vnic_dns_config dns; /* but for the functions */
 	const struct vnic_policy *policy;
+	struct turns turns;
 	bool privileged; /* become nobody */
 	bool ipv6;       /* the router's helper has opened it; known when flows may come */
 };

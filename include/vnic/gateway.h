@@ -60,6 +60,8 @@ struct vnic_gateway_config {
 	 * router may let its kernel merge them (vnic_link_merge_datagrams).  May be NULL.
 	 */
 	void (*flooded)(void *ctx);
+	/* Called when bulk data begins to pass through TCP flows, and a second or two after its end; may be NULL. */
+	void (*bulk)(void *ctx, bool bulk);
 	void *ctx;
 };
 
