@@ -119,7 +119,7 @@ void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int in
 /* Those whose turn was cut short, and those that are to begin, when gateway->busy. */
 void tcp_again(struct tcp *tcp);
 void tcp_expire(struct tcp *tcp);
-/* Were pipes used in the last second? */
+/* Were pipes used in the last second or two? */
 bool tcp_is_bulk(const struct tcp *tcp);
 /* After each batch: what was offered is accepted, slots that were freed may be used again. */
 void tcp_settle(struct tcp *tcp);

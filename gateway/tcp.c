@@ -584,7 +584,7 @@ void tcp_settle(struct tcp *tcp)
 
 bool tcp_is_bulk(const struct tcp *tcp)
 {
-	return tcp->pipes.used;
+	return tcp->pipes.used || tcp->pipes.warm_count;
 }
 
 /* --- life --------------------------------------------------------------------------- */

@@ -233,6 +233,16 @@ def idle(world):
         sleeps(box)
 
 
+def turns(world):
+    source = world.outside.serve("source", V4)
+    with world.box() as box:
+        gateway = box.gateway()
+        is_equal(os.sched_getscheduler(gateway), os.SCHED_OTHER)
+        box.download(V4, source, 100 << 20)
+        is_equal(os.sched_getscheduler(gateway), os.SCHED_BATCH)
+        until(lambda: os.sched_getscheduler(gateway) == os.SCHED_OTHER, 5)
+
+
 def descriptors(world):
     echo, source = world.outside.serve("echo", V4), world.outside.serve("source", V4)
     with world.box() as box:
