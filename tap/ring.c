@@ -5,6 +5,9 @@
  * writes as there are with one call.  The device is non-blocking, so each write is carried out, in the queue's order,
  * while they are submitted, and nothing is handed to a worker (tests/root/tap_ring.c looks at the order).
  *
+ * Where the kernel takes no more requests (memory is short, or a filter forbids the call) the rest is written one by
+ * one, and so is all that comes later: what waits in a ring that failed cannot be taken back, so the ring goes.
+ *
  * Rejected: linked requests, for a link that fails cancels all behind it, and a full queue would lose the rest; and
  * reading by io_uring, which saves less and needs buffers before it is known what comes.
  */
@@ -20,6 +23,7 @@
 
 struct tap_ring {
 	struct io_uring uring;
+	bool failed; /* it is closed, and frames are written one by one */
 	int fd;
 	unsigned count;
 	size_t sizes[TAP_RING_FRAMES]; /* with the virtio header */
@@ -47,7 +51,8 @@ void tap_ring_close(struct tap_ring *ring)
 {
 	if (!ring)
 		return;
-	io_uring_queue_exit(&ring->uring);
+	if (!ring->failed)
+		io_uring_queue_exit(&ring->uring);
 	free(ring);
 }
 
@@ -69,6 +74,12 @@ unsigned tap_ring_count(const struct tap_ring *ring)
 	return ring->count;
 }
 
+static size_t frame_size(const struct tap_ring *ring, unsigned index)
+{
+	return ring->sizes[index] - sizeof(struct vnic_vnet_hdr);
+}
+
+/* The requests' order is the frames'; the ring was empty before. */
 static void queue_all(struct tap_ring *ring)
 {
 	for (unsigned i = 0; i < ring->count; i++) {
@@ -79,34 +90,59 @@ static void queue_all(struct tap_ring *ring)
 	}
 }
 
+/* How many the kernel has taken. */
+static unsigned submit(struct tap_ring *ring)
+{
+	unsigned taken = 0;
+	int r = 0;
+
+	while (taken < ring->count && (r >= 0 || r == -EINTR)) {
+		r = io_uring_submit_and_wait(&ring->uring, ring->count - taken);
+		if (r == 0)
+			break;
+		taken += r > 0 ? (unsigned)r : 0;
+	}
+	return taken;
+}
+
+/* How each of them ended.  False: it cannot be known. */
+static bool reap(struct tap_ring *ring, unsigned taken, void (*lost)(void *ctx, int error, size_t size), void *ctx)
+{
+	for (; taken; taken--) {
+		struct io_uring_cqe *cqe = NULL;
+		int r;
+
+		do
+			r = io_uring_wait_cqe(&ring->uring, &cqe);
+		while (r == -EINTR);
+		if (r < 0)
+			return false;
+		if (cqe->res < 0)
+			lost(ctx, frame_error(-cqe->res), frame_size(ring, (unsigned)cqe->user_data));
+		io_uring_cqe_seen(&ring->uring, cqe);
+	}
+	return true;
+}
+
+static unsigned write_at_once(struct tap_ring *ring, void (*lost)(void *ctx, int error, size_t size), void *ctx)
+{
+	unsigned taken;
+
+	queue_all(ring);
+	taken = submit(ring);
+	ring->failed = !reap(ring, taken, lost, ctx) || taken < ring->count;
+	if (ring->failed)
+		io_uring_queue_exit(&ring->uring);
+	return taken;
+}
+
+/* For a single frame the ring costs more than it saves. */
 void tap_ring_flush(struct tap_ring *ring, void (*lost)(void *ctx, int error, size_t size), void *ctx)
 {
-	unsigned count = ring->count, done = 0;
-	int r;
+	unsigned done = ring->failed || ring->count == 1 ? 0 : write_at_once(ring, lost, ctx);
 
-	if (count == 1) { /* the ring costs more than it saves */
-		ring->count = 0;
-		if (write(ring->fd, ring->bytes[0], ring->sizes[0]) < 0)
-			lost(ctx, frame_error(errno), ring->sizes[0] - sizeof(struct vnic_vnet_hdr));
-		return;
-	}
-	queue_all(ring);
+	for (; done < ring->count; done++)
+		if (write(ring->fd, ring->bytes[done], ring->sizes[done]) < 0)
+			lost(ctx, frame_error(errno), frame_size(ring, done));
 	ring->count = 0;
-	r = io_uring_submit_and_wait(&ring->uring, count);
-	while (done < count) {
-		struct io_uring_cqe *cqe = NULL;
-
-		if (r >= 0 || r == -EINTR || r == -EAGAIN)
-			r = io_uring_wait_cqe(&ring->uring, &cqe);
-		if (r < 0 && r != -EINTR && r != -EAGAIN)
-			break;
-		if (!cqe)
-			continue;
-		if (cqe->res < 0)
-			lost(ctx, frame_error(-cqe->res), ring->sizes[cqe->user_data] - sizeof(struct vnic_vnet_hdr));
-		io_uring_cqe_seen(&ring->uring, cqe);
-		done++;
-	}
-	for (; done < count; done++) /* the ring itself failed */
-		lost(ctx, r, 0);
 }
