@@ -64,6 +64,12 @@ static uint32_t length_at(const struct buffer *buffer, size_t at)
 	return ntohl(length);
 }
 
+/* There is no room now, be it the kernel's. */
+static bool is_for_now(int error)
+{
+	return error == EINTR || port_drop_reason(-error) == VNIC_DROP_FULL;
+}
+
 /* They have been counted as written. */
 static void lose_gathered(struct port *port)
 {
@@ -153,7 +159,7 @@ static int fill(struct port *port)
 
 	make_room_behind(in);
 	ssize_t n = recv(port->fd, in->bytes + in->end, sizeof(in->bytes) - in->end, MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && is_for_now(errno))
 		return -EAGAIN;
 	if (n <= 0)
 		return lose_peer(port);
@@ -203,7 +209,7 @@ static void send_gathered(struct port *port)
 		ssize_t n = send(port->fd, out->bytes + at, out->end - at, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0) { /* full; or the peer does not listen, and the reading side will tell of the end */
-			stream->deaf = errno != EAGAIN && errno != EINTR;
+			stream->deaf = !is_for_now(errno);
 			break;
 		}
 		stream->sent += (size_t)n;
