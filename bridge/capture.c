@@ -221,6 +221,8 @@ static void rotate(struct capture *capture)
 	int fd = -1, r;
 
 	end_file(capture);
+	if (capture->begin < capture->end) /* or its rest would open the next one */
+		fail(capture, EAGAIN);
 	if (capture->config.fd < 0)
 		return;
 	r = config->next(config->ctx, ++capture->file, &fd, NULL);
@@ -244,7 +246,8 @@ void capture_flush(struct capture *capture, int64_t now)
 	write_out(capture);
 	if (capture->begin < capture->end)
 		capture->first_at = now; /* a reader who is behind is asked again after a while */
-	if (capture->config.next && capture->config.rotate_bytes && capture->written >= capture->config.rotate_bytes)
+	else if (capture->config.next && capture->config.rotate_bytes &&
+		 capture->written >= capture->config.rotate_bytes)
 		rotate(capture);
 }
 

@@ -85,6 +85,56 @@ static void what_a_slow_reader_gets_is_well_formed(void **state)
 	world_free(&world);
 }
 
+struct files {
+	int fds[16];
+	unsigned count;
+};
+
+static int next_file(void *ctx, unsigned number, int *ret_fd, struct vnic_error *err)
+{
+	struct files *files = ctx;
+
+	(void)number;
+	if (files->count == sizeof(files->fds) / sizeof(files->fds[0]))
+		return vnic_fail(err, VNIC_STEP_OPEN, EMFILE, NULL, NULL);
+	files->fds[files->count] = memfd_create("next", MFD_CLOEXEC);
+	*ret_fd = fcntl(files->fds[files->count++], F_DUPFD_CLOEXEC, 3);
+	return 0;
+}
+
+/* What a slow reader of the first has not taken yet does not go into the second. */
+static void a_file_follows_when_the_one_before_is_whole(void **state)
+{
+	struct world world = world_of(2, VNIC_OFFLOAD_ALL);
+	int ends[2], copy = memfd_create("copy", MFD_CLOEXEC);
+	struct files files = {.count = 0};
+	struct vnic_capture capture = {.rotate_bytes = 1000, .next = next_file, .ctx = &files};
+	uint64_t packets;
+	struct vnic_error err;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	capture.fd = ends[1];
+	vt_ok(vnic_relay_set_capture(world.relay, &capture, &err), &err);
+	for (int i = 0; i < 15; i++)
+		say(&world, 0, FRAME_LEN);
+	assert_int_equal(files.count, 0);
+	assert_int_equal(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20), 1 << 20);
+	while (files.count == 0)
+		say(&world, 0, 100);
+	packets = all_of(&world).capture.frames;
+	vt_ok(vnic_relay_set_capture(world.relay, NULL, &err), &err);
+	move_all(ends[0], copy);
+	for (packets -= packets_of(copy); files.count; files.count--) {
+		packets -= packets_of(files.fds[files.count - 1]);
+		close(files.fds[files.count - 1]);
+	}
+	assert_int_equal(packets, 0);
+	close(ends[0]);
+	close(copy);
+	world_free(&world);
+}
+
 static void a_capture_that_cannot_be_written_says_so_at_its_end(void **state)
 {
 	struct world world = world_of(2, VNIC_OFFLOAD_ALL);
@@ -104,6 +154,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_test(what_a_slow_reader_gets_is_well_formed),
+		vt_test(a_file_follows_when_the_one_before_is_whole),
 		vt_test(a_capture_that_cannot_be_written_says_so_at_its_end),
 	};
 
