@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "relay_ports.h"
 
@@ -96,7 +97,7 @@ int lanes_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *t
 	for (unsigned i = added; i < lanes; i++)
 		free(shares[i].fds);
 	for (unsigned i = 0; i < added; i++) { /* what was theirs goes with them */
-		relay_close_port(relay->lanes[i], relay->lanes[i]->count - 1);
+		relay_remove_last_port(relay->lanes[i]);
 		memset(tap->fds + i * each, 0xff, each * sizeof(int));
 	}
 	return r;
@@ -137,6 +138,7 @@ int vnic_relay_run(struct vnic_relay *relay, struct vnic_error *err)
 	for (unsigned i = 0; i < count; i++) {
 		vnic_relay_stop(relay->lanes[i]);
 		pthread_join(threads[i], NULL);
+		eventfd_read(relay->lanes[i]->stop_fd, &(eventfd_t){0}); /* a second word would end its next run */
 	}
 	return r;
 }

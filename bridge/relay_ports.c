@@ -141,24 +141,26 @@ int vnic_relay_new(const struct vnic_relay_config *config, struct vnic_relay **r
 	return 0;
 }
 
+static void free_port(struct port *port)
+{
+	if (port->at_end)
+		port->at_end(port->at_end_ctx);
+	sides_clear(port);
+	if (port->open)
+		port->ops->close(port);
+	path_free_merge(port);
+	free((char *)(uintptr_t)port->name);
+	free(port);
+}
+
 void vnic_relay_free(struct vnic_relay *relay)
 {
 	if (!relay)
 		return;
 	lanes_free(relay);
 	vnic_relay_set_capture(relay, NULL, NULL);
-	for (unsigned i = 0; i < relay->count; i++) {
-		struct port *port = relay->ports[i];
-
-		if (port->at_end)
-			port->at_end(port->at_end_ctx);
-		sides_clear(port);
-		if (port->open)
-			port->ops->close(port);
-		path_free_merge(port);
-		free((char *)(uintptr_t)port->name);
-		free(port);
-	}
+	for (unsigned i = 0; i < relay->count; i++)
+		free_port(relay->ports[i]);
 	close_fd(&relay->epfd);
 	close_fd(&relay->stop_fd);
 	close_fd(&relay->left_fd);
@@ -229,11 +231,14 @@ static int watch(struct port *port, int fd, uint32_t events, struct loop_ref ref
 	return r == -ENOENT ? loop_add(port->relay->epfd, fd, events, ref, err) : r;
 }
 
+static struct loop_ref ref_of_queue(const struct port *port, unsigned queue)
+{
+	return (struct loop_ref){.type = RELAY_REF_QUEUE, .sub = (uint16_t)queue, .index = port->number};
+}
+
 int port_watch_queue(struct port *port, unsigned queue, bool for_writing, struct vnic_error *err)
 {
-	const struct loop_ref ref = {.type = RELAY_REF_QUEUE, .sub = (uint16_t)queue, .index = port->number};
-
-	return watch(port, port->fds[queue], EPOLLIN | (for_writing ? EPOLLOUT : 0u), ref, err);
+	return watch(port, port->fds[queue], EPOLLIN | (for_writing ? EPOLLOUT : 0u), ref_of_queue(port, queue), err);
 }
 
 int port_watch(struct port *port, int fd, uint32_t events, unsigned sub, struct vnic_error *err)
@@ -255,13 +260,18 @@ static void unwatch_queues(struct port *port)
 
 static int watch_queues(struct port *port, struct vnic_error *err)
 {
-	int r = 0;
+	for (unsigned q = 0; q < port->queues; q++) {
+		int r = loop_add(port->relay->epfd, port->fds[q], EPOLLIN, ref_of_queue(port, q), err);
 
-	for (unsigned q = 0; r == 0 && q < port->queues; q++)
-		r = port_watch_queue(port, q, false, err);
-	if (r < 0)
-		unwatch_queues(port);
-	return r;
+		if (r == 0)
+			continue;
+		while (q--)
+			port_unwatch(port, port->fds[q]);
+		if (r == -EEXIST)
+			return vnic_fail(err, VNIC_STEP_PORT, EEXIST, port->name, "another port has this descriptor");
+		return r;
+	}
+	return 0;
 }
 
 /* --- ports come and go ---------------------------------------------------------------- */
@@ -314,6 +324,12 @@ void relay_close_port(struct vnic_relay *relay, unsigned number)
 	port->open = false;
 	relay->opened--;
 	fdb_forget_port(&relay->fdb, number);
+}
+
+void relay_remove_last_port(struct vnic_relay *relay)
+{
+	relay_close_port(relay, relay->count - 1);
+	free_port(relay->ports[--relay->count]);
 }
 
 static int check_kind(const struct vnic_relay *relay, const char *name, struct port *port, struct vnic_error *err)
@@ -456,6 +472,8 @@ uint64_t relay_held(const struct vnic_relay *relay)
 
 static void add_stats(const struct vnic_relay *relay, struct vnic_relay_stats *stats)
 {
+	uint64_t bytes;
+
 	for (unsigned kind = 0; kind < VNIC_MADE_COUNT; kind++)
 		stats->made[kind] += relay->stats.made[kind];
 	stats->merged += relay->stats.merged;

@@ -81,6 +81,8 @@ int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err);
 uint64_t relay_held(const struct vnic_relay *relay);
 /* Takes a port out of service, for good. */
 void relay_close_port(struct vnic_relay *relay, unsigned number);
+/* As if it had never been added: between turns, the next will have its number. */
+void relay_remove_last_port(struct vnic_relay *relay);
 /* relay_add_port for a port of a new kind: allocates it, `init` fills it from what `with` says, and it is added. */
 int relay_add_kind(struct vnic_relay *relay, const char *name,
 		   int (*init)(struct port *port, const void *with, struct vnic_error *err), const void *with,

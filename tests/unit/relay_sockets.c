@@ -651,6 +651,24 @@ static void a_speaker_without_an_address_is_heard_and_not_answered(void **state)
 	world_free(&world);
 }
 
+static void two_ports_cannot_have_one_descriptor(void **state)
+{
+	struct world world;
+	uint8_t bytes[100];
+	int peer = stream_world(&world);
+	struct vnic_conn conn = {.listener = -1, .fd = world.relay->ports[0]->fd};
+	struct vnic_error err;
+
+	(void)state;
+	vt_fails(vnic_relay_add_stream(world.relay, "again", &conn, &err), &err, VNIC_STEP_PORT, EEXIST);
+	vt_fails(vnic_relay_add_seqpacket(world.relay, "again", &conn, &err), &err, VNIC_STEP_PORT, EEXIST);
+	assert_int_equal(write(peer, bytes, put_on_stream(bytes, 60, 1)), 64);
+	settle(&world);
+	assert_far_gets(&world, 60, 1);
+	world_free(&world);
+	close(peer);
+}
+
 static void a_sequenced_packet_is_a_frame_and_its_end_is_the_ports(void **state)
 {
 	struct world world = world_new();
@@ -699,6 +717,7 @@ int main(void)
 		vt_test(a_peer_that_is_not_there_yet_does_not_end_the_port),
 		vt_test(only_the_peer_of_a_udp_port_is_listened_to),
 		vt_test(a_speaker_without_an_address_is_heard_and_not_answered),
+		vt_test(two_ports_cannot_have_one_descriptor),
 		vt_test(a_sequenced_packet_is_a_frame_and_its_end_is_the_ports),
 	};
 
