@@ -5,8 +5,10 @@
  * times are equal.  Who owns the impairment asks impair_due and sets one timer.
  *
  * The rate is a token bucket without tokens: `free_at` is when the wire will be free.  A frame occupies it for its
- * bits' time; after a rest `free_at` lies at most a burst in the past.  So the time at which a frame has left
- * is exact and does not drift with the timer's lateness.
+ * bits' time, a duplicate too; after a rest `free_at` lies at most a burst in the past.  So the time at which a frame
+ * has left is exact and does not drift with the timer's lateness.  What is lost, or finds no room to wait in, has never
+ * been on the wire: else a flood would put off all that comes after it.  When the rate changes, what has not left the
+ * wire yet leaves it at the new one: or a slow one would be felt long after it is gone.
  *
  * Without `overtake` no frame is due before the one that came before it: jitter then bunches frames up, as
  * queues do, instead of reordering them.
@@ -26,24 +28,32 @@
 
 #define LIMIT 10000
 #define LIMIT_MAX 1000000
+#define LIMIT_BYTES (64u << 20)
+#define FAR (1LL << 60) /* ns, 36 years: nothing is due later than that */
 #define NS_PER_US 1000
 #define NS_PER_S_F 1e9
 
 struct held {
 	int64_t due;
+	int64_t leaves; /* the wire, where there is a rate; then it is delayed */
 	uint64_t order; /* of arrival */
 	struct vnic_vnet_hdr hdr;
 	size_t len;
 	uint8_t *room; /* FRAME_HEADROOM before the frame */
 };
 
+struct line {
+	int64_t free_at;  /* when the wire is free */
+	int64_t last_due; /* of the frame before */
+};
+
 struct impair {
 	struct vnic_impairment config;
 	uint64_t random[4];
-	bool bad;         /* the state of the loss */
-	int64_t free_at;  /* when the wire is free */
-	int64_t last_due; /* of the frame before */
+	bool bad; /* the state of the loss */
+	struct line line;
 	uint64_t arrivals;
+	uint64_t bytes; /* of the frames that are held */
 	unsigned count, room;
 	struct held *heap;
 	uint8_t *given;   /* the frame that impair_next gave last */
@@ -155,11 +165,13 @@ static bool make_place(struct impair *impair)
 	return true;
 }
 
-static bool hold(struct impair *impair, const struct frame *frame, int64_t due)
+static bool hold(struct impair *impair, const struct frame *frame, int64_t leaves, int64_t due)
 {
-	struct held held = {.due = due, .order = impair->arrivals++, .hdr = frame->hdr, .len = frame->len};
+	struct held held = {
+		.due = due, .leaves = leaves, .order = impair->arrivals++, .hdr = frame->hdr, .len = frame->len};
 
-	if (impair->count >= impair->config.limit || !make_place(impair))
+	if (impair->count >= impair->config.limit || impair->bytes + frame->len > impair->config.limit_bytes ||
+	    !make_place(impair))
 		return false;
 	held.room = malloc(FRAME_HEADROOM + frame->len);
 	if (!held.room)
@@ -167,6 +179,7 @@ static bool hold(struct impair *impair, const struct frame *frame, int64_t due)
 	memcpy(held.room + FRAME_HEADROOM, frame->data, frame->len);
 	impair->heap[impair->count] = held;
 	sift_up(impair->heap, impair->count++);
+	impair->bytes += frame->len;
 	return true;
 }
 
@@ -174,6 +187,7 @@ static struct held take_first(struct impair *impair)
 {
 	struct held first = impair->heap[0];
 
+	impair->bytes -= first.len;
 	impair->heap[0] = impair->heap[--impair->count];
 	sift_down(impair->heap, impair->count);
 	return first;
@@ -216,21 +230,36 @@ static void corrupt(struct impair *impair, struct frame *frame)
 	frame->data[ETH_HLEN + where % bits / 8] ^= (uint8_t)(1u << where % 8);
 }
 
-/* When the frame has left the wire that is as fast as asked. */
-static int64_t leaves_at(struct impair *impair, size_t len, int64_t now)
+/* For how long so many bytes occupy the wire. */
+static int64_t time_of(const struct vnic_impairment *config, size_t bytes)
+{
+	double ns = (double)bytes * (8 * NS_PER_S_F / (double)config->rate_bps);
+
+	return ns < (double)FAR ? (int64_t)ns : FAR;
+}
+
+/* When the bytes have left the wire that is as fast as asked. */
+static int64_t leaves_at(struct impair *impair, size_t bytes, int64_t now)
 {
 	const struct vnic_impairment *config = &impair->config;
-	double ns_per_byte;
-	int64_t earliest;
+	int64_t *free_at = &impair->line.free_at, earliest;
 
 	if (!config->rate_bps)
 		return now;
-	ns_per_byte = 8 * NS_PER_S_F / (double)config->rate_bps;
-	earliest = now - (int64_t)(config->burst * ns_per_byte);
-	if (impair->free_at < earliest)
-		impair->free_at = earliest;
-	impair->free_at += (int64_t)((double)len * ns_per_byte);
-	return impair->free_at > now ? impair->free_at : now;
+	earliest = now - time_of(config, config->burst);
+	*free_at = (*free_at > earliest ? *free_at : earliest) + time_of(config, bytes);
+	if (*free_at > now + FAR)
+		*free_at = now + FAR;
+	return *free_at > now ? *free_at : now;
+}
+
+/* Not before those that came before it. */
+static int64_t in_line(struct impair *impair, int64_t when)
+{
+	if (!impair->config.overtake && when < impair->line.last_due)
+		when = impair->line.last_due;
+	impair->line.last_due = when;
+	return when;
 }
 
 static int64_t delayed(struct impair *impair, int64_t when)
@@ -244,28 +273,37 @@ static int64_t delayed(struct impair *impair, int64_t when)
 		return when;
 	if (delay > 0)
 		when += (int64_t)(delay * NS_PER_US);
-	if (!config->overtake && when < impair->last_due)
-		when = impair->last_due;
-	impair->last_due = when;
-	return when;
+	return in_line(impair, when);
+}
+
+static enum impair_fate decide(struct impair *impair, struct frame *frame, int64_t now, unsigned *ret_copies)
+{
+	bool lost = is_lost(impair), twice = happens(impair, impair->config.duplicate);
+	int64_t leaves, due;
+
+	corrupt(impair, frame);
+	leaves = lost ? now : leaves_at(impair, twice ? 2 * frame->len : frame->len, now);
+	due = delayed(impair, leaves);
+	if (lost)
+		return IMPAIR_LOST;
+	if (twice && hold(impair, frame, leaves, due))
+		*ret_copies = 1;
+	/* What waits goes first, unless this one jumps over it. */
+	if (due <= now && (impair->count == *ret_copies || due < impair->line.last_due))
+		return IMPAIR_PASSED;
+	return hold(impair, frame, leaves, due) ? IMPAIR_HELD : IMPAIR_FULL;
 }
 
 enum impair_fate impair_take(struct impair *impair, struct frame *frame, int64_t now, unsigned *ret_copies)
 {
-	bool lost = is_lost(impair), twice = happens(impair, impair->config.duplicate);
-	int64_t due;
+	const struct line before = impair->line;
+	enum impair_fate fate;
 
 	*ret_copies = 0;
-	corrupt(impair, frame);
-	due = delayed(impair, lost ? now : leaves_at(impair, frame->len, now));
-	if (lost)
-		return IMPAIR_LOST;
-	if (twice && hold(impair, frame, due))
-		*ret_copies = 1;
-	/* What waits goes first, unless this one jumps over it. */
-	if (due <= now && (impair->count == *ret_copies || due < impair->last_due))
-		return IMPAIR_PASSED;
-	return hold(impair, frame, due) ? IMPAIR_HELD : IMPAIR_FULL;
+	fate = decide(impair, frame, now, ret_copies);
+	if (fate == IMPAIR_LOST || (fate == IMPAIR_FULL && !*ret_copies))
+		impair->line = before;
+	return fate;
 }
 
 int64_t impair_due(const struct impair *impair)
@@ -291,6 +329,11 @@ unsigned impair_held(const struct impair *impair)
 	return impair->count;
 }
 
+uint64_t impair_held_bytes(const struct impair *impair)
+{
+	return impair->bytes;
+}
+
 /* --- life ------------------------------------------------------------------------------- */
 
 static int check(const struct vnic_impairment *config, struct vnic_error *err)
@@ -306,7 +349,36 @@ static int check(const struct vnic_impairment *config, struct vnic_error *err)
 	return 0;
 }
 
-int impair_change(struct impair *impair, const struct vnic_impairment *config, struct vnic_error *err)
+static int by_arrival(const void *a, const void *b)
+{
+	const struct held *first = a, *second = b;
+
+	return first->order < second->order ? -1 : first->order > second->order;
+}
+
+/* At the wire as it is now; the delay behind it stays as it was. */
+static void queue_anew(struct impair *impair, int64_t now)
+{
+	struct line *line = &impair->line;
+
+	line->free_at = line->free_at < now ? line->free_at : now;
+	line->last_due = 0;
+	qsort(impair->heap, impair->count, sizeof(*impair->heap), by_arrival);
+	for (unsigned i = 0; i < impair->count; i++) {
+		struct held *held = &impair->heap[i];
+
+		if (held->leaves > now) {
+			int64_t delay = held->due - held->leaves;
+
+			held->leaves = leaves_at(impair, held->len, now);
+			held->due = held->leaves + delay;
+		}
+		held->due = in_line(impair, held->due);
+		sift_up(impair->heap, i);
+	}
+}
+
+int impair_change(struct impair *impair, const struct vnic_impairment *config, int64_t now, struct vnic_error *err)
 {
 	uint64_t seed = config->seed;
 	int r = check(config, err);
@@ -320,7 +392,11 @@ int impair_change(struct impair *impair, const struct vnic_impairment *config, s
 	impair->config = *config;
 	if (!impair->config.limit)
 		impair->config.limit = LIMIT;
+	if (!impair->config.limit_bytes)
+		impair->config.limit_bytes = LIMIT_BYTES;
 	impair->bad = false;
+	if (impair->count)
+		queue_anew(impair, now);
 	return 0;
 }
 
@@ -331,7 +407,8 @@ int impair_new(const struct vnic_impairment *config, struct impair **ret_impair,
 
 	if (!impair)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	r = impair_change(impair, config, err);
+	impair->line.free_at = -FAR; /* it has rested for long enough for any burst */
+	r = impair_change(impair, config, 0, err);
 	if (r < 0) {
 		free(impair);
 		return r;

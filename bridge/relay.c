@@ -170,7 +170,7 @@ int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_er
 	struct epoll_event events[EVENTS];
 	int moved = 0, n;
 
-	if (relay->opened < 2 && !(relay->replayed && relay_held(relay)))
+	if (relay->opened < 2 && !(relay->replayed && relay_held(relay, &(uint64_t){0})))
 		return too_few(relay, err);
 	n = wait_for_work(relay, events, timeout_ms, err);
 	fdb_sweep(&relay->fdb, (uint32_t)(relay->now / NS_PER_S));

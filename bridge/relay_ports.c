@@ -460,13 +460,16 @@ void vnic_relay_stop(struct vnic_relay *relay)
 	errno = saved;
 }
 
-uint64_t relay_held(const struct vnic_relay *relay)
+uint64_t relay_held(const struct vnic_relay *relay, uint64_t *ret_bytes)
 {
-	uint64_t held = 0;
+	uint64_t held = 0, bytes = 0;
 
 	for (unsigned i = 0; i < relay->count; i++)
-		for (unsigned d = 0; d < VNIC_DIRECTIONS; d++)
+		for (unsigned d = 0; d < VNIC_DIRECTIONS; d++) {
 			held += side_held(&relay->ports[i]->sides[d]);
+			bytes += side_held_bytes(&relay->ports[i]->sides[d]);
+		}
+	*ret_bytes = bytes;
 	return held;
 }
 
@@ -477,7 +480,8 @@ static void add_stats(const struct vnic_relay *relay, struct vnic_relay_stats *s
 	for (unsigned kind = 0; kind < VNIC_MADE_COUNT; kind++)
 		stats->made[kind] += relay->stats.made[kind];
 	stats->merged += relay->stats.merged;
-	stats->held += relay_held(relay);
+	stats->held += relay_held(relay, &bytes);
+	stats->held_bytes += bytes;
 	stats->fdb_entries += relay->fdb.used;
 	stats->fdb_full += relay->fdb.full;
 	stats->fdb_moves += relay->fdb.moves;

@@ -77,8 +77,8 @@ int lanes_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *t
 /* The loop of one lane. */
 int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err);
 
-/* Frames that weather holds. */
-uint64_t relay_held(const struct vnic_relay *relay);
+/* Frames that weather holds, and their bytes. */
+uint64_t relay_held(const struct vnic_relay *relay, uint64_t *ret_bytes);
 /* Takes a port out of service, for good. */
 void relay_close_port(struct vnic_relay *relay, unsigned number);
 /* As if it had never been added: between turns, the next will have its number. */
@@ -95,6 +95,7 @@ void path_send(struct vnic_relay *relay, unsigned number, struct frame *frame);
 void sides_init(struct port *port);
 void sides_clear(struct port *port);
 unsigned side_held(const struct port_side *side);
+uint64_t side_held_bytes(const struct port_side *side);
 
 /* What an impairment holds and is due goes on; a timer's `run`.  And all of it, at once. */
 void path_take_due(struct timer *timer, int64_t now);

@@ -35,6 +35,11 @@ unsigned side_held(const struct port_side *side)
 	return side->impair ? impair_held(side->impair) : 0;
 }
 
+uint64_t side_held_bytes(const struct port_side *side)
+{
+	return side->impair ? impair_held_bytes(side->impair) : 0;
+}
+
 static int find_side(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,
 		     struct port_side **ret_side, struct vnic_error *err)
 {
@@ -72,6 +77,19 @@ int vnic_relay_set_filter(struct vnic_relay *relay, unsigned port, enum vnic_dir
 	return 0;
 }
 
+static int change_weather(struct port_side *side, const struct vnic_impairment *impairment, struct vnic_error *err)
+{
+	struct vnic_relay *relay = side->port->relay;
+	int r;
+
+	if (!side->impair)
+		return impair_new(impairment, &side->impair, err);
+	r = impair_change(side->impair, impairment, relay->now, err);
+	if (r == 0)
+		timers_set(&relay->timers, &side->timer, impair_due(side->impair));
+	return r;
+}
+
 int vnic_relay_set_impairment(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,
 			      const struct vnic_impairment *impairment, struct vnic_error *err)
 {
@@ -82,9 +100,9 @@ int vnic_relay_set_impairment(struct vnic_relay *relay, unsigned port, enum vnic
 		r = refuse_threads(relay, impairment, err);
 	if (r < 0)
 		return r;
+	relay->now = monotonic_ns(); /* what is let go may be held elsewhere */
 	if (impairment)
-		return side->impair ? impair_change(side->impair, impairment, err)
-				    : impair_new(impairment, &side->impair, err);
+		return change_weather(side, impairment, err);
 	path_let_go(side);
 	calm(side);
 	return 0;

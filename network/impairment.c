@@ -10,6 +10,8 @@
 
 #include "parse.h"
 
+#define LIMIT_BYTES_MAX ((double)(1ULL << 40))
+
 struct unit {
 	const char *name;
 	double factor;
@@ -17,7 +19,7 @@ struct unit {
 
 static const struct unit times[] = {{"us", 1}, {"ms", 1e3}, {"s", 1e6}, {NULL, 0}};
 static const struct unit rates[] = {{"bit", 1}, {"kbit", 1e3}, {"mbit", 1e6}, {"gbit", 1e9}, {NULL, 0}};
-static const struct unit sizes[] = {{"", 1}, {"k", 1024}, {"m", 1024 * 1024}, {NULL, 0}};
+static const struct unit sizes[] = {{"", 1}, {"k", 1024}, {"m", 1024 * 1024}, {"g", 1024 * 1024 * 1024}, {NULL, 0}};
 static const struct unit shares[] = {{"", 1}, {"%", 0.01}, {NULL, 0}};
 
 /* Digits, perhaps with a point, and a unit. */
@@ -64,6 +66,19 @@ static int parse_jitter(const char *text, struct vnic_impairment *impairment, st
 	return parse_time(copy, &impairment->jitter_us, err);
 }
 
+static int parse_limit(const char *text, uint64_t *ret_bytes, struct vnic_error *err)
+{
+	double value = 0;
+	int r = parse_quantity(text, sizes, LIMIT_BYTES_MAX, "a limit of bytes is written 1500, 64k, 16m or 1g", &value,
+			       err);
+
+	if (r == 0 && value < 1)
+		r = vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a limit is one byte at least");
+	if (r == 0)
+		*ret_bytes = (uint64_t)value;
+	return r;
+}
+
 static const struct {
 	const char *key;
 	size_t offset;
@@ -77,7 +92,7 @@ static const struct {
 	{"corrupt", offsetof(struct vnic_impairment, corrupt)},
 };
 
-static const char *const others[] = {"delay", "jitter", "rate", "burst", "limit", "seed"};
+static const char *const others[] = {"delay", "jitter", "rate", "burst", "limit", "limit-bytes", "seed"};
 
 static int set_other(struct vnic_impairment *impairment, const char *key, const char *value, struct vnic_error *err)
 {
@@ -91,6 +106,8 @@ static int set_other(struct vnic_impairment *impairment, const char *key, const 
 		return parse_jitter(value, impairment, err);
 	if (!strcmp(key, "limit"))
 		return parse_u32(value, "limit=", 1, 1000000, &impairment->limit, err);
+	if (!strcmp(key, "limit-bytes"))
+		return parse_limit(value, &impairment->limit_bytes, err);
 	if (!strcmp(key, "seed")) {
 		r = parse_u32(value, "seed=", 1, UINT32_MAX, &seed, err);
 		impairment->seed = seed;

@@ -59,7 +59,7 @@ enum vnic_drop {
 	VNIC_DROP_LINK_DOWN, /* the port's link was set down */
 	VNIC_DROP_FILTERED,  /* the port's filter does not pass it */
 	VNIC_DROP_LOST,      /* by an impairment that asks for loss */
-	VNIC_DROP_HELD,      /* an impairment holds as many as it may */
+	VNIC_DROP_HELD,      /* an impairment holds as many, or as many bytes, as it may */
 	VNIC_DROP_INSPECTED, /* the inspector's verdict (inspect.h) */
 	VNIC_DROP_TUNNEL,    /* no frame of this tunnel: another number, or a header that is none */
 	VNIC_DROP_STRANGER,  /* from who is not the port's peer, or none of the tunnel's remotes */
@@ -99,8 +99,9 @@ struct vnic_capture_stats {
 struct vnic_relay_stats {
 	unsigned ports; /* still open */
 	uint64_t made[VNIC_MADE_COUNT];
-	uint64_t held;   /* on their way, for now */
-	uint64_t merged; /* frames that became part of a super-frame that was counted */
+	uint64_t held;       /* on their way, for now */
+	uint64_t held_bytes; /* of these */
+	uint64_t merged;     /* frames that became part of a super-frame that was counted */
 	struct vnic_capture_stats capture;
 	unsigned fdb_entries;
 	uint64_t fdb_full;  /* MACs not learnt because the table was full */
@@ -212,14 +213,16 @@ struct vnic_impairment {
 	 */
 	double loss, to_bad, to_good, bad_loss;
 	double duplicate;
-	double reorder; /* of a delayed stream: this one goes at once, before those that wait */
-	double corrupt; /* one bit is flipped, behind the link header */
-	uint32_t limit; /* frames held at most, the rest is lost; 0: 10000 */
-	uint64_t seed;  /* 0: another one each time */
+	double reorder;       /* of a delayed stream: this one goes at once, before those that wait */
+	double corrupt;       /* one bit is flipped, behind the link header */
+	uint32_t limit;       /* frames held at most, the rest is lost; 0: 10000 */
+	uint64_t limit_bytes; /* and bytes of them; 0: 64 MiB */
+	uint64_t seed;        /* 0: another one each time */
 };
 
 /*
- * Sets the weather, or changes it while frames fly; NULL: fair.  What is held when it gets fair goes at once.
+ * Sets the weather, or changes it while frames fly; NULL: fair.  What is held when it gets fair goes at once, and what
+ * waits for a rate goes at the new one.
  * -ENOENT: no such port; -EINVAL: not a probability.
  */
 VNIC_API int vnic_relay_set_impairment(struct vnic_relay *relay, unsigned port, enum vnic_direction direction,

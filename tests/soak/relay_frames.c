@@ -632,6 +632,7 @@ static void change_weather(struct world *world)
 		.reorder = a_probability(),
 		.corrupt = a_probability(),
 		.limit = any(300),
+		.limit_bytes = any(2) * any(300000),
 		.seed = any(2) * any(1000),
 	};
 	struct vnic_error err;

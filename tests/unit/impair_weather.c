@@ -210,6 +210,104 @@ static void a_rate_is_kept_and_a_burst_may_go_at_once(void **state)
 	impair_free(impair);
 }
 
+/* Ten times as much as the wire takes, for a second. */
+static void a_flood_gets_no_less_than_the_rate(void **state)
+{
+	struct impair *impair = weather(&(struct vnic_impairment){.rate_bps = 8000000, .limit = 10, .seed = 1});
+	const int64_t each = LEN * US;
+	int came = 0;
+
+	(void)state;
+	for (int64_t now = START; now < START + NS_PER_S; now += each / 10) {
+		take(impair, 0, now);
+		while (next(impair, now) >= 0)
+			came++;
+	}
+	assert_in_range(came, NS_PER_S / each - 11, NS_PER_S / each);
+	assert_true(impair_due(impair) <= START + NS_PER_S + 11 * each);
+	impair_free(impair);
+}
+
+static void what_is_lost_was_never_on_the_wire(void **state)
+{
+	struct impair *impair = weather(&(struct vnic_impairment){.loss = 1, .delay_us = 1000, .jitter_us = 1000});
+	struct vnic_error err;
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(take(impair, i, START), IMPAIR_LOST);
+	vt_ok(impair_change(impair, &(struct vnic_impairment){.delay_us = 1}, START, &err), &err);
+	assert_int_equal(take(impair, 100, START), IMPAIR_HELD);
+	assert_int_equal(impair_due(impair), START + US);
+	impair_free(impair);
+}
+
+static void a_duplicate_occupies_the_wire_too(void **state)
+{
+	struct impair *impair = weather(&(struct vnic_impairment){.rate_bps = 8000000, .duplicate = 1, .seed = 1});
+	int64_t last = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(take(impair, i, START), IMPAIR_HELD);
+	assert_int_equal(impair_held(impair), 200);
+	for (uint32_t i = 0; i < 200; i++) {
+		last = impair_due(impair);
+		assert_int_equal(next(impair, last), i / 2);
+	}
+	assert_int_equal(last, START + 200 * LEN * US);
+	impair_free(impair);
+}
+
+/* A bit a second, and the largest burst: more nanoseconds than there are. */
+static void the_slowest_wire_has_times_that_can_be(void **state)
+{
+	struct impair *impair = weather(&(struct vnic_impairment){.rate_bps = 1, .burst = UINT32_MAX, .seed = 1});
+	struct vnic_error err;
+
+	(void)state;
+	assert_int_equal(take(impair, 1, START), IMPAIR_PASSED);
+	vt_ok(impair_change(impair, &(struct vnic_impairment){.rate_bps = 1}, START, &err), &err);
+	assert_int_equal(take(impair, 2, START), IMPAIR_HELD);
+	assert_int_equal(impair_due(impair), START + 8 * LEN * NS_PER_S);
+	impair_free(impair);
+}
+
+static void what_waits_for_a_slow_wire_takes_the_fast_one_that_follows(void **state)
+{
+	struct impair *impair = weather(&(struct vnic_impairment){.rate_bps = 8000, .delay_us = 10000});
+	const int64_t change = START + 150 * MS; /* the first frame has left the wire, and is on its way */
+	struct vnic_error err;
+
+	(void)state;
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(take(impair, i, START), IMPAIR_HELD);
+	vt_ok(impair_change(impair, &(struct vnic_impairment){.rate_bps = 8000000}, change, &err), &err);
+	assert_int_equal(take(impair, 10, change), IMPAIR_HELD);
+	assert_int_equal(impair_due(impair), START + 110 * MS);
+	assert_int_equal(next(impair, START + 110 * MS), 0);
+	for (uint32_t i = 1; i < 11; i++) {
+		assert_int_equal(impair_due(impair), change + (i < 10 ? i : 9) * LEN * US + 10 * MS);
+		assert_int_equal(next(impair, impair_due(impair)), i);
+	}
+	impair_free(impair);
+}
+
+static void what_waits_for_a_wire_goes_where_there_is_none_any_more(void **state)
+{
+	struct impair *impair = weather(&(struct vnic_impairment){.rate_bps = 1});
+	struct vnic_error err;
+
+	(void)state;
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(take(impair, i, START), IMPAIR_HELD);
+	vt_ok(impair_change(impair, &(struct vnic_impairment){.loss = 0}, START + US, &err), &err);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(next(impair, START + US), i);
+	assert_int_equal(take(impair, 10, START + US), IMPAIR_PASSED);
+	impair_free(impair);
+}
+
 static void a_duplicate_comes_beside_its_original(void **state)
 {
 	struct impair *impair = weather(&(struct vnic_impairment){.duplicate = 1, .delay_us = 10, .seed = 1});
@@ -237,7 +335,8 @@ static void a_reordered_frame_jumps_over_those_that_wait(void **state)
 
 	(void)state;
 	assert_int_equal(take(impair, 1, START), IMPAIR_HELD);
-	vt_ok(impair_change(impair, &(struct vnic_impairment){.delay_us = 1000, .reorder = 1, .seed = 1}, &err), &err);
+	vt_ok(impair_change(impair, &(struct vnic_impairment){.delay_us = 1000, .reorder = 1, .seed = 1}, START, &err),
+	      &err);
 	assert_int_equal(take(impair, 2, START), IMPAIR_PASSED);
 	assert_int_equal(next(impair, INT64_MAX), 1);
 	impair_free(impair);
@@ -273,6 +372,26 @@ static void no_more_are_held_than_may_be(void **state)
 	impair_free(impair);
 }
 
+static void no_more_bytes_are_held_than_may_be(void **state)
+{
+	struct impair *impair = weather(&(struct vnic_impairment){.delay_us = 1000, .limit_bytes = 10 * LEN + 1});
+	struct frame large = numbered(0, 11 * LEN);
+	unsigned copies;
+
+	(void)state;
+	assert_int_equal(impair_take(impair, &large, START, &copies), IMPAIR_FULL);
+	for (uint32_t i = 0; i < 20; i++)
+		assert_int_equal(take(impair, i, START), i < 10 ? IMPAIR_HELD : IMPAIR_FULL);
+	assert_int_equal(impair_held_bytes(impair), 10 * LEN);
+	assert_int_equal(next(impair, INT64_MAX), 0);
+	assert_int_equal(impair_held_bytes(impair), 9 * LEN);
+	assert_int_equal(take(impair, 20, START), IMPAIR_HELD);
+	while (next(impair, INT64_MAX) >= 0)
+		;
+	assert_int_equal(impair_held_bytes(impair), 0);
+	impair_free(impair);
+}
+
 static void what_is_no_probability_is_refused(void **state)
 {
 	const struct vnic_impairment wrong[] = {
@@ -295,10 +414,17 @@ int main(void)
 		vt_test(bursts_of_loss_are_as_frequent_and_as_long_as_asked_for),
 		vt_test(the_same_seed_gives_the_same_drops),
 		vt_test(a_rate_is_kept_and_a_burst_may_go_at_once),
+		vt_test(a_flood_gets_no_less_than_the_rate),
+		vt_test(what_is_lost_was_never_on_the_wire),
+		vt_test(a_duplicate_occupies_the_wire_too),
+		vt_test(the_slowest_wire_has_times_that_can_be),
+		vt_test(what_waits_for_a_slow_wire_takes_the_fast_one_that_follows),
+		vt_test(what_waits_for_a_wire_goes_where_there_is_none_any_more),
 		vt_test(a_duplicate_comes_beside_its_original),
 		vt_test(a_reordered_frame_jumps_over_those_that_wait),
 		vt_test(corruption_flips_one_bit_behind_the_link_header),
 		vt_test(no_more_are_held_than_may_be),
+		vt_test(no_more_bytes_are_held_than_may_be),
 		vt_test(what_is_no_probability_is_refused),
 	};
 

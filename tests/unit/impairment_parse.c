@@ -67,9 +67,16 @@ static void numbers_have_bounds(void **state)
 	(void)state;
 	assert_int_equal(weather_of("limit", "1").limit, 1);
 	assert_int_equal(weather_of("limit", "1000000").limit, 1000000);
+	assert_int_equal(weather_of("limit-bytes", "1").limit_bytes, 1);
+	assert_int_equal(weather_of("limit-bytes", "64m").limit_bytes, 64 << 20);
+	assert_int_equal(weather_of("limit-bytes", "1024g").limit_bytes, 1ULL << 40);
 	assert_int_equal(weather_of("seed", "7").seed, 7);
 	refuses("limit", "0");
 	refuses("limit", "1000001");
+	refuses("limit-bytes", "0");
+	refuses("limit-bytes", "0.5");
+	refuses("limit-bytes", "1025g");
+	refuses("limit-bytes", "all");
 	refuses("seed", "0");
 }
 

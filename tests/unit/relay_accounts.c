@@ -36,6 +36,7 @@ static void change_weather(struct world *world, unsigned port)
 		.reorder = .1,
 		.corrupt = .1,
 		.limit = 1 + (uint32_t)random() % 20,
+		.limit_bytes = one_in(2) ? 1 + (uint32_t)random() % 20000 : 0,
 	};
 	enum vnic_direction direction = one_in(2) ? VNIC_INGRESS : VNIC_EGRESS;
 

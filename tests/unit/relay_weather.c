@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Weather on a frame's way through the relay: what is held, and what becomes of it when the weather changes. */
+#include "relay_world.h"
+
+#define LONG_NS (100 * NS_PER_S)
+
+static uint8_t got[VNIC_FRAME_MAX];
+
+static void set(struct world *world, unsigned port, enum vnic_direction direction,
+		const struct vnic_impairment *weather)
+{
+	struct vnic_error err;
+
+	vt_ok(vnic_relay_set_impairment(world->relay, port, direction, weather, &err), &err);
+}
+
+static void say(struct world *world, size_t len)
+{
+	static const uint8_t frame[1514] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
+	const struct vnic_vnet_hdr hdr = {0};
+
+	say_frame(world, 0, &hdr, frame, len);
+	settle(world);
+}
+
+static bool is_heard(struct world *world)
+{
+	struct vnic_vnet_hdr hdr;
+
+	settle(world);
+	return hear(world, 1, &hdr, got) >= 0;
+}
+
+static void what_is_held_is_told_in_frames_and_bytes(void **state)
+{
+	struct world world = world_of(2, 0);
+
+	(void)state;
+	set(&world, 0, VNIC_INGRESS, &(struct vnic_impairment){.delay_us = 60000000, .limit_bytes = 2000});
+	say(&world, 60);
+	say(&world, 1514);
+	say(&world, 1000);
+	assert_int_equal(all_of(&world).held, 2);
+	assert_int_equal(all_of(&world).held_bytes, 1574);
+	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_HELD], 1);
+	assert_accounts_close(&world);
+	set(&world, 0, VNIC_INGRESS, NULL);
+	assert_int_equal(all_of(&world).held_bytes, 0);
+	assert_int_equal(stats_of(&world, 1).tx_frames, 2);
+	assert_accounts_close(&world);
+	world_free(&world);
+}
+
+/* However long ago the relay's last turn was. */
+static void what_is_let_go_by_one_port_waits_at_the_next(void **state)
+{
+	struct world world = world_of(2, 0);
+
+	(void)state;
+	set(&world, 0, VNIC_INGRESS, &(struct vnic_impairment){.delay_us = 60000000});
+	set(&world, 1, VNIC_EGRESS, &(struct vnic_impairment){.delay_us = 60000000});
+	say(&world, 60);
+	world.relay->now -= LONG_NS;
+	set(&world, 0, VNIC_INGRESS, NULL);
+	assert_false(is_heard(&world));
+	assert_int_equal(all_of(&world).held, 1);
+	set(&world, 1, VNIC_EGRESS, NULL);
+	assert_true(is_heard(&world));
+	world_free(&world);
+}
+
+/* Two minutes at the old rate, which a timer waits for. */
+static void a_faster_rate_is_felt_at_once(void **state)
+{
+	struct world world = world_of(2, 0);
+	struct vnic_vnet_hdr hdr;
+	struct vnic_error err;
+
+	(void)state;
+	set(&world, 1, VNIC_EGRESS, &(struct vnic_impairment){.rate_bps = 100});
+	say(&world, 1514);
+	set(&world, 1, VNIC_EGRESS, &(struct vnic_impairment){.rate_bps = 1000000});
+	while (all_of(&world).held && vt_readable(vnic_relay_get_fd(world.relay)))
+		vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
+	assert_int_equal(hear(&world, 1, &hdr, got), 1514);
+	world_free(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		vt_test(what_is_held_is_told_in_frames_and_bytes),
+		vt_test(what_is_let_go_by_one_port_waits_at_the_next),
+		vt_test(a_faster_rate_is_felt_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
