@@ -8,10 +8,13 @@
  * is for none of them, or for many, is sent to each ("head-end replication").  What came from a remote never goes to
  * another; they are to know each other, as in a mesh.
  *
- * The header is written into the headroom of the frame, so nothing is copied.  We send from one port: to let it vary
- * with the flow takes a socket for each.  Datagrams that are too large for the way are cut by IP, as those of the
- * kernel's device are.  (Rejected: "don't fragment", as the RFC has it.  Who does not lower the MTU inside would
- * lose every full segment, and learn of it from a counter only.)
+ * The header is written into the headroom of the frame, so nothing is copied.  We send from one port, our own.
+ * (Rejected: to let it vary with the flow, as the RFC recommends.  It takes a socket for each port.  It would spread
+ * flows over paths and queues, of which one thread gains nothing; a firewall between two relays would not know the
+ * one's datagrams as the answers to the other's, and relays that share an address could not be told apart.)  Datagrams
+ * that are too large for the way are cut by IP, as those of the kernel's device are.  (Rejected: "don't fragment", as
+ * the RFC has it.  Who does not lower the MTU inside would lose every full segment, and learn of it from a counter
+ * only.)
  */
 #include <errno.h>
 #include <linux/if_ether.h>
