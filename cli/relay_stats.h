@@ -3,9 +3,8 @@
 #ifndef CLI_RELAY_STATS_H
 #define CLI_RELAY_STATS_H
 
-#include <termios.h>
-
 #include "cli.h"
+#include "relay_top.h"
 
 void relay_stats_print(const struct vnic_relay *relay);
 /* NULL: out of memory. */
@@ -16,16 +15,12 @@ int relay_stats_print_line(const struct vnic_relay *relay, struct vnic_error *er
 
 struct relay_ticks {
 	struct vnic_relay *relay; /* NULL: never begun */
-	bool screen;              /* drawn on the terminal; else a line of JSON */
-	bool keys;                /* of the terminal, one by one */
-	double seconds;
 	int timer;
-	struct termios saved;
-	struct vnic_port_stats *before; /* by port, for rates */
+	struct relay_top top; /* begun: drawn on the terminal; else a line of JSON */
 };
 
 /* From now on, by the relay's own loop; without it nothing wakes up.  relay_ticks_end restores the terminal. */
-int relay_ticks_begin(struct relay_ticks *ticks, struct vnic_relay *relay, bool screen, uint32_t seconds,
+int relay_ticks_begin(struct relay_ticks *ticks, struct vnic_relay *relay, bool top, uint32_t seconds,
 		      struct vnic_error *err);
 void relay_ticks_end(struct relay_ticks *ticks);
 

@@ -132,6 +132,48 @@ assert status == 0, status' "$VNIC" relay --top "stream:@$red" "stream:@$blue"
 	[[ $status -eq 0 ]]
 }
 
+@test "the view has as many lines as the terminal, whatever the ports, and moves through them" {
+	run timeout 30 python3 -c '
+import fcntl, os, pty, re, struct, sys, termios
+ROWS, COLUMNS, PORTS = 10, 80, 30
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:] + [f"stream:@{os.getpid()}-{i:02}" for i in range(PORTS)])
+seen = b""
+def screen(text):
+    # the next one that has this in its last line, as lines
+    global seen
+    while True:
+        whole = re.match(rb"(?s).*?\x1b\[H(.*?q ends[^\n]*\.)", seen)
+        if whole:
+            seen = seen[whole.end():]
+            lines = re.sub(rb"\x1b\[[KJ]", b"", whole[1]).decode().split("\r\n")
+            assert len(lines) <= ROWS and all(len(line) <= COLUMNS for line in lines), lines
+            assert lines[0].startswith("PORT") and lines[0].endswith("DROPPED"), lines
+            if text in lines[-1]:
+                return lines
+        seen += os.read(fd, 4096)
+def ports(lines):
+    return [int(re.match(r"stream:@\d+-(\d\d) ", line)[1]) for line in lines[1:-1]]
+assert ports(screen("lines 1-8 of 30")) == list(range(8))
+os.write(fd, b"j\x1b[B")
+assert ports(screen("lines 3-10 of 30")) == list(range(2, 10))
+os.write(fd, b"\x1b[6~")
+assert ports(screen("lines 11-18 of 30")) == list(range(10, 18))
+os.write(fd, b"    k")
+assert ports(screen("lines 22-29 of 30")) == list(range(21, 29))
+os.write(fd, b"\x1b[5~\x1b[5~\x1b[5~\x1b[5~\x1b[A")
+screen("lines 1-8 of 30")
+os.write(fd, b"q")
+while b"\x1b[?1049l" not in seen:
+    seen += os.read(fd, 4096)
+_, status = os.waitpid(pid, 0)
+assert status == 0, status' "$VNIC" relay --top
+	echo "$output"
+	[[ $status -eq 0 ]]
+}
+
 @test "a link port with addresses is warned about, once" {
 	"$VNIC" ns add "$red"
 	"$VNIC" exec "$red" -- sh -c 'ip link add left type veth peer name right && ip addr add 10.9.0.1/24 dev left && ip link set left up && ip link set right up'
