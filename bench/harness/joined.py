@@ -4,6 +4,7 @@ Ways to join two namespaces: vnic's relay, the kernel's bridge, a plain veth, VD
 the other namespace; all stand at once, in namespaces of their own.
 """
 import contextlib
+import itertools
 import json
 import os
 import time
@@ -34,9 +35,15 @@ class Pair(Lane):
         run(self.world.command(["ping", "-q", "-c", "1", "-w", "10", FAR], self.namespace))
 
 
+def free(name):
+    """The name, or with a number: another build's namespaces may stand beside the first's."""
+    names = itertools.chain([name], (f"{name}{number}" for number in itertools.count(2)))
+    return next(it for it in names if not os.path.exists(f"/run/netns/{it}-a"))
+
+
 @contextlib.contextmanager
 def two_namespaces(world, name):
-    pair = Pair(world, name)
+    pair = Pair(world, free(name))
     for namespace in pair.ends:
         ip(f"netns add {namespace}")
     try:
