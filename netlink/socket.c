@@ -16,6 +16,7 @@
 #include <libmnl/libmnl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "attr.h"
 
@@ -29,14 +30,20 @@ static int kernel_send(void *wire, const void *data, size_t size)
 	return n < 0 ? -errno : 0;
 }
 
+/* Root of a network namespace may send to any socket there, in the kernel's name but for the sender's number. */
 static ssize_t kernel_receive(void *wire, void *buf, size_t size)
 {
+	struct sockaddr_nl from = {0};
+	struct iovec iov = {.iov_base = buf, .iov_len = size};
+	struct msghdr msg = {.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 
 	do {
-		n = mnl_socket_recvfrom(wire, buf, size);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+		n = recvmsg(mnl_socket_get_fd(wire), &msg, 0);
+	} while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0));
+	if (n < 0)
+		return -errno;
+	return msg.msg_flags & MSG_TRUNC ? -ENOSPC : n;
 }
 
 int socket_open(int bus, struct vnic_nl **ret_nl, struct vnic_error *err)
