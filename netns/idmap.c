@@ -55,7 +55,7 @@ static bool line_matches(const char *line, const struct user *user, uint32_t *re
 		return false;
 	if (strcmp(owner, user->name) != 0 && strcmp(owner, user->id) != 0)
 		return false;
-	if (count == 0 || start + count > UINT32_MAX)
+	if (count == 0 || count > UINT32_MAX || start > UINT32_MAX - count)
 		return false;
 	*ret_start = (uint32_t)start;
 	*ret_count = (uint32_t)count;

@@ -96,7 +96,7 @@ static int describe_held(const char *name, const char *state_dir, struct vnic_ne
 	char path[64];
 	int r = ns_name_find(name, state_dir, &owner, err);
 
-	if (r == -ENOENT || r == -EINVAL || r == -ELOOP)
+	if (r == -ENOENT || r == -EINVAL || r == -ELOOP || r == -EISDIR)
 		return 0;
 	if (r < 0)
 		return r;

@@ -100,7 +100,11 @@ static int lock_pin(const char *path, int flags, int *ret_file)
 			*ret_file = take_fd(&file);
 			return 0;
 		}
-		if (r < 0 && !ns_pin_is(path)) /* else it was made just now */
+		if (r < 0 && ns_pin_is(path)) /* it was made just now */
+			continue;
+		if (r < 0 && r != -EAGAIN && file >= 0 && flags & O_CREAT)
+			unlink(path); /* refused for a mount: nobody's namespace */
+		if (r < 0)
 			return r;
 	}
 }

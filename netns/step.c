@@ -103,7 +103,7 @@ int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int 
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = ancillary.buf,
-		.msg_controllen = sizeof(ancillary.buf),
+		.msg_controllen = CMSG_LEN(sizeof(int)), /* CMSG_SPACE has room for two */
 	};
 	CLEANUP_FD int fd = -1;
 	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(control, &msg, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT)));
@@ -119,6 +119,9 @@ int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int 
 			memcpy(&fd, CMSG_DATA(c), sizeof(int));
 	if (n != (ssize_t)sizeof(message))
 		return vnic_fail(err, VNIC_STEP_SOCKET, EPROTO, "to the child", NULL);
+	/* From a process that may have been taken over. */
+	message.err.object[sizeof(message.err.object) - 1] = '\0';
+	message.err.detail[sizeof(message.err.detail) - 1] = '\0';
 	*ret_message = message;
 	if (ret_fd)
 		*ret_fd = take_fd(&fd);

@@ -18,6 +18,8 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#define MORE ", ..."
+
 static int read_at(int dir, const char *name, char *buf, size_t size)
 {
 	CLEANUP_FD int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -29,35 +31,55 @@ static int read_at(int dir, const char *name, char *buf, size_t size)
 	return 0;
 }
 
-/* "         0       1000          1\n" to "0 1000 1", lines joined with ", ". */
+static FILE *open_at(int dir, const char *name)
+{
+	CLEANUP_FD int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (file)
+		take_fd(&fd);
+	return file;
+}
+
+/* "         0       1000          1\n" to "0 1000 1", lines joined with ", "; dots for those that do not fit. */
 static void read_map(int dir, const char *name, char *ret_map, size_t size)
 {
-	char text[1024], *save = NULL;
+	FILE *file = open_at(dir, name);
 	unsigned inside, outside, count;
 	size_t len = 0;
 
 	ret_map[0] = '\0';
-	if (read_at(dir, name, text, sizeof(text)) < 0)
-		return;
-	for (char *line = strtok_r(text, "\n", &save); line && len < size; line = strtok_r(NULL, "\n", &save))
-		if (sscanf(line, "%u %u %u", &inside, &outside, &count) == 3)
-			len += (size_t)snprintf(ret_map + len, size - len, "%s%u %u %u", len ? ", " : "", inside,
-						outside, count);
+	while (file && fscanf(file, "%u %u %u", &inside, &outside, &count) == 3) {
+		char entry[40];
+		int n = snprintf(entry, sizeof(entry), "%s%u %u %u", len ? ", " : "", inside, outside, count);
+
+		if (len + (size_t)n + sizeof(MORE) > size) {
+			memcpy(ret_map + len, MORE, sizeof(MORE));
+			break;
+		}
+		memcpy(ret_map + len, entry, (size_t)n + 1);
+		len += (size_t)n;
+	}
+	if (file)
+		fclose(file);
 }
 
-/* "NSpid:\t4711\t1": the last one is the innermost. */
-static pid_t inner_pid(const char *status)
+/* "NSpid:\t4711\t1" of /proc/PID/status: the last one is the innermost.  The line of the groups may be long. */
+static int read_inner_pid(int dir, pid_t *ret_pid)
 {
-	const char *line = strstr(status, "\nNSpid:");
-	int pid = 0;
+	FILE *file = open_at(dir, "status");
+	char line[512]; /* 32 levels */
+	int code = errno, pid = 0;
 
-	if (!line)
-		return 0;
-	line += strlen("\nNSpid:");
-	for (int n = 0; sscanf(line, " %d%n", &pid, &n) == 1 && n > 0; line += n)
-		if (line[n] == '\n' || !line[n])
-			break;
-	return pid;
+	if (!file)
+		return -code;
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, "NSpid:", 6))
+			sscanf(strrchr(line, '\t') ? strrchr(line, '\t') : "", "%d", &pid);
+	code = ferror(file) ? errno : 0;
+	fclose(file);
+	*ret_pid = pid;
+	return -code;
 }
 
 /* --- the host name ------------------------------------------------------------------ */
@@ -101,7 +123,7 @@ static void read_hostname(int dir, ino_t inode, char *ret_name, size_t size)
 int vnic_ns_view_get(pid_t pid, struct vnic_ns_view *ret_view, struct vnic_error *err)
 {
 	struct vnic_ns_view view = {.pid = pid};
-	char path[32], name[16], object[16], status[4096];
+	char path[32], name[16], object[16];
 	struct stat st;
 
 	snprintf(object, sizeof(object), "%d", pid);
@@ -121,10 +143,9 @@ int vnic_ns_view_get(pid_t pid, struct vnic_ns_view *ret_view, struct vnic_error
 	if (read_at(dir, "comm", view.comm, sizeof(view.comm)) == 0)
 		view.comm[strcspn(view.comm, "\n")] = '\0';
 	read_hostname(dir, view.inode[VNIC_NS_UTS], view.hostname, sizeof(view.hostname));
-	int r = read_at(dir, "status", status, sizeof(status));
+	int r = read_inner_pid(dir, &view.inner_pid);
 	if (r < 0) /* it has ended meanwhile */
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, r == -ENOENT ? ESRCH : -r, object, NULL);
-	view.inner_pid = inner_pid(status);
 	*ret_view = view;
 	return 0;
 }

@@ -160,7 +160,7 @@ VNIC_API int vnic_netns_del(const char *name, const char *state_dir, bool *ret_a
 
 struct vnic_netns_info {
 	char name[VNIC_NAME_MAX + 1];
-	pid_t pid;      /* of the holder, or of a sandbox's init; 0 for a file */
+	pid_t pid;      /* of the holder, or of a sandbox's command; 0 for a file */
 	bool sandbox;   /* made by a running sandbox */
 	uint64_t inode; /* of the network namespace; 0: could not be looked at */
 };

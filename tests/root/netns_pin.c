@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Named network namespaces with root: pins that ip(8) sees, and ip's that we see. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,6 +13,20 @@
 #include "../rootless/netns_world.h"
 
 #define STATE "/run/vnic"
+
+/* In the place of libc's: files that are made for a mount have no mode. */
+static bool refuse_fstat;
+
+int fstat(int fd, struct stat *st)
+{
+	int r = fstatat(fd, "", st, AT_EMPTY_PATH);
+
+	if (r == 0 && refuse_fstat && (st->st_mode & 07777) == 0) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return r;
+}
 
 static int fresh_run(void **state)
 {
@@ -102,6 +117,20 @@ static void the_caller_stays_where_it_was(void **state)
 	(void)state;
 	add("red");
 	assert_int_equal(world_inode(getpid(), VNIC_NS_NET), before);
+	del("red");
+}
+
+static void an_add_that_fails_leaves_no_file(void **state)
+{
+	struct vnic_error err;
+
+	(void)state;
+	refuse_fstat = true;
+	int r = vnic_netns_add("red", STATE, &err);
+	refuse_fstat = false;
+	vt_fails(r, &err, VNIC_STEP_NS_PIN, ENOMEM);
+	assert_int_equal(access("/run/netns/red", F_OK), -1);
+	add("red");
 	del("red");
 }
 
@@ -240,6 +269,7 @@ int main(void)
 		pin_test(ip_sees_ours),
 		pin_test(we_see_ips),
 		pin_test(the_caller_stays_where_it_was),
+		pin_test(an_add_that_fails_leaves_no_file),
 		pin_test(a_taken_name_is_refused_whoever_took_it),
 		pin_test(the_name_of_a_running_sandbox_is_refused),
 		pin_test(a_half_made_pin_is_mended_by_add_and_by_del),
