@@ -11,7 +11,7 @@ complains() {
 @test "help names every command, and each command has its own" {
 	run "$VNIC" --help
 	[[ $status -eq 0 ]]
-	for command in run exec ns tap relay list doctor; do
+	for command in run exec vm ns tap relay list doctor; do
 		grep -qE "^  $command +[a-z]" <<<"$output"
 		"$VNIC" "$command" --help | grep -q "^usage: vnic $command "
 		[[ $("$VNIC" "$command" --help) == "$("$VNIC" help "$command")" ]]

@@ -74,33 +74,81 @@ flags() {
 @test "every command has its manual page, and the two agree" {
 	command -v mandoc >/dev/null || skip "mandoc is not there"
 	"$VNIC_TOP/tests/lib/check-manual" "${VNIC_PREFIX%/stage}"
-	for command in vnic vnic-run vnic-exec vnic-ns vnic-tap vnic-relay vnic-list vnic-doctor; do
+	for command in vnic vnic-run vnic-exec vnic-vm vnic-ns vnic-tap vnic-relay vnic-list vnic-doctor; do
 		[[ -s $VNIC_PREFIX/share/man/man1/$command.1 ]]
 	done
 	[[ -s $VNIC_PREFIX/share/man/man3/libvnic.3 ]]
 }
 
-# complete WORD...: what bash offers for the last word.
-complete_words() {
+# What a shell offers for the last word of a line, sorted, on one line: in_bash, in_zsh, in_fish LINE
+in_bash() {
 	bash -c '
 		source "$0"
-		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		COMP_WORDBREAKS=$'"' \\t\\n='"'
+		read -ra COMP_WORDS <<<"${1//=/ = }"
+		[[ $1 != *[\ =] ]] || COMP_WORDS+=("")
+		COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 		_vnic
-		printf "%s\n" "${COMPREPLY[@]}"' "$VNIC_PREFIX/share/bash-completion/completions/vnic" "$@"
+		printf "%s\n" "${COMPREPLY[@]}"' "$VNIC_PREFIX/share/bash-completion/completions/vnic" "$1" | one_line
+}
+
+in_zsh() {
+	"$VNIC_TOP/tests/lib/complete.zsh" "$VNIC_PREFIX/share/zsh/site-functions" "$1" | one_line
+}
+
+in_fish() {
+	HOME=$BATS_TEST_TMPDIR fish --no-config -c 'source $argv[1]; complete -C $argv[2]' \
+		"$VNIC_PREFIX/share/fish/vendor_completions.d/vnic.fish" "$1" | cut -f1 | one_line
+}
+
+one_line() {
+	sort -u | xargs
+}
+
+# offers SHELL LINE WORDS: exactly these
+offers() {
+	local got
+	got=$("$1" "$2")
+	[[ $got == "$3" ]] || { printf '%s, "%s": wanted %s\ngot %s\n' "$1" "$2" "$3" "$got" && return 1; }
+}
+
+# completes SHELL: what holds in each
+completes() {
+	mkdir here && cd here && touch some-file
+	offers "$1" "vnic do" doctor
+	offers "$1" "vnic ns " "add del list show"
+	offers "$1" "vnic ns sh" show
+	offers "$1" "vnic tap add --q" --queues
+	offers "$1" "vnic list --" "--help --json"
+	offers "$1" "vnic ns list --j" --json
+	offers "$1" "vnic run --hostn" --hostname
+	offers "$1" "vnic run --map a" auto
+	offers "$1" "vnic run --map " "auto root self"
+	offers "$1" "vnic run --nic tap --map s" self
+	offers "$1" "vnic run --nic " ""
+	offers "$1" "vnic run --capture so" some-file
+	offers "$1" "vnic relay --contr" --control
+	# The user's own command, which may be called like one of ours.
+	[[ " $("$1" "vnic run tru") " == *" true "* && " $("$1" "vnic exec web tru") " == *" true "* ]]
+	offers "$1" "vnic exec tr" ""
+	offers "$1" "vnic run list --js" ""
+	offers "$1" "vnic run --nic ns cat so" some-file
+	offers "$1" "vnic exec ns cat so" some-file
 }
 
 @test "bash completes commands, options and choices" {
-	[[ $(complete_words vnic "do") == doctor ]]
-	[[ $(complete_words vnic ns sh) == show ]]
-	[[ $(complete_words vnic run --hostn) == --hostname ]]
-	[[ $(complete_words vnic run --map a) == auto ]]
-	complete_words vnic run tru | grep -qx true
+	completes in_bash
+	offers in_bash "vnic run --map=a" auto
 }
 
-@test "the completions of zsh and fish are there and well-formed" {
-	[[ -s $VNIC_PREFIX/share/zsh/site-functions/_vnic && -s $VNIC_PREFIX/share/fish/vendor_completions.d/vnic.fish ]]
-	! command -v zsh >/dev/null || zsh -n "$VNIC_PREFIX/share/zsh/site-functions/_vnic"
-	! command -v fish >/dev/null || fish -n "$VNIC_PREFIX/share/fish/vendor_completions.d/vnic.fish"
-	grep -q "^complete -c vnic -n '__fish_seen_subcommand_from ns; and __fish_seen_subcommand_from add' -l help" \
-		"$VNIC_PREFIX/share/fish/vendor_completions.d/vnic.fish"
+@test "zsh completes commands, options and choices" {
+	command -v zsh >/dev/null || skip "zsh is not there"
+	completes in_zsh
+	offers in_zsh "vnic run --map=a" auto
+}
+
+@test "fish completes commands, options and choices" {
+	command -v fish >/dev/null || skip "fish is not there"
+	completes in_fish
+	offers in_fish "vnic run --map=a" --map=auto
 }
