@@ -114,6 +114,18 @@ void cli_help(FILE *out, const char *path, const struct command *command);
 /* "vnic: cannot ...", and a second line "  try: ..." where there is a remedy. */
 void cli_print_error(const struct vnic_error *err);
 void cli_warn(const char *format, ...) VNIC_PRINTF(1, 2);
+/*
+ * For the terminal, what somebody else has chosen (a sandbox's links, a process's name): all but printable ASCII
+ * becomes
+ * '?', so that it can neither draw nor type there.  Returns buf.
+ */
+const char *cli_plain(const char *text, char *buf, size_t size);
+/* The same as JSON, where control characters are harmless; a text that is not UTF-8 gets a '?' for each strange byte.
+ */
+json_t *cli_json_text(const char *text);
+/* Does it with every operand: one that fails keeps no other, and its error is told at once, but for the last one's. */
+int cli_each_operand(const struct cli_args *args, int (*fn)(const char *operand, void *ctx, struct vnic_error *err),
+		     void *ctx, struct vnic_error *err);
 /* Takes the reference.  NULL (jansson was out of memory) is -ENOMEM. */
 int cli_print_json(json_t *json, struct vnic_error *err);
 /* Everything that was printed has left, or -errno: a full disk, a closed pipe. */

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <net/if.h>
 
 static const struct cli_option options[] = {
@@ -11,6 +12,12 @@ static const struct cli_option options[] = {
 };
 
 /* --- text --------------------------------------------------------------------------- */
+
+static void print_drops(const struct vnic_link_info *link)
+{
+	if (link->rx_dropped || link->tx_dropped)
+		printf(" dropped %" PRIu64 " in, %" PRIu64 " out", link->rx_dropped, link->tx_dropped);
+}
 
 static int print_one(const struct vnic_sandbox_info *info, void *ctx)
 {
@@ -24,12 +31,13 @@ static int print_one(const struct vnic_sandbox_info *info, void *ctx)
 	for (unsigned i = 0; i < info->nic_count; i++) {
 		const struct vnic_link_info *link = &info->nics[i].link;
 
-		printf("    %-15s %s", link->name, link->flags & IFF_UP ? "up" : "down");
+		printf("    %-15s %s", cli_plain(link->name, text, sizeof(text)), link->flags & IFF_UP ? "up" : "down");
 		if (link->mac.set)
 			printf(" %s", vnic_mac_text(&link->mac, text));
 		printf(" mtu %u", link->mtu);
 		for (unsigned a = 0; a < info->nics[i].addr_count; a++)
 			printf(" %s", vnic_addr_text(&info->nics[i].addrs[a], true, text));
+		print_drops(link);
 		printf("\n");
 	}
 	return 0;
@@ -44,9 +52,11 @@ static json_t *nic_json(const struct vnic_link_info *link, const struct vnic_add
 
 	for (unsigned i = 0; i < count; i++)
 		json_array_append_new(list, json_string(vnic_addr_text(&addrs[i], true, text)));
-	json_t *nic = json_pack("{s:s, s:s, s:b, s:i, s:I, s:I, s:o}", "name", link->name, "kind", link->kind, "up",
-				(link->flags & IFF_UP) != 0, "mtu", (int)link->mtu, "rx_bytes",
-				(json_int_t)link->rx_bytes, "tx_bytes", (json_int_t)link->tx_bytes, "addresses", list);
+	json_t *nic =
+		json_pack("{s:o, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:o}", "name", cli_json_text(link->name), "kind",
+			  link->kind, "up", (link->flags & IFF_UP) != 0, "mtu", (int)link->mtu, "rx_bytes",
+			  (json_int_t)link->rx_bytes, "tx_bytes", (json_int_t)link->tx_bytes, "rx_dropped",
+			  (json_int_t)link->rx_dropped, "tx_dropped", (json_int_t)link->tx_dropped, "addresses", list);
 	if (nic && link->mac.set)
 		json_object_set_new(nic, "mac", json_string(vnic_mac_text(&link->mac, text)));
 	return nic;
@@ -59,11 +69,9 @@ static int add_json(const struct vnic_sandbox_info *info, void *ctx)
 	for (unsigned i = 0; i < info->nic_count; i++)
 		json_array_append_new(nics,
 				      nic_json(&info->nics[i].link, info->nics[i].addrs, info->nics[i].addr_count));
-	/* A command line is bytes; one that is not UTF-8 has no JSON string. */
-	json_t *command = json_string(info->command);
-	json_t *sandbox = json_pack("{s:s?, s:i, s:i, s:o, s:o}", "name", info->name[0] ? info->name : NULL, "pid",
-				    (int)info->pid, "uid", (int)info->uid, "command", command ? command : json_null(),
-				    "nics", nics);
+	json_t *sandbox = json_pack("{s:s?, s:i, s:I, s:o, s:b, s:o}", "name", info->name[0] ? info->name : NULL, "pid",
+				    (int)info->pid, "uid", (json_int_t)info->uid, "command",
+				    cli_json_text(info->command), "vmm", info->vmm, "nics", nics);
 	return json_array_append_new(list, sandbox) < 0 ? -ENOMEM : 0;
 }
 
@@ -82,7 +90,7 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 	if (r == 0)
 		return cli_print_json(list, err);
 	json_decref(list);
-	return r;
+	return r == -ENOMEM ? vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL) : r;
 }
 
 const struct command cmd_list = {

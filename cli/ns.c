@@ -2,45 +2,46 @@
 /* vnic ns: named network namespaces, and the namespaces of processes side by side. */
 #include "cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fd.h"
 #include "parse.h"
 
 /* --- add, del ----------------------------------------------------------------------- */
+
+static int add_one(const char *name, void *ctx, struct vnic_error *err)
+{
+	return vnic_netns_add(name, ctx, err);
+}
 
 static int add(const struct cli_args *args, struct vnic_error *err)
 {
 	const char *state_dir;
 	int r = cli_state_dir(true, &state_dir, err);
 
-	for (int i = 0; r == 0 && i < args->operand_count; i++)
-		r = vnic_netns_add(args->operands[i], state_dir, err);
+	return r < 0 ? r : cli_each_operand(args, add_one, (void *)state_dir, err);
+}
+
+static int del_one(const char *name, void *ctx, struct vnic_error *err)
+{
+	bool absent;
+	int r = vnic_netns_del(name, ctx, &absent, err);
+
+	if (r == 0 && absent)
+		printf("%s was not there\n", name);
 	return r;
 }
 
 static int del(const struct cli_args *args, struct vnic_error *err)
 {
-	int status = CLI_OK;
 	const char *state_dir;
-	bool absent;
-	int failed = 0, r = cli_state_dir(false, &state_dir, err);
+	int r = cli_state_dir(false, &state_dir, err);
 
-	if (r < 0)
-		return r;
-	/* One that stays keeps no other: its error is told here, unless it is the last. */
-	for (int i = 0; i < args->operand_count; i++) {
-		if (failed < 0)
-			cli_print_error(err);
-		r = vnic_netns_del(args->operands[i], state_dir, &absent, err);
-		failed = r < 0 ? r : 0;
-		status = r < 0 ? cli_status(args->command, r, err) : status;
-		if (r == 0 && absent)
-			printf("%s was not there\n", args->operands[i]);
-	}
-	return failed < 0 ? failed : status;
+	return r < 0 ? r : cli_each_operand(args, del_one, (void *)state_dir, err);
 }
 
 /* --- list --------------------------------------------------------------------------- */
@@ -53,7 +54,7 @@ static const char *kind_of(const struct vnic_netns_info *info)
 static int list_line(const struct vnic_netns_info *info, void *ctx)
 {
 	bool *headed = ctx;
-	char pid[16] = "-", inode[24] = "-";
+	char pid[16] = "-", inode[24] = "-", name[sizeof(info->name)];
 
 	if (info->pid)
 		snprintf(pid, sizeof(pid), "%d", info->pid);
@@ -62,16 +63,16 @@ static int list_line(const struct vnic_netns_info *info, void *ctx)
 	if (!*headed)
 		printf("%-20s %-8s %8s %12s\n", "NAME", "KIND", "PID", "INODE");
 	*headed = true;
-	printf("%-20s %-8s %8s %12s\n", info->name, kind_of(info), pid, inode);
+	printf("%-20s %-8s %8s %12s\n", cli_plain(info->name, name, sizeof(name)), kind_of(info), pid, inode);
 	return 0;
 }
 
 static int list_json(const struct vnic_netns_info *info, void *ctx)
 {
-	return json_array_append_new(ctx, json_pack("{s:s, s:s, s:i, s:I}", "name", info->name, "kind", kind_of(info),
-						    "pid", info->pid, "inode", (json_int_t)info->inode)) < 0
-		       ? -ENOMEM
-		       : 0;
+	json_t *name = json_pack("{s:o, s:s, s:i, s:I}", "name", cli_json_text(info->name), "kind", kind_of(info),
+				 "pid", info->pid, "inode", (json_int_t)info->inode);
+
+	return json_array_append_new(ctx, name) < 0 ? -ENOMEM : 0;
 }
 
 static int list(const struct cli_args *args, struct vnic_error *err)
@@ -104,30 +105,39 @@ static int first_with(const struct vnic_ns_view *views, int row, int column)
 	return first;
 }
 
-/* The same letter in a row: the same namespace.  A letter for each that is seen for the first time. */
-static char letter_of(const struct vnic_ns_view *views, int row, int column)
+/*
+ * The same letter in a row: the same namespace.  A letter for each that is seen for the first time; after Z come AA,
+ * AB, as columns of spreadsheets have them.
+ */
+static const char *letter_of(const struct vnic_ns_view *views, int row, int column, char buf[8])
 {
-	int letter = 'A', own = first_with(views, row, column);
+	int others = 0, own = first_with(views, row, column);
 
 	for (int i = 0; i < own; i++)
-		letter += views[i].inode[row] && first_with(views, row, i) == i;
-	return (char)(letter < 'Z' ? letter : 'Z');
+		others += views[i].inode[row] && first_with(views, row, i) == i;
+	if (others < 26)
+		snprintf(buf, 8, "%c", 'A' + others);
+	else
+		snprintf(buf, 8, "%c%c", 'A' + (others / 26 - 1) % 26, 'A' + others % 26);
+	return buf;
 }
 
 static void print_cell(const char *text)
 {
-	printf(" %-24s", text[0] ? text : "-");
+	char plain[256];
+
+	printf(" %-24s", text[0] ? cli_plain(text, plain, sizeof(plain)) : "-");
 }
 
 static void print_namespaces(const struct vnic_ns_view *views, int count)
 {
-	char text[32];
+	char text[32], letter[8];
 
 	for (int row = 0; row < VNIC_NS_COUNT; row++) {
 		printf("%-12s", vnic_ns_index_text((enum vnic_ns_index)row));
 		for (int i = 0; i < count; i++) {
 			if (views[i].inode[row])
-				snprintf(text, sizeof(text), "%c %ju", letter_of(views, row, i),
+				snprintf(text, sizeof(text), "%s %ju", letter_of(views, row, i, letter),
 					 (uintmax_t)views[i].inode[row]);
 			else
 				snprintf(text, sizeof(text), "-");
@@ -176,9 +186,9 @@ static json_t *view_json(const struct vnic_ns_view *view)
 		if (view->inode[i])
 			json_object_set_new(namespaces, vnic_ns_index_text((enum vnic_ns_index)i),
 					    json_integer((json_int_t)view->inode[i]));
-	return json_pack("{s:i, s:i, s:s, s:o, s:s, s:s, s:s}", "pid", view->pid, "pid_inside", view->inner_pid,
-			 "command", view->comm, "namespaces", namespaces, "uid_map", view->uid_map, "gid_map",
-			 view->gid_map, "hostname", view->hostname);
+	return json_pack("{s:i, s:i, s:o, s:o, s:s, s:s, s:o}", "pid", view->pid, "pid_inside", view->inner_pid,
+			 "command", cli_json_text(view->comm), "namespaces", namespaces, "uid_map", view->uid_map,
+			 "gid_map", view->gid_map, "hostname", cli_json_text(view->hostname));
 }
 
 static int print_views_json(const struct vnic_ns_view *views, int count, struct vnic_error *err)
@@ -193,17 +203,34 @@ static int print_views_json(const struct vnic_ns_view *views, int count, struct 
 	return cli_print_json(array, err);
 }
 
+/* The target is held meanwhile, so that its pid stays its own. */
+static int view_target(const char *text, const char *state_dir, struct vnic_ns_view *ret_view, struct vnic_error *err)
+{
+	CLEANUP(vnic_target_close) struct vnic_target target = VNIC_TARGET_EMPTY;
+	uint32_t pid;
+	int r;
+
+	if (isdigit((unsigned char)text[0])) { /* whatever its namespaces are: we may not be allowed to open them */
+		r = parse_u32(text, "a process id", 1, INT32_MAX, &pid, err);
+		return r < 0 ? r : vnic_ns_view_get((pid_t)pid, ret_view, err);
+	}
+	r = vnic_target_open(text, state_dir, &target, err);
+	if (r == 0 && !target.pid)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
+				 "it is a network namespace, and processes are compared: give a pid, or the name of a "
+				 "sandbox");
+	return r < 0 ? r : vnic_ns_view_get(target.pid, ret_view, err);
+}
+
 static int show_views(const struct cli_args *args, struct vnic_ns_view *views, struct vnic_error *err)
 {
-	for (int i = 0; i < args->operand_count; i++) {
-		uint32_t pid;
-		int r = parse_u32(args->operands[i], "a process id", 1, INT32_MAX, &pid, err);
+	const char *state_dir;
+	int r = cli_state_dir(false, &state_dir, err);
 
-		if (r == 0)
-			r = vnic_ns_view_get((pid_t)pid, &views[i], err);
-		if (r < 0)
-			return r;
-	}
+	for (int i = 0; i < args->operand_count && r == 0; i++)
+		r = view_target(args->operands[i], state_dir, &views[i], err);
+	if (r < 0)
+		return r;
 	if (cli_flag(args, "json"))
 		return print_views_json(views, args->operand_count, err);
 	print_table(views, args->operand_count);
@@ -255,9 +282,10 @@ static const struct command cmd_list_names = {
 };
 static const struct command cmd_show = {
 	.name = "show",
-	.operands = "PID...",
+	.operands = "PROCESS...",
 	.summary = "put the namespaces of processes side by side",
 	.details =
+		"A process is a pid, or the name of a sandbox or of a namespace made without root.\n"
 		"One column a process, one row a kind of namespace.  The same letter in a row is the same namespace;\n"
 		"the number is its inode, as in /proc/PID/ns.  A dash: this user may not look.\n",
 	.options = json_options,

@@ -2,6 +2,7 @@
 /* What leaves the program: output, errors with their remedies, exit statuses. */
 #include "cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -26,7 +27,29 @@ void cli_warn(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	/* Some come from the gateway's process, which reads what the sandbox sends. */
+	for (char *p = text; *p; p++)
+		if (iscntrl((unsigned char)*p))
+			*p = '?';
 	fprintf(stderr, "vnic: warning: %s\n", text);
+}
+
+const char *cli_plain(const char *text, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	for (; text[len] && len + 1 < size; len++)
+		buf[len] = text[len] >= ' ' && text[len] <= '~' ? text[len] : '?';
+	buf[len] = '\0';
+	return buf;
+}
+
+json_t *cli_json_text(const char *text)
+{
+	json_t *json = json_string(text);
+	char plain[256];
+
+	return json ? json : json_string(cli_plain(text, plain, sizeof(plain)));
 }
 
 int cli_print_json(json_t *json, struct vnic_error *err)
@@ -89,4 +112,18 @@ int cli_status(const struct command *command, int result, const struct vnic_erro
 		return err->code == ENOENT ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE;
 	}
 	return is_unsupported(err) ? CLI_UNSUPPORTED : CLI_FAILED;
+}
+
+int cli_each_operand(const struct cli_args *args, int (*fn)(const char *operand, void *ctx, struct vnic_error *err),
+		     void *ctx, struct vnic_error *err)
+{
+	int status = CLI_OK, r = 0;
+
+	for (int i = 0; i < args->operand_count; i++) {
+		if (r < 0)
+			cli_print_error(err);
+		r = fn(args->operands[i], ctx, err);
+		status = r < 0 ? cli_status(args->command, r, err) : status;
+	}
+	return r < 0 ? r : status;
 }

@@ -216,6 +216,8 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 	const char *at = cli_value(args, "at");
 	int r;
 
+	if (at && args->value_count > 1)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--at", "it goes with no other option");
 	if (at)
 		return relay_control_ask(at, args->operands, err);
 	if (args->operand_count < 2)

@@ -11,6 +11,7 @@
 #include "relay_control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -210,10 +211,25 @@ static void take_command(void *ctx, int fd)
 			hang_up(control, &control->clients[i]);
 }
 
+/* Where no descriptor is left, a kept one lets who waits in, to be hung up on: else the listener would stay readable.
+ */
+static int accept_client(struct relay_control *control, int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0 || (errno != EMFILE && errno != ENFILE) || control->spare < 0)
+		return fd;
+	close_fd(&control->spare);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	close_fd(&fd);
+	control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return -1;
+}
+
 static void take_client(void *ctx, int listener)
 {
 	struct relay_control *control = ctx;
-	CLEANUP_FD int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	CLEANUP_FD int fd = accept_client(control, listener);
 
 	for (int i = 0; i < CONTROL_CLIENTS && fd >= 0; i++)
 		if (control->clients[i] < 0 && vnic_relay_watch(control->relay, fd, take_command, control, NULL) == 0)
@@ -275,6 +291,7 @@ int relay_control_begin(struct relay_control *control, const char *path, struct 
 	if (r < 0)
 		return r;
 	memcpy(control->path, addr.sun_path, sizeof(control->path));
+	control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return vnic_relay_watch(relay, control->listener, take_client, control, err);
 }
 
@@ -287,6 +304,7 @@ void relay_control_end(struct relay_control *control)
 			hang_up(control, &control->clients[i]);
 	vnic_relay_watch(control->relay, control->listener, NULL, NULL, NULL);
 	close_fd(&control->listener);
+	close_fd(&control->spare);
 	unlink(control->path);
 }
 

@@ -13,9 +13,10 @@ struct relay_control {
 	int port_count;
 	char path[108]; /* of the socket's file */
 	int listener;
+	int spare;                    /* descriptor, for who comes when there are no others; -1: none */
 	int clients[CONTROL_CLIENTS]; /* -1: free */
 };
-#define RELAY_CONTROL_EMPTY ((struct relay_control){.listener = -1, .clients = {-1, -1, -1, -1}})
+#define RELAY_CONTROL_EMPTY ((struct relay_control){.listener = -1, .spare = -1, .clients = {-1, -1, -1, -1}})
 
 /* Listens at `path` from now on, until relay_control_end, which removes it.  The ports stay the caller's. */
 int relay_control_begin(struct relay_control *control, const char *path, struct vnic_relay *relay,

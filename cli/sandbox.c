@@ -218,7 +218,16 @@ static int read_capture(const struct cli_args *args, struct capture_options *cap
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--capture -",
 				 "the standard output is the command's; the shell has another pipe: "
 				 "--capture >(wireshark -k -i -)");
-	return capture_options_open(capture, err);
+	return 0;
+}
+
+/* A file that is there is written over: not before all else is understood. */
+static int open_capture(struct capture_options *capture, struct vnic_sandbox_config *config, struct vnic_error *err)
+{
+	config->capture = &capture->config;
+	int r = vnic_sandbox_check(config, err);
+
+	return r < 0 ? r : capture_options_open(capture, err);
 }
 
 static int tell_ready(int fd, struct vnic_error *err)
@@ -245,8 +254,8 @@ int sandbox_run(const struct cli_args *args, struct vnic_sandbox_config *config,
 	if (r == 0)
 		r = read_capture(args, &capture, err);
 	if (r == 0 && capture.path) {
+		r = open_capture(&capture, config, err);
 		capture_fd = capture.config.fd;
-		config->capture = &capture.config; // cppcheck-suppress autoVariables ; the sandbox ends first
 	}
 	if (r == 0)
 		r = front_begin(&front, err);

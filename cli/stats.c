@@ -15,8 +15,26 @@ static void print_leases(const struct vnic_lease_stats *leases)
 		leases->given, leases->refused, leases->returned, leases->told, leases->advertised, leases->ignored);
 }
 
-static void print_text(const struct vnic_gateway_stats *flows, const struct vnic_dns_stats *dns)
+/* What is printed at once. */
+struct figures {
+	struct vnic_gateway_stats flows;
+	struct vnic_dns_stats dns;
+	struct vnic_nic_drops nics[VNIC_NICS];
+	int nic_count;
+};
+
+static void print_nics(const struct figures *figures)
 {
+	for (int i = 0; i < figures->nic_count; i++)
+		fprintf(stderr, "vnic: nic     %s dropped %" PRIu64 " in, %" PRIu64 " out\n", figures->nics[i].name,
+			figures->nics[i].in, figures->nics[i].out);
+}
+
+static void print_text(const struct figures *figures)
+{
+	const struct vnic_gateway_stats *flows = &figures->flows;
+	const struct vnic_dns_stats *dns = &figures->dns;
+
 	fprintf(stderr,
 		"vnic: flows   tcp %" PRIu64 " (%u open), udp %" PRIu64 " (%u open), icmp %" PRIu64
 		" (%u open), %" PRIu64 " published\n",
@@ -34,6 +52,7 @@ static void print_text(const struct vnic_gateway_stats *flows, const struct vnic
 		" failed, %" PRIu64 " beyond a limit, %" PRIu64 " strange\n",
 		dns->queries, dns->answers, dns->streams, dns->failed, dns->full, dns->strange);
 	print_leases(&flows->leases);
+	print_nics(figures);
 }
 
 #define NUMBER(n) ((json_int_t)(n))
@@ -45,8 +64,21 @@ static json_t *leases_json(const struct vnic_lease_stats *leases)
 			 "advertised", NUMBER(leases->advertised), "ignored", NUMBER(leases->ignored));
 }
 
-static json_t *to_json(const struct vnic_gateway_stats *flows, const struct vnic_dns_stats *dns)
+static json_t *nics_json(const struct figures *figures)
 {
+	json_t *nics = json_array();
+
+	for (int i = 0; i < figures->nic_count; i++)
+		json_array_append_new(nics, json_pack("{s:s, s:I, s:I}", "name", figures->nics[i].name, "dropped_in",
+						      NUMBER(figures->nics[i].in), "dropped_out",
+						      NUMBER(figures->nics[i].out)));
+	return nics;
+}
+
+static json_t *to_json(const struct figures *figures)
+{
+	const struct vnic_gateway_stats *flows = &figures->flows;
+	const struct vnic_dns_stats *dns = &figures->dns;
 	json_t *open = json_pack("{s:I, s:I, s:I}", "tcp", NUMBER(flows->tcp_open), "udp", NUMBER(flows->udp_open),
 				 "icmp", NUMBER(flows->icmp_open));
 	json_t *started =
@@ -56,18 +88,19 @@ static json_t *to_json(const struct vnic_gateway_stats *flows, const struct vnic
 				  NUMBER(dns->answers), "streams", NUMBER(dns->streams), "failed", NUMBER(dns->failed),
 				  "full", NUMBER(dns->full), "strange", NUMBER(dns->strange));
 
-	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "flows", started,
-			 "open", open, "bytes_out", NUMBER(flows->bytes_out), "bytes_in", NUMBER(flows->bytes_in),
-			 "denied", NUMBER(flows->denied), "failed", NUMBER(flows->failed), "full", NUMBER(flows->full),
-			 "malformed", NUMBER(flows->malformed), "ignored", NUMBER(flows->ignored), "fragments",
-			 NUMBER(flows->fragments_dropped), "udp_unsent", NUMBER(flows->udp_unsent), "udp_overrun",
-			 NUMBER(flows->udp_overrun), "dns", names, "leases", leases_json(&flows->leases));
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "flows",
+			 started, "open", open, "bytes_out", NUMBER(flows->bytes_out), "bytes_in",
+			 NUMBER(flows->bytes_in), "denied", NUMBER(flows->denied), "failed", NUMBER(flows->failed),
+			 "full", NUMBER(flows->full), "malformed", NUMBER(flows->malformed), "ignored",
+			 NUMBER(flows->ignored), "fragments", NUMBER(flows->fragments_dropped), "udp_unsent",
+			 NUMBER(flows->udp_unsent), "udp_overrun", NUMBER(flows->udp_overrun), "dns", names, "leases",
+			 leases_json(&flows->leases), "nics", nics_json(figures));
 }
 
 /* One line, so that whoever asks several times can tell the answers apart. */
-static void print_json(const struct vnic_gateway_stats *flows, const struct vnic_dns_stats *dns)
+static void print_json(const struct figures *figures)
 {
-	json_t *json = to_json(flows, dns);
+	json_t *json = to_json(figures);
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 
 	if (text)
@@ -78,17 +111,19 @@ static void print_json(const struct vnic_gateway_stats *flows, const struct vnic
 
 void stats_print(struct vnic_sandbox *sandbox, bool json)
 {
-	struct vnic_gateway_stats flows;
-	struct vnic_dns_stats dns;
+	struct figures figures;
 	struct vnic_error err;
 	char text[512];
+	int r = vnic_sandbox_stats(sandbox, &figures.flows, &figures.dns, &err);
 
-	if (vnic_sandbox_stats(sandbox, &flows, &dns, &err) < 0) {
+	if (r == 0)
+		r = figures.nic_count = vnic_sandbox_drops(sandbox, figures.nics, &err);
+	if (r < 0) {
 		vnic_error_text(&err, text, sizeof(text));
 		cli_warn("no figures: %s", text);
 	} else if (json) {
-		print_json(&flows, &dns);
+		print_json(&figures);
 	} else {
-		print_text(&flows, &dns);
+		print_text(&figures);
 	}
 }

@@ -87,7 +87,7 @@ static int add(const struct cli_args *args, struct vnic_error *err)
 
 /* --- del ---------------------------------------------------------------------------- */
 
-static int del_one(struct vnic_nl *nl, const char *name, struct vnic_error *err)
+static int del_one(const char *name, void *nl, struct vnic_error *err)
 {
 	struct vnic_link_info info;
 	char checked[IFNAMSIZ];
@@ -114,8 +114,7 @@ static int del(const struct cli_args *args, struct vnic_error *err)
 
 	if (r < 0)
 		return r;
-	for (int i = 0; r == 0 && i < args->operand_count; i++)
-		r = del_one(nl, args->operands[i], err);
+	r = cli_each_operand(args, del_one, nl, err);
 	vnic_nl_close(nl);
 	return r;
 }
@@ -214,9 +213,9 @@ static int add_json(const struct vnic_link_info *link, void *ctx)
 		json_decref(multi);
 		return 0;
 	}
-	json_t *device = json_pack("{s:s, s:s, s:o, s:o, s:o, s:i, s:b}", "name", link->name, "kind", kind_of(link),
-				   "multi_queue", multi, "owner", id_json(info.owner), "group", id_json(info.group),
-				   "mtu", (int)link->mtu, "up", (link->flags & IFF_UP) != 0);
+	json_t *device = json_pack("{s:o, s:s, s:o, s:o, s:o, s:i, s:b}", "name", cli_json_text(link->name), "kind",
+				   kind_of(link), "multi_queue", multi, "owner", id_json(info.owner), "group",
+				   id_json(info.group), "mtu", (int)link->mtu, "up", (link->flags & IFF_UP) != 0);
 	return json_array_append_new(ctx, device) < 0 ? -ENOMEM : 0;
 }
 

@@ -253,6 +253,15 @@ static void plan_gate(const struct vnic_sandbox_config *config, struct build *bu
 	build->gate.privileged = !config->rootless;
 }
 
+int vnic_sandbox_check(const struct vnic_sandbox_config *config, struct vnic_error *err)
+{
+	const struct plan_host nowhere = {.no_ipv6 = NULL};
+	struct plan plan;
+	int r = check_config(config, err);
+
+	return r < 0 ? r : plan_make(config->nics, config->nic_count, &nowhere, &plan, err);
+}
+
 int build_make(const struct vnic_sandbox_config *config, struct build *build, struct vnic_error *err)
 {
 	struct plan_host host = {.no_ipv6 = NULL};

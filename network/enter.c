@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Devices and sockets opened in another namespace: the rooms below, called where the target is. */
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
+#include "fd.h"
+#include "ns.h"
 #include "plan.h"
 
 struct tap_call {
@@ -27,6 +31,17 @@ int vnic_tap_open_in(const struct vnic_target *target, const struct vnic_tap_con
 static int open_nl(void *ctx, struct vnic_error *err)
 {
 	return vnic_nl_open(ctx, err);
+}
+
+int nl_open_beside(int fd, struct vnic_nl **ret_nl, struct vnic_error *err)
+{
+	CLEANUP(vnic_target_close) struct vnic_target target = VNIC_TARGET_EMPTY;
+
+	target.netns_fd = ioctl(fd, SIOCGSKNS); /* close-on-exec from birth */
+	if (target.netns_fd < 0)
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, "of a descriptor", NULL);
+	target.userns_fd = ns_owner(target.netns_fd);
+	return vnic_nl_open_in(&target, ret_nl, err);
 }
 
 int vnic_nl_open_in(const struct vnic_target *target, struct vnic_nl **ret_nl, struct vnic_error *err)

@@ -12,21 +12,57 @@
 #include <sys/stat.h>
 
 #include "fd.h"
+#include "guest.h"
 #include "plan.h"
 
-struct lookup {
-	pid_t pid;
-	char name[VNIC_NAME_MAX + 1];
+/* Whose the names are, asked once for all sandboxes. */
+struct names {
+	struct name {
+		pid_t pid;
+		char text[VNIC_NAME_MAX + 1];
+	} * list;
+	size_t count;
 };
 
-static int match_name(const struct vnic_netns_info *info, void *ctx)
+static void names_free(struct names *names)
 {
-	struct lookup *lookup = ctx;
+	free(names->list);
+}
 
-	if (!info->sandbox || info->pid != lookup->pid)
+static int note_name(const struct vnic_netns_info *info, void *ctx)
+{
+	struct names *names = ctx;
+	bool full = (names->count & (names->count - 1)) == 0; /* room doubles: 1, 2, 4, ... */
+
+	if (!info->sandbox)
 		return 0;
-	memcpy(lookup->name, info->name, sizeof(lookup->name));
-	return 1;
+	if (full) {
+		struct name *bigger = realloc(names->list, (names->count ? names->count * 2 : 1) * sizeof(*bigger));
+
+		if (!bigger)
+			return -ENOMEM;
+		names->list = bigger;
+	}
+	names->list[names->count].pid = info->pid;
+	memcpy(names->list[names->count].text, info->name, sizeof(info->name));
+	names->count++;
+	return 0;
+}
+
+/* Names of sandboxes that were killed go when they are looked at. */
+static int names_read(const char *state_dir, struct names *names, struct vnic_error *err)
+{
+	int r = state_dir ? vnic_netns_list(state_dir, note_name, names, err) : 0;
+
+	return r == -ENOMEM ? vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL) : r;
+}
+
+static const char *name_of(const struct names *names, pid_t pid)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (names->list[i].pid == pid)
+			return names->list[i].text;
+	return "";
 }
 
 /* It has ended, or we may not look at it. */
@@ -99,28 +135,35 @@ static bool is_ours(int netns_fd)
 	return fstat(netns_fd, &a) == 0 && stat("/proc/self/ns/net", &b) == 0 && a.st_ino == b.st_ino;
 }
 
-static int look_inside(pid_t pid, struct vnic_sandbox_info *info, struct vnic_error *err)
+static int look_at_links(const struct vnic_target *target, struct vnic_sandbox_info *info, struct vnic_error *err)
 {
-	CLEANUP(vnic_target_close) struct vnic_target target = VNIC_TARGET_EMPTY;
 	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
-	char text[16];
+	int r = vnic_nl_open_in(target, &nl, err);
 
-	snprintf(text, sizeof(text), "%d", pid);
-	int r = vnic_target_open(text, NULL, &target, err);
-	if (r == 0 && is_ours(target.netns_fd)) /* a VMM's: the links are the host's */
-		return 0;
-	if (r == 0)
-		r = vnic_nl_open_in(&target, &nl, err);
 	if (r == 0)
 		r = vnic_link_list(nl, note_link, info, err);
 	return r < 0 ? r : vnic_addr_list(nl, 0, note_addr, info, err);
 }
 
+static int look_inside(pid_t pid, struct vnic_sandbox_info *info, struct vnic_error *err)
+{
+	CLEANUP(vnic_target_close) struct vnic_target target = VNIC_TARGET_EMPTY;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	int r = vnic_target_open(text, NULL, &target, err);
+	if (r == 0 && !is_ours(target.netns_fd)) /* else the links are the host's */
+		r = look_at_links(&target, info, err);
+	if (r == 0 && !info->nic_count)
+		guest_look(pid, info);
+	return r;
+}
+
 /* 1; 0 for one that ends while we look, or that we may not look at. */
-static int describe(pid_t command, const char *state_dir, struct vnic_sandbox_info *ret_info, struct vnic_error *err)
+static int describe(pid_t command, const struct names *names, struct vnic_sandbox_info *ret_info,
+		    struct vnic_error *err)
 {
 	struct vnic_sandbox_info info = {.pid = command};
-	struct lookup lookup = {.pid = command};
 	char path[32];
 	struct stat st;
 	int r;
@@ -129,41 +172,30 @@ static int describe(pid_t command, const char *state_dir, struct vnic_sandbox_in
 	r = stat(path, &st) < 0 ? vnic_fail(err, VNIC_STEP_READ, errno, path, NULL) : look_inside(command, &info, err);
 	if (r == 0)
 		r = read_command(command, info.command, sizeof(info.command), err);
-	if (r >= 0 && state_dir)
-		r = vnic_netns_list(state_dir, match_name, &lookup, err);
 	if (r < 0)
 		return is_hidden(r) ? 0 : r;
 	info.uid = st.st_uid;
-	memcpy(info.name, lookup.name, sizeof(info.name));
+	snprintf(info.name, sizeof(info.name), "%s", name_of(names, command));
 	*ret_info = info;
 	return 1;
-}
-
-static int pass_over(const struct vnic_netns_info *info, void *ctx)
-{
-	(void)info;
-	(void)ctx;
-	return 0;
 }
 
 int vnic_sandbox_list(const char *state_dir, int (*each)(const struct vnic_sandbox_info *info, void *ctx), void *ctx,
 		      struct vnic_error *err)
 {
-	DIR *proc = opendir("/proc");
+	CLEANUP(names_free) struct names names = {0};
 	struct dirent *entry;
-	int r = 0;
+	int r = names_read(state_dir, &names, err);
+	DIR *proc = r < 0 ? NULL : opendir("/proc");
 
 	if (!proc)
-		return vnic_fail(err, VNIC_STEP_READ, errno, "/proc", NULL);
-	/* Names of sandboxes that were killed go when they are looked at. */
-	if (state_dir)
-		vnic_netns_list(state_dir, pass_over, NULL, NULL);
+		return r < 0 ? r : vnic_fail(err, VNIC_STEP_READ, errno, "/proc", NULL);
 	while (r == 0 && (errno = 0, entry = readdir(proc))) {
 		struct vnic_sandbox_info info;
 
 		r = isdigit((unsigned char)entry->d_name[0]) ? command_of(atoi(entry->d_name), err) : 0;
 		if (r > 0)
-			r = describe(r, state_dir, &info, err);
+			r = describe(r, &names, &info, err);
 		if (r > 0)
 			r = each(&info, ctx);
 	}

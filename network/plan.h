@@ -142,6 +142,10 @@ int plan_sandbox_side(const struct plan *plan, int lifeline, struct vnic_error *
 int plan_open_device(const struct nic_plan *plan, const char *name, const struct vnic_mac *mac,
 		     struct vnic_tap *ret_tap, struct vnic_error *err);
 
+/* enter.c: opens a netlink socket in the network namespace of a socket or a TAP, whose owner the caller has power over.
+ */
+int nl_open_beside(int fd, struct vnic_nl **ret_nl, struct vnic_error *err);
+
 /* For CLEANUP. */
 static inline void close_nl(struct vnic_nl **nl)
 {

@@ -281,6 +281,37 @@ int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *
 	return 0;
 }
 
+int vnic_sandbox_drops(struct vnic_sandbox *sandbox, struct vnic_nic_drops ret_drops[VNIC_NICS], struct vnic_error *err)
+{
+	const struct vnic_open_request any = {.domain = AF_INET, .type = SOCK_DGRAM};
+	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
+	CLEANUP_FD int fd = -1;
+	int r, count = 0;
+
+	if (!sandbox->nic_count)
+		return 0;
+	r = sandbox->opener.open(sandbox->opener.ctx, &any, &fd, err);
+	if (r == 0)
+		r = nl_open_beside(fd, &nl, err);
+	for (unsigned i = 0; i < sandbox->nic_count && r == 0; i++) {
+		struct vnic_nic_drops *drops = &ret_drops[count];
+		struct vnic_link_info outer;
+
+		r = vnic_link_get(nl, 0, sandbox->nics[i].outer, &outer, err);
+		if (r == -ENODEV) { /* a guest's TAP ended with its VMM */
+			r = 0;
+			continue;
+		}
+		if (r < 0)
+			break;
+		memcpy(drops->name, sandbox->nics[i].name, IFNAMSIZ);
+		drops->in = outer.tx_dropped;
+		drops->out = outer.rx_dropped;
+		count++;
+	}
+	return r < 0 ? r : count;
+}
+
 /*
  * All are killed before one is waited for: they end side by side.  What is slow to close they leave to the kernel.  The
  * capture sees the end of its control, and writes what is left; so do the others whom we may not kill (root without
@@ -309,6 +340,7 @@ void vnic_sandbox_free(struct vnic_sandbox *sandbox)
 	vnic_child_close(&sandbox->init);
 	end_helpers(sandbox->helpers);
 	close_fd(&sandbox->opener_socket);
+	close_fd(&sandbox->netns);
 	resolv_guard_close(&sandbox->guard);
 	close_fd(&sandbox->epfd);
 	if (sandbox->name.fd >= 0)

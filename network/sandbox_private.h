@@ -29,7 +29,12 @@ struct vnic_sandbox {
 	struct resolv_config resolv;
 	struct resolv_guard guard;
 	struct vnic_capture capture; /* for its next files */
-	bool init_ended;             /* told when the capture has written what is left */
+	struct routed_nic {
+		char name[IFNAMSIZ], outer[IFNAMSIZ]; /* in the sandbox, in the router */
+	} nics[VNIC_NICS];
+	unsigned nic_count;
+	int netns; /* the sandbox's: with it would end the router's ends of its NICs, which have been counting; -1 */
+	bool init_ended; /* told when the capture has written what is left */
 	int epfd;
 	int stops; /* of the command, told so far */
 	unsigned warning_count, warnings_told;

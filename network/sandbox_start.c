@@ -7,6 +7,7 @@
  * the same way as after a SIGKILL.  One path, always exercised.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -278,6 +279,25 @@ static void note_networks(struct vnic_sandbox *sandbox, const struct plan *plan)
 			sandbox_warn(sandbox, text);
 }
 
+static void note_nics(struct vnic_sandbox *sandbox, const struct plan *plan)
+{
+	char path[32];
+
+	for (unsigned i = 0; i < plan->count; i++) {
+		struct routed_nic *nic = &sandbox->nics[sandbox->nic_count];
+
+		if (!nic_is_routed(&plan->nics[i].nic))
+			continue;
+		memcpy(nic->name, plan->nics[i].nic.name, IFNAMSIZ);
+		memcpy(nic->outer, plan->nics[i].outer_name, IFNAMSIZ);
+		sandbox->nic_count++;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/ns/net",
+		 ns_proc_pid(sandbox->init.command, sandbox->init.command_pidfd));
+	if (sandbox->nic_count && !plan_is_handed(plan))
+		sandbox->netns = open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config *config, struct vnic_error *err)
 {
 	struct build build = BUILD_EMPTY;
@@ -310,6 +330,7 @@ static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config
 	if (r == 0)
 		r = watch(sandbox, err);
 	if (r == 0) {
+		note_nics(sandbox, &build.plan);
 		note_networks(sandbox, &build.plan);
 		note_kept(sandbox);
 		look_after_resolv(sandbox, &build);
@@ -331,6 +352,7 @@ int vnic_sandbox_start(const struct vnic_sandbox_config *config, struct vnic_san
 			    {"vnic-relay", 0, -1, -1},
 			    {"vnic-capture", 0, -1, -1}},
 		.opener_socket = -1,
+		.netns = -1,
 		.opener = {.ctx = sandbox, .open = ask_router},
 		.name = VNIC_NAME_EMPTY,
 		.guard = RESOLV_GUARD_EMPTY,

@@ -99,6 +99,9 @@ struct vnic_sandbox;
  */
 VNIC_API void vnic_sandbox_defaults(bool rootless, struct vnic_sandbox_config *ret_config);
 
+/* Refuses what vnic_sandbox_start would refuse without having looked at the host: options that do not go together. */
+VNIC_API int vnic_sandbox_check(const struct vnic_sandbox_config *config, struct vnic_error *err);
+
 /*
  * Builds the sandbox and executes its command; on return the NICs work and the command runs.
  * On failure everything is undone.  The calling process should be single-threaded; its own
@@ -122,7 +125,7 @@ VNIC_API int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_e
 VNIC_API int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struct vnic_error *err);
 /* What did not go as asked but was not fatal, one line each; *index counts up from 0; NULL: no more. */
 VNIC_API const char *vnic_sandbox_warning(const struct vnic_sandbox *sandbox, unsigned index);
-/* The sandbox's init (or the command without a pid namespace), as the caller sees it. */
+/* The sandbox's command, as the caller sees it. */
 VNIC_API pid_t vnic_sandbox_pid(const struct vnic_sandbox *sandbox);
 /* Opens sockets in the router; valid until the sandbox is freed.  NULL without a router. */
 VNIC_API const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sandbox);
@@ -131,6 +134,15 @@ VNIC_API const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sand
  */
 VNIC_API int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *ret_stats,
 				struct vnic_dns_stats *ret_dns, struct vnic_error *err);
+
+/* Frames that the kernel dropped at the router's end of a NIC; into and out of the sandbox. */
+struct vnic_nic_drops {
+	char name[IFNAMSIZ]; /* as the sandbox has it */
+	uint64_t in, out;
+};
+/* Of the NICs whose other end is in the router; those of a guest until its VMM ends.  Returns how many there are. */
+VNIC_API int vnic_sandbox_drops(struct vnic_sandbox *sandbox, struct vnic_nic_drops ret_drops[VNIC_NICS],
+				struct vnic_error *err);
 /* Ends it, if it still runs, with everything that belongs to it. */
 VNIC_API void vnic_sandbox_free(struct vnic_sandbox *sandbox);
 
@@ -142,9 +154,10 @@ VNIC_API int vnic_probe_router(struct vnic_error *err);
 
 struct vnic_sandbox_info {
 	char name[VNIC_NAME_MAX + 1]; /* "" for an unnamed one */
-	pid_t pid;                    /* init */
+	pid_t pid;                    /* of its command */
 	uid_t uid;
 	char command[256];
+	bool vmm; /* vnic_nic.places: the names are those of the host's ends, and MACs and addresses are not known */
 	unsigned nic_count;
 	struct {
 		struct vnic_link_info link;

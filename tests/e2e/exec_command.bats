@@ -173,6 +173,19 @@ assert lan0["name"] == "lan0" and "10.9.0.7/24" in lan0["addresses"], lan0
 	[[ $output != *"$name"* ]]
 }
 
+@test "what a sandbox calls its links cannot draw on the terminal, and is JSON all the same" {
+	start "$name" -- sh -c "ip link add \"\$(printf 'up\\033[2J')\" type veth peer name \"\$(printf 'x\\377')\" && >'$BATS_TEST_TMPDIR/made'; exec sleep 1000"
+	until [[ -e $BATS_TEST_TMPDIR/made ]]; do kill -0 "$front"; done
+	"$VNIC" list >"$BATS_TEST_TMPDIR/list"
+	grep -qF '    up?[2J ' "$BATS_TEST_TMPDIR/list"
+	grep -qF '    x? ' "$BATS_TEST_TMPDIR/list"
+	run ! grep -q $'[\033\377]' "$BATS_TEST_TMPDIR/list"
+	"$VNIC" list --json | python3 -c '
+import json, sys
+box, = [s for s in json.load(sys.stdin) if s["name"] == sys.argv[1]]
+assert {"up\x1b[2J", "x?"} < {nic["name"] for nic in box["nics"]}, box' "$name"
+}
+
 @test "list survives sandboxes that come and go" {
 	for ((i = 0; i < 30; i++)); do
 		"$VNIC" run --name "$name" -- true &

@@ -7,7 +7,7 @@ setup() {
 }
 
 teardown() {
-	[[ -z ${relay-} ]] || kill -TERM "$relay" 2>/dev/null || true
+	kill -TERM ${relay-} ${many-} 2>/dev/null || true
 	"$VNIC" ns del "$red" &>/dev/null || true
 	"$VNIC" ns del "$blue" &>/dev/null || true
 }
@@ -67,6 +67,62 @@ for pid, view in zip(map(int, sys.argv[1:]), json.load(sys.stdin), strict=True):
         assert view["namespaces"][name] == os.stat(f"/proc/{pid}/ns/{name}").st_ino, view
     assert view["uid_map"] and view["gid_map"] and view["hostname"] == os.uname().nodename, view
 ' $$ $PPID
+}
+
+@test "show has names too, of what is held by a process" {
+	exec 5< <(exec "$VNIC" run --ready-fd 1 --name "$red" -- sleep 1000)
+	relay=$!
+	read -r -t 30 -u 5 _
+	[[ $("$VNIC" ns show "$red") == *sleep* ]]
+	run "$VNIC" ns show "$blue"
+	[[ $status -eq 1 && $output == *"$blue"*"neither a sandbox"* ]] || { echo "$status: $output" && return 1; }
+	run "$VNIC" ns show /proc/self/ns/net
+	[[ $status -eq 2 && $output == *"processes are compared"* ]]
+}
+
+@test "what a process calls itself cannot draw on the terminal, and is JSON all the same" {
+	exec 5< <(exec python3 -c '
+import signal
+open("/proc/self/comm", "wb").write(b"\x1b[2J\xff")
+print(flush=True)
+signal.pause()')
+	relay=$!
+	read -r -t 20 -u 5 _
+	[[ $("$VNIC" ns show "$relay") == *" ?[2J? "* ]]
+	"$VNIC" ns show --json "$relay" | python3 -c 'import json, sys; assert json.load(sys.stdin)[0]["command"] == "?[2J?"'
+}
+
+@test "show has pids inside of a process in many groups, and whole entries of a long map" {
+	((EUID == 0)) || skip "only root may be in any group and map any id"
+	exec 5< <(exec unshare --user python3 -c '
+import signal
+print(flush=True)
+signal.pause()')
+	relay=$!
+	exec 6< <(exec python3 -c '
+import os, signal
+os.setgroups(range(1000, 3000))
+print(flush=True)
+signal.pause()')
+	many=$!
+	read -r -t 20 -u 5 _
+	read -r -t 20 -u 6 _
+	map=$(for ((i = 0; i < 60; i++)); do echo "$i $((100000 + i)) 1"; done)
+	dd of="/proc/$relay/uid_map" bs=4096 iflag=fullblock status=none <<<"$map" # in one write
+	"$VNIC" ns show --json "$many" "$relay" >"$BATS_TEST_TMPDIR/shown"
+	python3 -c '
+import json, sys
+many, mapped = json.load(sys.stdin)
+assert many["pid_inside"] == many["pid"], many
+*entries, last = mapped["uid_map"].split(", ")
+assert last == "..." and entries == [f"{i} {100000 + i} 1" for i in range(len(entries))], mapped' <"$BATS_TEST_TMPDIR/shown"
+}
+
+@test "of several names each is tried, and the first that fails is told" {
+	"$VNIC" ns add "$red"
+	run "$VNIC" ns add "$red" "$blue"
+	[[ $status -eq 1 && $output == *"$red"* ]]
+	"$VNIC" ns list | grep -q "$blue"
 }
 
 @test "a relay joins two namespaces" {

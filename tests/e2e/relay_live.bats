@@ -51,6 +51,38 @@ assert ports[1]["tx_dropped"]["link-down"] > 0 and ports[0]["rx_dropped"]["isola
 	stop TERM
 }
 
+@test "where no descriptor is left who comes is turned away at once, and the relay goes on" {
+	commanded
+	# Three clients fill the gaps among the relay's descriptors; then there is room for no other.
+	timeout 20 python3 -c '
+import os, resource, socket, sys
+path, relay = sys.argv[1], int(sys.argv[2])
+def client():
+    it = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    it.connect(path)
+    return it
+def asks(it):
+    it.send(b"stats")
+    return it.recv(1 << 20)
+clients = [client() for _ in range(3)]
+assert all(asks(it)[:1] == b"+" for it in clients)
+used = {int(fd) for fd in os.listdir(f"/proc/{relay}/fd")}
+limit = min(set(range(1024)) - used)
+before = resource.prlimit(relay, resource.RLIMIT_NOFILE)
+resource.prlimit(relay, resource.RLIMIT_NOFILE, (limit, before[1]))
+for _ in range(3):
+    assert client().recv(1) == b""
+resource.prlimit(relay, resource.RLIMIT_NOFILE, before)
+assert asks(client())[:1] == b"+"
+' "$control" "$relay"
+	stop TERM
+}
+
+@test "commands go with no other option" {
+	run "$VNIC" relay --at /no/such --stats stats
+	complains 2 "--at: it goes with no other option"
+}
+
 @test "a bad command changes nothing and says why" {
 	commanded
 	run tell set 0 delay=30ms,loss=200%

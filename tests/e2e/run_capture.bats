@@ -148,3 +148,15 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
 	run -125 "$VNIC" run --capture "$BATS_TEST_TMPDIR/none/c" -- true
 	complains 125 "No such file or directory"
 }
+
+@test "what is refused leaves a file as it was" {
+	echo mine >"$file"
+	for options in "--share net" "--nic none" "--nic veth,name=a --nic veth,name=a"; do
+		# shellcheck disable=SC2086 # words
+		run "$VNIC" run $options --capture "$file" -- true
+		[[ $status -eq 2 && $(<"$file") == mine ]] || { echo "$options: $status: $output" && return 1; }
+		# shellcheck disable=SC2086
+		run "$VNIC" run $options --capture "$file.new" -- true
+		[[ $status -eq 2 && ! -e $file.new ]]
+	done
+}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# as-user: --tun
 # What a sandbox's gateway has counted: vnic run --stats, --json, and SIGUSR1.
 
 bats_require_minimum_version 1.5.0
@@ -86,12 +87,37 @@ $(talk DGRAM 500)" 2>"$errors"
 	run --separate-stderr hosted "$VNIC" run --stats --allow host -- python3 -c "$(talk STREAM 1000)"
 	[[ $status -eq 0 && -z $output ]]
 	[[ $stderr == *"flows   tcp 1 ("* && $stderr == *"bytes   1000 out, 1000 in"* && $stderr == *"0 denied"* ]]
-	[[ $stderr == *"0 malformed"* ]]
+	[[ $stderr == *"0 malformed"* && $stderr =~ "nic     eth0 dropped "[0-9]+" in, 0 out" ]]
 }
 
 @test "without --stats nothing is printed" {
 	run --separate-stderr "$VNIC" run -- true
 	[[ $status -eq 0 && -z $stderr ]]
+}
+
+@test "frames that a NIC's device dropped are counted" {
+	[[ -r /dev/net/tun && -w /dev/net/tun ]] || skip "/dev/net/tun cannot be opened"
+	errors=$BATS_TEST_TMPDIR/errors
+	# A guest that is known and then reads no more: what is sent to it fills the queue.
+	hosted "$VNIC" vm --stats --json --publish 127.0.0.1:7100:7100/udp -- python3 -c '
+import os, signal, socket, subprocess, sys
+guest, mac, fd, errors = sys.argv[1:]
+subprocess.run(["python3", guest, mac, fd], pass_fds=[int(fd)], check=True)
+front = int(open(f"/proc/{os.getppid()}/stat").read().split()[3])
+answers = 0
+with socket.socket(type=socket.SOCK_DGRAM) as peer:
+    while True:
+        for _ in range(2000):
+            peer.sendto(b"x" * 100, ("127.0.0.1", 7100))
+        os.kill(front, signal.SIGUSR1)
+        while open(errors).read().count("\n") == answers:
+            pass
+        answers += 1
+        if "\"name\":\"eth0\",\"dropped_in\":0," not in open(errors).read().splitlines()[-1]:
+            break
+' "$BATS_TEST_DIRNAME/../lib/vm_guest.py" {mac} {fd} "$errors" 2>"$errors"
+	tail -2 "$errors"
+	[[ $(figure nics "$errors" -2) =~ ^"[{'name': 'eth0', 'dropped_in': "[1-9] ]]
 }
 
 @test "the command's status and output are its own" {

@@ -86,6 +86,26 @@ all_gone() {
 	run -127 "$VNIC" vm -- /no/such/vmm {fd}
 }
 
+@test "a guest and its NICs are listed, with what they have carried" {
+	name=vm-$$-$EUID
+	# shellcheck disable=SC2016 # for the shell inside
+	exec {out}< <(exec "$VNIC" vm --name "$name" --nic tap --nic tap,queues=2 -- \
+		sh -c 'python3 "$0" {mac} {fd}; exec sleep 1000; : {fds1}' "$guest" {fd})
+	vnic=$!
+	read -r _ <&"$out"
+	"$VNIC" list >"$BATS_TEST_TMPDIR/list"
+	"$VNIC" list --json >"$BATS_TEST_TMPDIR/json"
+	"$VNIC" ns list | grep -qE "^$name +sandbox"
+	kill -TERM "$vnic"
+	cat "$BATS_TEST_TMPDIR/list"
+	grep -A2 "^$name " "$BATS_TEST_TMPDIR/list" | grep -qE '^    nic1 +(up|down) mtu 1500$'
+	python3 -c '
+import json, sys
+box, = [s for s in json.load(sys.stdin) if s["name"] == sys.argv[1]]
+assert box["vmm"] and [nic["name"] for nic in box["nics"]] == ["nic0", "nic1"], box
+assert box["nics"][0]["rx_bytes"] and box["nics"][0]["tx_bytes"], box' "$name" <"$BATS_TEST_TMPDIR/json"
+}
+
 @test "a killed VMM ends vnic, and nothing is left" {
 	start_vm
 	kill -KILL "$vmm"
