@@ -273,7 +273,7 @@ static void check_ping(struct finding *ret)
 		say(ret, STATE_LIMITED, NULL, "%s", strerror(errno));
 }
 
-/* They know no network namespace: docs/decisions/0005-vsock.md. */
+/* They know no network namespace: docs/decisions/0007-vsock.md. */
 static void check_vsock(struct finding *ret)
 {
 	CLEANUP_FD int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
