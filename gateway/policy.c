@@ -57,6 +57,9 @@ static const struct block blocks[] = {
 	{V6(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0, 32), IS_SPECIAL},          /* AWS: fd00:ec2::254 and its neighbours */
 	{V6(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254, 128), IS_SPECIAL},     /* Google */
 	{V6(0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x42, 128), IS_SPECIAL},      /* Scaleway */
+	{V6(0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe, 128), IS_SPECIAL}, /* Oracle */
+	{V6(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1, 128), IS_SPECIAL},    /* Linode */
+	{V6(0xfd00, 0x0100, 0, 0, 0, 0, 0x0100, 0x0200, 128), IS_SPECIAL}, /* Alibaba */
 	{V6(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe, 128), IS_SPECIAL},    /* OpenStack */
 
 	/* IPv4 */
@@ -263,6 +266,15 @@ int vnic_policy_add(struct vnic_policy *policy, bool allow, const char *text, st
 
 /* --- which rule decides ------------------------------------------------------------- */
 
+/* Is it the flow's destination that is meant? */
+static bool means(const struct vnic_rule_policy *rule, const struct vnic_policy_flow *flow,
+		  const struct vnic_addr *inner)
+{
+	if (flow->loopback && rule->allow && rule->net.prefix < flow->dst.prefix)
+		return false; /* somebody else's network, in which the router's address lies by chance */
+	return vnic_addr_contains(&rule->net, &flow->dst) || (inner && vnic_addr_contains(&rule->net, inner));
+}
+
 static bool matches(const struct vnic_rule_policy *rule, const struct vnic_policy_flow *flow,
 		    const struct vnic_addr *inner)
 {
@@ -274,7 +286,7 @@ static bool matches(const struct vnic_rule_policy *rule, const struct vnic_polic
 	    (flow->proto == VNIC_PROTO_ICMP || flow->port < rule->port_first || flow->port > rule->port_last))
 		return false;
 	if (!rule->by_class)
-		return vnic_addr_contains(&rule->net, &flow->dst) || (inner && vnic_addr_contains(&rule->net, inner));
+		return means(rule, flow, inner);
 	return rule->class == VNIC_CLASS_ANY || rule->class == vnic_policy_class(&flow->dst, flow->host);
 }
 

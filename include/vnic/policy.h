@@ -44,7 +44,8 @@ struct vnic_policy_flow {
 	enum vnic_proto proto;
 	struct vnic_addr dst;
 	uint16_t port;
-	bool host; /* dst is one of the host's own addresses, or stands for its loopback */
+	bool host;     /* dst is one of the host's own addresses, or stands for its loopback */
+	bool loopback; /* it stands for the host's loopback */
 };
 
 /* The default: internet is allowed. */
@@ -59,7 +60,8 @@ VNIC_API int vnic_policy_add(struct vnic_policy *policy, bool allow, const char 
 /*
  * May it start?  The most specific matching rule decides: a network before a class, a longer prefix before a
  * shorter, a single class before `any`; then fewer ports before more, then a protocol before none; among equals
- * deny before allow.  Without a match: no.
+ * deny before allow.  Without a match: no.  A network does not open the host's loopback because the address that
+ * stands for it happens to lie there: only a rule for `host`, `any`, or that one address does.
  */
 VNIC_API bool vnic_policy_allows(const struct vnic_policy *policy, const struct vnic_policy_flow *flow);
 

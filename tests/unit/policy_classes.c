@@ -81,10 +81,12 @@ static void private_shared_and_link_local_addresses_are_lan(void **state)
 
 static void metadata_services_are_special(void **state)
 {
-	static const char *const texts[] = {
-		"169.254.169.254", "169.254.169.253", "169.254.170.2", "169.254.170.23",  "169.254.0.23",
-		"169.254.42.42",   "100.100.100.200", "168.63.129.16", "192.0.0.192",     "fd00:ec2::254",
-		"fd00:ec2::23",    "fd20:ce::254",    "fd00:42::42",   "fe80::a9fe:a9fe", NULL};
+	static const char *const texts[] = {"169.254.169.254",   "169.254.169.253",   "169.254.170.2",
+					    "169.254.170.23",    "169.254.0.23",      "169.254.42.42",
+					    "100.100.100.200",   "168.63.129.16",     "192.0.0.192",
+					    "fd00:ec2::254",     "fd00:ec2::23",      "fd20:ce::254",
+					    "fd00:42::42",       "fe80::a9fe:a9fe",   "fd00:c1::a9fe:a9fe",
+					    "fd00:a9fe:a9fe::1", "fd00:100::100:200", NULL};
 
 	(void)state;
 	assert_class(texts, VNIC_CLASS_SPECIAL);

@@ -345,6 +345,29 @@ static void a_rule_can_change_an_answer_to_its_own_only(void **state)
 	with_random_policies(check_one_more);
 }
 
+static void a_network_does_not_open_the_loopback_because_the_router_lies_in_it(void **state)
+{
+	static const struct {
+		const char *rule;
+		bool allows;
+	} rules[] = {
+		{"10.0.0.0/8", false}, {"10.0.2.2/31", false}, {"0.0.0.0/0", false}, {"10.0.2.2", true},
+		{"10.0.2.2:80", true}, {"host", true},         {"any", true},
+	};
+	struct vnic_policy_flow flow = flow_to("10.0.2.2", 80, VNIC_PROTO_TCP);
+
+	(void)state;
+	flow.host = flow.loopback = true;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		char text[32];
+		const char *const policy[] = {text, NULL}, *const both[] = {"+any", "-10.0.0.0/8", NULL};
+
+		snprintf(text, sizeof(text), "+%s", rules[i].rule);
+		assert_int_equal(vnic_policy_allows(policy_of(policy), &flow), rules[i].allows);
+		assert_false(vnic_policy_allows(policy_of(both), &flow));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +376,7 @@ int main(void)
 		vt_test(a_bad_rule_is_refused_and_changes_nothing),
 		vt_test(there_is_a_most_of_rules),
 		vt_test(the_more_specific_of_two_rules_decides),
+		vt_test(a_network_does_not_open_the_loopback_because_the_router_lies_in_it),
 		vt_test(among_equals_deny_wins),
 		vt_test(without_a_match_nothing_starts),
 		vt_test(a_rule_with_ports_says_nothing_about_icmp),
