@@ -77,9 +77,13 @@ int build_links(struct build *build, pid_t router, pid_t init, struct vnic_error
 int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err);
 /* The sandbox sends datagrams faster than they are taken; without an answer. */
 int opener_tell_flooded(int socket);
-/* The answering end: -EPIPE at the end, OPENER_FLOODED when told so. */
+/*
+ * The answering end: -EPIPE at the end, OPENER_FLOODED when told so.  OPENER_FLOWS: whoever asks gets nothing but
+ * sockets of TCP and UDP.
+ */
 #define OPENER_FLOODED 1
-int opener_answer(int socket, struct vnic_error *err);
+enum opener_scope { OPENER_ALL, OPENER_FLOWS };
+int opener_answer(int socket, enum opener_scope scope, struct vnic_error *err);
 
 /* merge.c: in the router, once.  Only for speed: what cannot be had is done without. */
 void merge_datagrams(const struct plan *plan);

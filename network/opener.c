@@ -6,6 +6,15 @@
  * back.  So it asks the router's helper over a socket pair, one request a datagram, and gets the
  * descriptor as SCM_RIGHTS.  A request for its own side is served on the spot.  One message has no answer: that of
  * a flood, a single byte.
+ *
+ * The front may ask for any socket.  The gateway, which parses what the sandbox sends, gets those of flows: whoever
+ * took it over must find nothing here that its own filter of system calls forbids it, such as a Unix socket that is
+ * connected to a service of the host.
+ *
+ * A UDP socket that is bound to a remote's address and not yet connected would be found for the datagrams of all flows
+ * to there.  The ruleset lets it not have them, but looks twice: for the socket, among hundreds that have this address,
+ * and then whether it is connected, which it may have become in between.  So it is bound to the loopback, by which no
+ * datagram of a sandbox comes, until it is connected.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -28,13 +37,46 @@ static int set_flag(int fd, int level, int option, struct vnic_error *err)
 	return 0;
 }
 
+#define LO_INDEX 1 /* net/core/dev.c: LOOPBACK_IFINDEX */
+
+/* 0: to none. */
+static int bind_to_link(int fd, int index, struct vnic_error *err)
+{
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof(index)) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "SO_BINDTOIFINDEX");
+	return 0;
+}
+
 static socklen_t addr_len(const struct sockaddr_storage *addr)
 {
 	return addr->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 }
 
+static int place(int fd, const struct vnic_open_request *request, struct vnic_error *err)
+{
+	if (request->bind.ss_family && bind(fd, (const void *)&request->bind, addr_len(&request->bind)) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "bind");
+	if (request->connect.ss_family &&
+	    connect(fd, (const void *)&request->connect,
+		    request->connect_len ? request->connect_len : addr_len(&request->connect)) < 0 &&
+	    errno != EINPROGRESS)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "connect");
+	return 0;
+}
+
+/* Of a UDP flow, see above. */
+static int place_unseen(int fd, const struct vnic_open_request *request, struct vnic_error *err)
+{
+	int r = bind_to_link(fd, LO_INDEX, err);
+
+	if (r == 0)
+		r = place(fd, request, err);
+	return r < 0 ? r : bind_to_link(fd, 0, err);
+}
+
 static int set_up(int fd, const struct vnic_open_request *request, struct vnic_error *err)
 {
+	bool unseen = request->transparent && request->type == SOCK_DGRAM && request->connect.ss_family;
 	bool v6 = request->domain == AF_INET6;
 	int r = 0;
 
@@ -51,13 +93,9 @@ static int set_up(int fd, const struct vnic_open_request *request, struct vnic_e
 	if (request->device[0] &&
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, request->device, (socklen_t)strlen(request->device)) < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, request->device, "SO_BINDTODEVICE");
-	if (request->bind.ss_family && bind(fd, (const void *)&request->bind, addr_len(&request->bind)) < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "bind");
-	if (request->connect.ss_family &&
-	    connect(fd, (const void *)&request->connect,
-		    request->connect_len ? request->connect_len : addr_len(&request->connect)) < 0 &&
-	    errno != EINPROGRESS)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "connect");
+	r = unseen ? place_unseen(fd, request, err) : place(fd, request, err);
+	if (r < 0)
+		return r;
 	if (request->mark) /* only for speed */
 		setsockopt(fd, SOL_SOCKET, SO_MARK, &request->mark, sizeof(request->mark));
 	if (request->backlog > 0 && listen(fd, request->backlog) < 0)
@@ -124,7 +162,16 @@ int opener_tell_flooded(int socket)
 	return vnic_fd_send(socket, NULL, 0, "", 1, NULL);
 }
 
-int opener_answer(int socket, struct vnic_error *err)
+static bool is_in_scope(const struct vnic_open_request *request, enum opener_scope scope)
+{
+	if (scope == OPENER_ALL)
+		return memchr(request->device, '\0', sizeof(request->device));
+	return (request->domain == AF_INET || request->domain == AF_INET6) &&
+	       (request->type == SOCK_STREAM || request->type == SOCK_DGRAM) && request->protocol == 0 &&
+	       !request->device[0];
+}
+
+int opener_answer(int socket, enum opener_scope scope, struct vnic_error *err)
 {
 	struct vnic_open_request request;
 	struct answer answer = {0};
@@ -139,9 +186,11 @@ int opener_answer(int socket, struct vnic_error *err)
 		return -EPIPE;
 	if (size == 1)
 		return OPENER_FLOODED;
-	if (size == sizeof(request))
-		answer.result = open_here(&request, &fd, &answer.err);
-	else
+	if (size != sizeof(request))
 		answer.result = vnic_fail(&answer.err, VNIC_STEP_SOCKET, EPROTO, "in the router", NULL);
+	else if (!is_in_scope(&request, scope))
+		answer.result = vnic_fail(&answer.err, VNIC_STEP_SOCKET, EPERM, "in the router", NULL);
+	else
+		answer.result = open_here(&request, &fd, &answer.err);
 	return vnic_fd_send(socket, &fd, fd >= 0 ? 1 : 0, &answer, sizeof(answer), err);
 }

@@ -344,7 +344,8 @@ static void serve(struct router *router)
 		if (fds[0].revents || fds[1].revents)
 			return;
 		for (int i = 2; i < 4; i++) {
-			int r = fds[i].revents ? opener_answer(fds[i].fd, NULL) : 0;
+			enum opener_scope scope = i == 2 ? OPENER_ALL : OPENER_FLOWS;
+			int r = fds[i].revents ? opener_answer(fds[i].fd, scope, NULL) : 0;
 
 			if (r < 0)
 				fds[i].fd = -1; /* nobody will ask any more */

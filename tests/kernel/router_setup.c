@@ -28,24 +28,69 @@ static int is_ready_link_local(const struct vnic_addr_info *info, void *ctx)
 	return info->addr.family == AF_INET6 && info->addr.bytes[0] == 0xfe && !(info->flags & IFA_F_TENTATIVE);
 }
 
+/* Asks the opener, who is here; the answer's result.  -1: no descriptor came. */
+static int ask(const struct vnic_open_request *request, enum opener_scope scope, int *ret_fd)
+{
+	uint8_t answer[1024];
+	struct vnic_error err;
+	unsigned count = 0;
+	size_t size = 0;
+	int pair[2], result;
+
+	*ret_fd = -1;
+	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), errno);
+	vt_ok(vnic_fd_send(pair[0], NULL, 0, request, sizeof(*request), &err), &err);
+	vt_ok(opener_answer(pair[1], scope, &err), &err);
+	vt_ok(vnic_fd_recv(pair[0], ret_fd, 1, &count, answer, sizeof(answer), &size, &err), &err);
+	close(pair[0]);
+	close(pair[1]);
+	memcpy(&result, answer, sizeof(result)); /* it begins with that */
+	return result;
+}
+
+static void whoever_opens_flows_gets_no_other_sockets(void **state)
+{
+	static const struct vnic_open_request others[] = {
+		{.domain = AF_UNIX, .type = SOCK_STREAM},
+		{.domain = AF_NETLINK, .type = SOCK_RAW},
+		{.domain = AF_PACKET, .type = SOCK_RAW},
+		{.domain = AF_INET, .type = SOCK_RAW, .protocol = IPPROTO_ICMP},
+		{.domain = AF_INET, .type = SOCK_DGRAM, .protocol = IPPROTO_ICMP},
+		{.domain = AF_INET, .type = SOCK_STREAM, .device = "lo"},
+	};
+	static const struct vnic_open_request flows[] = {
+		{.domain = AF_INET, .type = SOCK_STREAM, .transparent = true},
+		{.domain = AF_INET6, .type = SOCK_DGRAM, .transparent = true},
+	};
+	struct vnic_open_request endless = {.domain = AF_INET, .type = SOCK_STREAM};
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		assert_int_equal(ask(&others[i], OPENER_FLOWS, &fd), -EPERM);
+		assert_int_equal(fd, -1);
+	}
+	for (size_t i = 0; i < sizeof(flows) / sizeof(flows[0]); i++) {
+		assert_int_equal(ask(&flows[i], OPENER_FLOWS, &fd), 0);
+		assert_true(fd >= 0);
+		close(fd);
+	}
+	assert_int_equal(ask(&others[0], OPENER_ALL, &fd), 0);
+	close(fd);
+	memset(endless.device, 'x', sizeof(endless.device));
+	assert_int_equal(ask(&endless, OPENER_ALL, &fd), -EPERM);
+}
+
 /* What leads into the sandbox, as what comes out of it: see slowpath_unpace. */
 static void sockets_towards_the_sandbox_do_not_pace(void **state)
 {
 	CLEANUP_WORLD struct world world = world_new();
 	const struct vnic_open_request request = {
 		.side = VNIC_SIDE_ROUTER, .domain = AF_INET, .type = SOCK_STREAM, .transparent = true};
-	int pair[2], opened = -1;
-	uint8_t answer[1024];
-	struct vnic_error err;
-	unsigned count = 0;
-	size_t size = 0;
+	int opened;
 
 	(void)state;
-	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), errno);
-	vt_ok(vnic_fd_send(pair[0], NULL, 0, &request, sizeof(request), &err), &err);
-	vt_ok(opener_answer(pair[1], &err), &err);
-	vt_ok(vnic_fd_recv(pair[0], &opened, 1, &count, answer, sizeof(answer), &size, &err), &err);
-	assert_int_equal(count, 1);
+	assert_int_equal(ask(&request, OPENER_FLOWS, &opened), 0);
 	const int sockets[] = {opened, world.slow.tcp[SLOWPATH_V4], world.slow.tcp[SLOWPATH_V6]};
 	for (unsigned i = 0; i < 3; i++) {
 		char control[16] = "";
@@ -56,8 +101,6 @@ static void sockets_towards_the_sandbox_do_not_pace(void **state)
 		assert_true(!strcmp(control, "cubic") || !strcmp(control, "reno"));
 	}
 	close(opened);
-	close(pair[0]);
-	close(pair[1]);
 }
 
 static void neighbours_can_be_asked_for_at_once(void **state)
@@ -222,6 +265,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_netns_test(a_router_has_sockets_for_both_families),
+		vt_netns_test(whoever_opens_flows_gets_no_other_sockets),
 		vt_netns_test(sockets_towards_the_sandbox_do_not_pace),
 		vt_netns_test(neighbours_can_be_asked_for_at_once),
 		vt_netns_test(setting_up_twice_fails_and_leaves_no_descriptor),

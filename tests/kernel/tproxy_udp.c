@@ -3,7 +3,8 @@
  * UDP by tproxy:
  *  - a datagram arrives at the transparent socket, whole, with its original destination;
  *  - a transparent socket that is connected gets the later datagrams of its flow, one that is only bound does not;
- *  - it answers in the remote's name.
+ *  - it answers in the remote's name;
+ *  - bound to the loopback, it is not found for what others send.
  */
 #include "tproxy_frames.h"
 
@@ -155,6 +156,40 @@ static void a_marked_connected_socket_takes_its_flow_and_no_other(const char *re
 }
 OF_BOTH_FAMILIES(a_marked_connected_socket_takes_its_flow_and_no_other)
 
+static void bind_to_link(int fd, int index)
+{
+	assert_return_code(setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof(index)), errno);
+}
+
+/* As network/opener.c makes them: on its way to being connected it is in nobody's way, whatever the ruleset sees. */
+static void a_socket_on_the_loopback_takes_nobodys_datagrams(const char *remote, const char *sandbox)
+{
+	CLEANUP_WORLD struct world world = world_new();
+	CLEANUP_FD int client = client_of(&world, remote), other = client_of(&world, remote), flow = -1;
+	const uint32_t mark = VNIC_MARK_FLOW;
+	struct datagram got;
+
+	(void)sandbox;
+	send_text(client, "first");
+	receive(world.slow.udp[world_slot(remote)], &got);
+	flow = remote_socket(remote);
+	assert_int_equal(setsockopt(flow, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
+	send_text(other, "taken");
+	assert_takes(flow, "taken");
+	bind_to_link(flow, 1);
+	send_text(other, "another's");
+	assert_takes(world.slow.udp[world_slot(remote)], "another's");
+	assert_int_equal(connect(flow, &got.from.any, world_addr_len(&got.from)), 0);
+	bind_to_link(flow, 0);
+	send_text(client, "mine");
+	assert_takes(flow, "mine");
+	send_text(flow, "answer");
+	assert_takes(client, "answer");
+	send_text(other, "another's");
+	assert_takes(world.slow.udp[world_slot(remote)], "another's");
+}
+OF_BOTH_FAMILIES(a_socket_on_the_loopback_takes_nobodys_datagrams)
+
 static void an_unconnected_transparent_socket_only_answers(const char *remote, const char *sandbox)
 {
 	CLEANUP_WORLD struct world world = world_new();
@@ -241,6 +276,7 @@ int main(void)
 		TESTS_OF(a_datagram_arrives_with_its_original_destination),
 		TESTS_OF(a_connected_transparent_socket_takes_the_flow_over),
 		TESTS_OF(a_marked_connected_socket_takes_its_flow_and_no_other),
+		TESTS_OF(a_socket_on_the_loopback_takes_nobodys_datagrams),
 		TESTS_OF(an_unconnected_transparent_socket_only_answers),
 		TESTS_OF(fragments_arrive_as_one_datagram),
 		TESTS_OF(a_burst_of_datagrams_arrives_in_one_read),
