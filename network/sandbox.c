@@ -2,6 +2,7 @@
 /*
  * The front's side of a sandbox, while it runs and at its end: what happens to its processes, and what they ask for.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,10 +29,16 @@ void vnic_sandbox_defaults(bool rootless, struct vnic_sandbox_config *ret_config
 	vnic_policy_init(&ret_config->policy);
 }
 
+/* What a helper says is for a terminal, and may come from whoever took it over. */
 void sandbox_warn(struct vnic_sandbox *sandbox, const char *text)
 {
-	if (sandbox->warning_count < SANDBOX_WARNINGS)
-		snprintf(sandbox->warnings[sandbox->warning_count++], sizeof(sandbox->warnings[0]), "%s", text);
+	if (sandbox->warning_count == SANDBOX_WARNINGS)
+		return;
+	char *line = sandbox->warnings[sandbox->warning_count++];
+	snprintf(line, sizeof(sandbox->warnings[0]), "%s", text);
+	for (; *line; line++)
+		if (iscntrl((unsigned char)*line))
+			*line = '?';
 }
 
 /* --- while it runs ------------------------------------------------------------------ */
