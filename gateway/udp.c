@@ -137,6 +137,12 @@ static void take_host_errors(struct udp *udp, uint32_t slot)
 	/* Level-triggered: what is left is the next event. */
 }
 
+/* Does a datagram wait there?  -1: there is no socket. */
+static bool has_datagram(int fd)
+{
+	return recv(fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
 /* Takes the errors off a socket; false: the flow has ended. */
 static bool take_errors(struct udp *udp, uint32_t slot, enum side side)
 {
@@ -149,7 +155,8 @@ static bool take_errors(struct udp *udp, uint32_t slot, enum side side)
 	getsockopt(udp->flow[slot].fds[side], SOL_SOCKET, SO_ERROR, &code, &(socklen_t){sizeof(code)});
 	if (code != ECONNREFUSED)
 		return true;
-	if (udp->flow[slot].arrival) /* somebody may be there again; the port itself stays open */
+	/* Somebody may be there again, and is for certain if he has sent; a published port itself stays open. */
+	if (udp->flow[slot].arrival || has_datagram(udp->flow[slot].fds[side]))
 		return true;
 	/* Nobody is there any more in the sandbox: the host's kernel shall say so to the remote. */
 	udp_end_flow(udp, slot);
@@ -330,8 +337,10 @@ static uint32_t start(struct udp *udp, const struct flow_key *key)
 		return 0;
 	}
 	slot = udp_new_flow(udp, key);
-	if (!slot)
+	if (!slot) {
+		udp->gateway->stats.full++;
 		return 0;
+	}
 	r = open_host(udp, slot, &destination);
 	if (r == 0) {
 		udp->gateway->stats.udp_flows++;
@@ -394,12 +403,23 @@ void udp_new_datagrams(struct udp *udp, int socket, uint16_t family)
 
 /* --- time and life ------------------------------------------------------------------ */
 
+/* What waits to be read has come in time. */
+static void expire_flow(struct udp *udp, uint32_t slot)
+{
+	const struct udp_flow *flow = &udp->flow[slot];
+
+	if (has_datagram(flow->fds[SIDE_INNER]) || has_datagram(flow->fds[SIDE_HOST]))
+		table_touch(&udp->flows, slot, udp->flows.entries[slot].class, udp->gateway->now);
+	else
+		udp_end_flow(udp, slot);
+}
+
 void udp_expire(struct udp *udp)
 {
 	uint32_t slot;
 
 	while ((slot = table_first(&udp->flows)) && table_expires(&udp->flows, slot) <= udp->gateway->now)
-		udp_end_flow(udp, slot);
+		expire_flow(udp, slot);
 	if (slot)
 		gateway_wake_at(udp->gateway, table_expires(&udp->flows, slot));
 }

@@ -338,6 +338,55 @@ static void a_flow_ends_when_nobody_listens_in_the_sandbox(void **state)
 	world_stop(&world);
 }
 
+static void so_it_does_not_when_somebody_has_taken_the_port_again_and_sends(void **state)
+{
+	struct sockaddr_storage to;
+	struct world world;
+	uint16_t port;
+	int client;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){0});
+	to = world_addr(AF_INET, WORLD_REMOTE, world.port);
+	client = world_client(&world);
+	port = world_port(client);
+	world_say(client, "one");
+	world_server_answers(&world, "one", "two");
+	world_hears(&world, client, "two");
+	world_say(client, "three");
+	world_wait(&world, world.server);
+	close(client);
+	world_server_answers(&world, "three", "four");
+	world_turn(&world); /* which is refused */
+	client = world_socket(AF_INET, WORLD_SANDBOX, port);
+	assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+	world_say(client, "five");
+	world_server_answers(&world, "five", "six");
+	world_hears(&world, client, "six");
+	assert_int_equal(world.gateway->stats.udp_flows, 1);
+	close(client);
+	world_stop(&world);
+}
+
+static void a_datagram_that_waits_when_its_flow_would_end_is_not_lost(void **state)
+{
+	struct world world;
+	int client;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){0});
+	client = world_client(&world);
+	world_say(client, "one");
+	world_hears(&world, world.server, "one");
+	world_say(client, "two");
+	age(&world, 120);
+	world_server_answers(&world, "two", "three");
+	world_hears(&world, client, "three");
+	assert_int_equal(world.gateway->stats.udp_flows, 1);
+	close(client);
+	world_stop(&world);
+}
+
 static void at_the_cap_the_flow_that_would_end_first_ends_now(void **state)
 {
 	struct world world;
@@ -406,6 +455,8 @@ int main(void)
 		vt_netns_test(a_conversation_ends_after_five_minutes),
 		vt_netns_test(a_question_to_a_name_server_ends_after_ten_seconds),
 		vt_netns_test(a_flow_ends_when_nobody_listens_in_the_sandbox),
+		vt_netns_test(so_it_does_not_when_somebody_has_taken_the_port_again_and_sends),
+		vt_netns_test(a_datagram_that_waits_when_its_flow_would_end_is_not_lost),
 		vt_netns_test(at_the_cap_the_flow_that_would_end_first_ends_now),
 		vt_netns_test(many_flows_at_once_are_served_whole),
 	};
