@@ -114,8 +114,11 @@ static const struct {
 	/* What became of a connect. */
 	{"getsockopt", {{1, SOL_SOCKET, 0}, {2, SO_ERROR, 0}}, 2},
 	{"getsockopt", {{1, SOL_SOCKET, 0}, {2, SO_MEMINFO, 0}}, 2},   /* how many datagrams it dropped */
+	{"getsockopt", {{1, IPPROTO_TCP, 0}, {2, TCP_INFO, 0}}, 2},    /* is a connection over */
+	{"getsockopt", {{1, IPPROTO_IPV6, 0}, {2, IPV6_MTU, 0}}, 2},   /* which ways lead to the host itself */
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_LINGER, 0}}, 2},    /* to reset */
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_KEEPALIVE, 0}}, 2}, /* a peer may vanish */
+	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_OOBINLINE, 0}}, 2},
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_REUSEPORT, 0}}, 2}, /* one UDP mapping for many flows */
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_RCVBUF, 0}}, 2},
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_SNDBUF, 0}}, 2},

@@ -124,36 +124,48 @@ static bool leads_nowhere(int code)
 	return code == EINVAL || code == ENETUNREACH || code == EHOSTUNREACH;
 }
 
-/* IPv6: its own addresses are the ones to which the host speaks from just there. */
-static bool is_own_source(const struct destination *destination)
-{
-	const struct sockaddr_in6 *to = (const struct sockaddr_in6 *)&destination->addr;
-	CLEANUP_FD int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in6 from;
+/* No link has a longer MTU than this but the loopback, by which all goes that comes back to the host. */
+#define LINK_MTU_MAX 65535
 
-	if (fd < 0 || IN6_IS_ADDR_V4MAPPED(&to->sin6_addr)) /* which leads nowhere, see host_socket */
-		return true;
-	if (connect(fd, (const struct sockaddr *)to, destination->len) < 0)
-		return !leads_nowhere(errno);
-	if (getsockname(fd, (struct sockaddr *)&from, &(socklen_t){sizeof(from)}) < 0)
-		return true;
-	return !memcmp(&from.sin6_addr, &to->sin6_addr, sizeof(from.sin6_addr));
+static bool is_by_loopback(int fd)
+{
+	int mtu = 0;
+
+	return getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &(socklen_t){sizeof(mtu)}) < 0 || mtu > LINK_MTU_MAX;
 }
 
 /*
- * A socket can be bound to the host's own addresses and to no others.  Where the host's administrator has set
- * ip_nonlocal_bind it can to any: then IPv4 refuses the way from there.  (Rejected: connecting
- * alone and looking at the source, which in IPv4 is the primary address where a secondary one is meant.)
+ * IPv6: its own addresses are the ones to which the host speaks from just there.  It takes others for its own, too:
+ * anycast addresses, which are nobody's source, networks with a route of the type local, and "::".
  */
-static bool can_be_own(int fd, const struct destination *destination)
+static bool is_own6(int fd, const struct destination *destination)
 {
-	struct sockaddr_storage addr = destination->addr;
+	const struct sockaddr_in6 *to = (const struct sockaddr_in6 *)&destination->addr;
+	struct sockaddr_in6 from;
 
-	((struct sockaddr_in *)&addr)->sin_port = 0; /* the same place in both families */
+	if (IN6_IS_ADDR_UNSPECIFIED(&to->sin6_addr) ||
+	    IN6_IS_ADDR_V4MAPPED(&to->sin6_addr)) /* which leads nowhere, see host_socket */
+		return true;
+	if (connect(fd, (const struct sockaddr *)to, destination->len) < 0)
+		return !leads_nowhere(errno) && errno != EACCES; /* a route that prohibits it */
+	if (getsockname(fd, (struct sockaddr *)&from, &(socklen_t){sizeof(from)}) < 0)
+		return true;
+	return !memcmp(&from.sin6_addr, &to->sin6_addr, sizeof(from.sin6_addr)) || is_by_loopback(fd);
+}
+
+/*
+ * IPv4: a socket can be bound to the host's own addresses and to no others.  Where the host's administrator has set
+ * ip_nonlocal_bind it can to any: then the kernel refuses the way from there.  (Rejected: connecting alone and looking
+ * at the source, which is the primary address where a secondary one is meant.)
+ */
+static bool is_own4(int fd, const struct destination *destination)
+{
+	struct sockaddr_in addr;
+
+	memcpy(&addr, &destination->addr, sizeof(addr));
+	addr.sin_port = 0;
 	if (bind(fd, (const struct sockaddr *)&addr, destination->len) < 0)
 		return errno != EADDRNOTAVAIL && errno != EINVAL;
-	if (addr.ss_family == AF_INET6)
-		return is_own_source(destination);
 	return connect(fd, (const struct sockaddr *)&addr, destination->len) == 0 || !leads_nowhere(errno);
 }
 
@@ -166,7 +178,7 @@ static bool is_own(struct vnic_gateway *gateway, const struct destination *desti
 		fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) /* rather refuse than let through */
 		return errno != EAFNOSUPPORT;
-	own = can_be_own(fd, destination);
+	own = family == AF_INET6 ? is_own6(fd, destination) : is_own4(fd, destination);
 	close_fd(&fd);
 	keep_spare(gateway);
 	return own;
@@ -214,7 +226,7 @@ bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enu
 		return dns_resolver(gateway->dns, ret_destination);
 	memcpy(flow.dst.bytes, key->dst.addr, len);
 	if (router->family == key->family && !memcmp(router->bytes, key->dst.addr, len)) {
-		flow.host = true;
+		flow.host = flow.loopback = true;
 		memset(to.addr, 0, sizeof(to.addr));
 		if (v6)
 			to.addr[15] = 1;

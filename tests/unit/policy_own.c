@@ -93,11 +93,50 @@ static void so_it_is_where_a_socket_can_be_bound_to_any_address(void **state)
 	world_stop(&world);
 }
 
+/* Joins for as long as the descriptor lives, which comes back. */
+static int join_anycast(const char *own, const char *anycast)
+{
+	struct {
+		struct in6_addr addr;
+		uint32_t prefix;
+		unsigned index;
+	} request = {.prefix = 64, .index = if_nametoindex("lo")};
+	struct ipv6_mreq group = {.ipv6mr_interface = request.index};
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		vt_skip("no IPv6 here");
+	assert_int_equal(inet_pton(AF_INET6, own, &request.addr), 1);
+	assert_int_equal(inet_pton(AF_INET6, anycast, &group.ipv6mr_multiaddr), 1);
+	assert_int_equal(ioctl(fd, SIOCSIFADDR, &request), 0);
+	assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_ANYCAST, &group, sizeof(group)), 0);
+	return fd;
+}
+
+static void what_leads_to_the_host_without_being_an_address_of_its_own_is_the_host(void **state)
+{
+	int member = join_anycast("2620:fe:7::7", "2620:fe:7::1");
+	struct vnic_error err;
+	struct world world;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.allow = "any"});
+	vt_ok(vnic_policy_add(&world.gateway->config.policy, false, "host", &err), &err);
+	assert_false(admits(&world, 0, 0, 0, 0));
+	assert_false(admits_v6(&world, "::"));
+	assert_false(admits_v6(&world, "2620:fe:7::7"));
+	assert_false(admits_v6(&world, "2620:fe:7::1"));
+	assert_true(admits_v6(&world, "2620:fe::fe"));
+	close(member);
+	world_stop(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_netns_test(each_address_of_the_host_is_the_host_in_any_order),
 		vt_netns_test(so_it_is_where_a_socket_can_be_bound_to_any_address),
+		vt_netns_test(what_leads_to_the_host_without_being_an_address_of_its_own_is_the_host),
 	};
 
 	vt_own_namespaces(CLONE_NEWNET);
