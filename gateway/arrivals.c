@@ -58,18 +58,17 @@ static void add_scope(struct flow_key *key, const struct way *way)
 /* *key is the flow's as the sandbox will see it; its dst gets the port that the client has there. */
 static int open_inner(struct udp *udp, struct flow_key *key, int *ret_fd)
 {
-	struct sockaddr_storage own;
 	CLEANUP_FD int fd = -1;
 	int r;
 
 	if (table_find(&udp->flows, key))
 		key->dst.port = 0; /* taken: it keeps its address and gets another port */
 	r = udp_open_inner(udp, key, &fd);
+	if (r == 0)
+		r = publish_learn_port(fd, key);
 	if (r < 0)
 		return r;
-	if (getsockname(fd, (struct sockaddr *)&own, &(socklen_t){sizeof(own)}) < 0)
-		return -errno;
-	if (!sockaddr_to_endpoint(&own, &key->dst, &key->family) || table_find(&udp->flows, key))
+	if (table_find(&udp->flows, key))
 		return -EADDRINUSE;
 	*ret_fd = take_fd(&fd);
 	return 0;

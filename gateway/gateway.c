@@ -97,9 +97,16 @@ static bool lend_spare(struct vnic_gateway *gateway)
 	return true;
 }
 
-int gateway_accept(struct vnic_gateway *gateway, int listener, struct sockaddr_storage *ret_from)
+void gateway_reset(int *fd)
 {
 	const struct linger reset = {.l_onoff = 1};
+
+	setsockopt(*fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close_fd(fd);
+}
+
+int gateway_accept(struct vnic_gateway *gateway, int listener, struct sockaddr_storage *ret_from)
+{
 	socklen_t len = sizeof(*ret_from);
 	int fd = accept4(listener, (struct sockaddr *)ret_from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -108,8 +115,7 @@ int gateway_accept(struct vnic_gateway *gateway, int listener, struct sockaddr_s
 	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		gateway->stats.full++;
-		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-		close_fd(&fd);
+		gateway_reset(&fd);
 	}
 	keep_spare(gateway);
 	errno = EAGAIN;

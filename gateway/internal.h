@@ -93,6 +93,8 @@ bool gateway_why(int code, enum unreachable *ret_why);
  * errno is EAGAIN: he would keep the listener readable, and us awake, for as long as he waits.
  */
 int gateway_accept(struct vnic_gateway *gateway, int listener, struct sockaddr_storage *ret_from);
+/* Closes a TCP socket such that its peer hears of a reset, not of an end. */
+void gateway_reset(int *fd);
 
 /* Sees to it that the parts' `expire` runs at `when` (ns, CLOCK_MONOTONIC) or earlier. */
 void gateway_wake_at(struct vnic_gateway *gateway, int64_t when);
@@ -159,6 +161,8 @@ uint64_t publish_overrun(const struct publish *publish);
 /* The flow of a client of this port, as the sandbox sees it: from its own address, if that can be one there. */
 void publish_key(const struct vnic_gateway *gateway, const struct vnic_gateway_publish *port,
 		 const struct endpoint *client, uint16_t family, struct flow_key *ret_key);
+/* Where key->dst.port is 0 the kernel has chosen it for this socket. */
+int publish_learn_port(int inner_fd, struct flow_key *key);
 
 /* --- lease.c ------------------------------------------------------------------------ */
 

@@ -4,8 +4,9 @@
  *
  * A listener on the host's side is accepted from, and the router connects to the sandbox in the client's own
  * name (IP_TRANSPARENT), so that logs and access lists inside stay true.  Some addresses cannot be a source in the
- * sandbox's network: loopback, link-local, v4-mapped, and the sandbox's own; for these the router's stands.  Where the
- * 4-tuple is taken the client keeps its address and gets another port.
+ * sandbox's network: loopback, link-local, v4-mapped, and those of the network itself, whom the sandbox would look for
+ * on its own link; for these the router's stands.  Where the 4-tuple is taken the client keeps its address and gets
+ * another port.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -27,10 +28,11 @@ struct publish {
 /* May it be a source address in the sandbox's network? */
 static bool can_be_source(const struct vnic_gateway *gateway, const struct endpoint *client, uint16_t family)
 {
-	const struct vnic_addr *sandbox = &gateway->config.sandbox[family == AF_INET6];
 	const uint8_t *a = client->addr;
+	struct vnic_addr addr = {.family = (uint8_t)family, .prefix = family == AF_INET ? 32 : 128};
 
-	if (!memcmp(a, sandbox->bytes, family == AF_INET ? 4 : 16))
+	memcpy(addr.bytes, a, sizeof(addr.bytes));
+	if (vnic_addr_contains(&gateway->config.sandbox[family == AF_INET6], &addr))
 		return false;
 	if (family == AF_INET)
 		return a[0] != 127 && a[0] != 0 && !(a[0] == 169 && a[1] == 254) && a[0] < 224;
@@ -52,6 +54,17 @@ void publish_key(const struct vnic_gateway *gateway, const struct vnic_gateway_p
 	*ret_key = key;
 }
 
+int publish_learn_port(int inner_fd, struct flow_key *key)
+{
+	struct sockaddr_storage own;
+
+	if (key->dst.port)
+		return 0;
+	if (getsockname(inner_fd, (struct sockaddr *)&own, &(socklen_t){sizeof(own)}) < 0)
+		return -errno;
+	return sockaddr_to_endpoint(&own, &key->dst, &key->family) ? 0 : -EAFNOSUPPORT;
+}
+
 /* key->src is the sandbox's end, key->dst the client's as the sandbox sees it. */
 static int connect_inside(struct vnic_gateway *gateway, struct flow_key *key, int *ret_fd)
 {
@@ -70,6 +83,8 @@ static int connect_inside(struct vnic_gateway *gateway, struct flow_key *key, in
 
 		endpoint_to_sockaddr(key->family, &key->dst, &request.bind);
 		int r = opener->open(opener->ctx, &request, ret_fd, &why);
+		if (r == 0)
+			return publish_learn_port(*ret_fd, key);
 		if ((r != -EADDRINUSE && r != -EADDRNOTAVAIL) || attempt)
 			return r;
 		key->dst.port = 0;
@@ -107,11 +122,9 @@ static void bring_in(struct publish *publish, const struct vnic_gateway_publish 
 	publish_key(gateway, port, &client, family, &key);
 	choose_family(gateway, port, &key);
 	if (connect_inside(gateway, &key, &inner_fd) < 0) {
-		const struct linger reset = {.l_onoff = 1};
-
 		gateway->stats.failed++;
-		setsockopt(client_fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-		close_fd(&client_fd);
+		close_fd(&inner_fd);
+		gateway_reset(&client_fd);
 		return;
 	}
 	gateway->stats.published++;

@@ -12,13 +12,22 @@
 
 /* One step: >0 moved something, 0 would block (an event will come), <0 the flow is broken. */
 
+/* A call that writes to the other side has failed. */
+static int hold_up(struct stream *stream)
+{
+	if (errno == EAGAIN)
+		return 0;
+	stream->refused = true;
+	return -errno;
+}
+
 static int flush_rest(struct stream *stream, int to)
 {
 	ssize_t n = send(to, stream->rest + stream->rest_at, stream->rest_end - stream->rest_at,
 			 MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n < 0)
-		return errno == EAGAIN ? 0 : -errno;
+		return hold_up(stream);
 	stream->rest_at += (uint32_t)n;
 	if (stream->rest_at < stream->rest_end)
 		return 0;
@@ -33,7 +42,7 @@ static int flush_pipe(struct stream *stream, int to)
 	ssize_t n = splice(pipe->out, NULL, to, NULL, pipe->bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
 	if (n < 0)
-		return errno == EAGAIN ? 0 : -errno;
+		return hold_up(stream);
 	pipe->bytes -= (size_t)n;
 	return 1;
 }
@@ -67,8 +76,10 @@ static int copy(struct stream *stream, int from, int to, uint64_t *count)
 	*count += (uint64_t)n;
 	sent = send(to, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0) {
-		if (errno != EAGAIN)
-			return -errno;
+		int r = hold_up(stream);
+
+		if (r < 0)
+			return r;
 		sent = 0;
 	}
 	stream->bulk = n == (ssize_t)sizeof(buf);
@@ -97,8 +108,8 @@ static int fill_pipe(struct pipe_pool *pool, struct stream *stream, int from, ui
 	pipe_return(pool, pipe);
 	stream->pipe = NULL;
 	stream->bulk = false;
-	stream->eof = n == 0;
-	return n == 0;
+	/* In front of urgent data splice(2) gives nothing, at the end of file or not: recv(2) is asked. */
+	return n == 0 || stream->hup;
 }
 
 static int step(struct pipe_pool *pool, struct stream *stream, int from, int to, uint64_t *count)
@@ -126,6 +137,13 @@ int stream_pump(struct stream *stream, struct pipe_pool *pool, int from, int to,
 	if (r < 0)
 		return r;
 	return stream->ended ? STREAM_ENDED : r > 0 ? STREAM_MORE : STREAM_BLOCKED;
+}
+
+void stream_pump_out(struct stream *stream, struct pipe_pool *pool, int from, int to, uint64_t *count)
+{
+	for (int round = 0; round < ROUNDS && !stream->eof; round++)
+		if (step(pool, stream, from, to, count) <= 0)
+			return;
 }
 
 bool stream_is_held_up(const struct stream *stream)

@@ -18,10 +18,11 @@ struct stream {
 	struct pipe *pipe; /* lent while it holds bytes, and while the stream is bulk and not drained */
 	uint8_t *rest;     /* copied bytes that the other side did not take; allocated */
 	uint32_t rest_at, rest_end;
-	bool bulk;  /* splice */
-	bool hup;   /* the source may have ended: a short read is not the last word */
-	bool eof;   /* the source has ended */
-	bool ended; /* and the other side knows */
+	bool bulk;    /* splice */
+	bool hup;     /* the source may have ended, or has urgent data: a short read is not the last word */
+	bool eof;     /* the source has ended */
+	bool ended;   /* and the other side knows */
+	bool refused; /* the other side is broken */
 };
 
 enum stream_pumped {
@@ -32,6 +33,9 @@ enum stream_pumped {
 
 /* Moves what can be moved in one turn; adds the bytes taken to *count.  A negative errno: a side is broken. */
 int stream_pump(struct stream *stream, struct pipe_pool *pool, int from, int to, uint64_t *count);
+
+/* When a reset is to follow: moves what is there, but for the end. */
+void stream_pump_out(struct stream *stream, struct pipe_pool *pool, int from, int to, uint64_t *count);
 
 /* Does something wait for the other side to take it? */
 bool stream_is_held_up(const struct stream *stream);

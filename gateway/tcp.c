@@ -9,6 +9,9 @@
  * A refusal is answered with the RST or the ICMP error that the host saw.  There is no TCP of our own: neither a
  * segment nor a window passes through here.
  *
+ * A client may use its port again as soon as its kernel has done with the former connection, of which we may still
+ * have to read the end: then this one loses its name, and the SYN is that of a new flow.
+ *
  *   FRESH        the SYN is kept, and has a slot; in a FIFO
  *   CONNECTING   the host socket's connect(2) is under way
  *   WAITING      connected, but the listener's queue has no room for another SYN; in a FIFO
@@ -42,12 +45,15 @@
 #define OFFER_TIMEOUT (10 * NS_PER_S) /* nobody claims it: the sandbox gave up */
 #define TRIM_INTERVAL NS_PER_S
 _Static_assert(PACKET_SYN_MAX <= SYN_MAX, "a bare SYN does not fit");
+/* Urgent data is an event, too: reads stop in front of it. */
+#define STREAM_EVENTS (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define SOURCE_EVENTS (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR) /* after which a short read is not the last */
 #define NONE 0 /* slot 0 is not used, so an empty list is a zeroed one */
 
 enum tcp_state { TCP_DEAD, TCP_FRESH, TCP_CONNECTING, TCP_WAITING, TCP_OFFERED, TCP_ARRIVING, TCP_OPEN };
 
 struct flow {
-	struct flow_key key;
+	struct flow_key key; /* all zero: it has lost its name */
 	uint8_t state;
 	bool again;         /* on the list of those whose turn was cut short */
 	uint32_t hash_next; /* in its bucket */
@@ -162,6 +168,40 @@ static void unhash(struct tcp *tcp, struct flow *flow)
 	*at = flow->hash_next;
 }
 
+/* It lives on without its name, which another takes. */
+static void lose_name(struct tcp *tcp, struct flow *flow)
+{
+	uint32_t *bucket;
+
+	unhash(tcp, flow);
+	flow->key = (struct flow_key){0};
+	bucket = bucket_of(tcp, &flow->key);
+	flow->hash_next = *bucket;
+	*bucket = slot_of(tcp, flow);
+}
+
+/* For the router's kernel it is over; what has come until then may still wait for us. */
+static bool is_over(const struct flow *flow)
+{
+	struct tcp_info info = {.tcpi_state = TCP_ESTABLISHED};
+
+	if (flow->fds[SIDE_INNER] < 0)
+		return false;
+	getsockopt(flow->fds[SIDE_INNER], IPPROTO_TCP, TCP_INFO, &info, &(socklen_t){sizeof(info)});
+	return info.tcpi_state == TCP_CLOSE;
+}
+
+/* For a new connection of that name. */
+static struct flow *find_living(struct tcp *tcp, const struct flow_key *key)
+{
+	struct flow *flow = find(tcp, key);
+
+	if (!flow || !is_over(flow))
+		return flow;
+	lose_name(tcp, flow);
+	return NULL;
+}
+
 static void bury(struct tcp *tcp, struct flow *flow)
 {
 	uint32_t slot = slot_of(tcp, flow);
@@ -205,10 +245,8 @@ static void free_buried(struct tcp *tcp)
 /* A reset, or an error that means one, goes on to the other side as a reset. */
 static void abort_flow(struct tcp *tcp, struct flow *flow)
 {
-	const struct linger reset = {.l_onoff = 1};
-
 	for (int i = 0; i < 2; i++)
-		setsockopt(flow->fds[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		gateway_reset(&flow->fds[i]);
 	bury(tcp, flow);
 }
 
@@ -222,17 +260,31 @@ static void have_another_turn(struct tcp *tcp, struct flow *flow)
 	tcp->gateway->busy = true;
 }
 
+static uint64_t *bytes_from(struct tcp *tcp, enum side from)
+{
+	struct vnic_gateway_stats *stats = &tcp->gateway->stats;
+
+	return from == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out;
+}
+
+/* What a side has said before it took no more: a server may answer before the end of the question, and close. */
+static void hear_out(struct tcp *tcp, struct flow *flow, enum side from)
+{
+	if (flow->streams[!from].refused)
+		stream_pump_out(&flow->streams[from], &tcp->pipes, flow->fds[from], flow->fds[!from],
+				bytes_from(tcp, from));
+}
+
 /* False: the flow is no more. */
 static bool pump(struct tcp *tcp, struct flow *flow, enum side from)
 {
-	struct vnic_gateway_stats *stats = &tcp->gateway->stats;
-	uint64_t *count = from == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out;
 	struct stream *stream = &flow->streams[from];
-	int r = stream_pump(stream, &tcp->pipes, flow->fds[from], flow->fds[!from], count);
+	int r = stream_pump(stream, &tcp->pipes, flow->fds[from], flow->fds[!from], bytes_from(tcp, from));
 
 	if (tcp->pipes.used)
 		gateway_wake_at(tcp->gateway, tcp->gateway->now + TRIM_INTERVAL);
 	if (r < 0) {
+		hear_out(tcp, flow, !from);
 		abort_flow(tcp, flow);
 		return false;
 	}
@@ -308,6 +360,8 @@ static void set_up(int fd)
 {
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+	/* That it is urgent is lost, the byte itself must not be (RFC 6093). */
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &(int){1}, sizeof(int));
 }
 
 /* Within the host a pacing congestion control (BBR) only costs; reno is the one that everyone may choose. */
@@ -338,7 +392,7 @@ static int connect_host(struct tcp *tcp, struct flow *flow, const struct destina
 	if (connect(fd, (const struct sockaddr *)&to->addr, to->len) < 0 && errno != EINPROGRESS)
 		return -errno;
 	/* Connected already, as over loopback, it is an event at once. */
-	return loop_add(tcp->gateway->epfd, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL);
+	return loop_add(tcp->gateway->epfd, fd, STREAM_EVENTS, ref, NULL);
 }
 
 /* The policy is asked, and the host. */
@@ -392,7 +446,7 @@ static void keep(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *f
 void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
 	     const struct packet *packet)
 {
-	struct flow *flow = find(tcp, &packet->key);
+	struct flow *flow = find_living(tcp, &packet->key);
 
 	if (!flow)
 		keep(tcp, hdr, frame, size, packet);
@@ -427,7 +481,7 @@ static void open_flow(struct tcp *tcp, struct flow *flow, int fd)
 		tcp->offered_count--;
 	flow->fds[SIDE_INNER] = fd;
 	begin_streams(flow);
-	if (loop_add(tcp->gateway->epfd, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL) < 0) {
+	if (loop_add(tcp->gateway->epfd, fd, STREAM_EVENTS, ref, NULL) < 0) {
 		abort_flow(tcp, flow);
 		return;
 	}
@@ -456,8 +510,8 @@ void tcp_accept(struct tcp *tcp, int listener)
 			flow = find(tcp, &key);
 		if (flow && (flow->state == TCP_OFFERED || flow->state == TCP_WAITING))
 			open_flow(tcp, flow, fd);
-		else
-			close_fd(&fd);
+		else /* who was given up: there is nobody whom he could speak with */
+			gateway_reset(&fd);
 	} while (tcp->offered_count);
 	offer_waiting(tcp);
 }
@@ -478,7 +532,7 @@ static void accept_offered(struct tcp *tcp)
 
 void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int inner_fd)
 {
-	struct flow *flow = find(tcp, key) ? NULL : new_flow(tcp, key);
+	struct flow *flow = find_living(tcp, key) ? NULL : new_flow(tcp, key);
 	int fds[2] = {host_fd, inner_fd};
 
 	if (!flow) {
@@ -494,7 +548,7 @@ void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int in
 		struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = (uint16_t)side, .index = slot_of(tcp, flow)};
 
 		set_up(fds[side]);
-		if (loop_add(tcp->gateway->epfd, fds[side], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ref, NULL) < 0) {
+		if (loop_add(tcp->gateway->epfd, fds[side], STREAM_EVENTS, ref, NULL) < 0) {
 			abort_flow(tcp, flow);
 			return;
 		}
@@ -529,9 +583,9 @@ void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events)
 		break;
 	case TCP_OPEN:
 		/* Readable: from this side.  Writable: what waits for this side. */
-		if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		if (events & SOURCE_EVENTS)
 			flow->streams[side].hup = true;
-		if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) && !pump(tcp, flow, side))
+		if (events & (EPOLLIN | SOURCE_EVENTS) && !pump(tcp, flow, side))
 			break;
 		if (events & EPOLLOUT && stream_is_held_up(&flow->streams[!side]))
 			pump(tcp, flow, !side);
@@ -557,10 +611,19 @@ void tcp_again(struct tcp *tcp)
 	start_fresh(tcp);
 }
 
+static void accept_waiting(struct tcp *tcp)
+{
+	for (unsigned v = VNIC_V4; v <= VNIC_V6; v++)
+		if (tcp->gateway->config.tcp[v] >= 0)
+			tcp_accept(tcp, tcp->gateway->config.tcp[v]);
+}
+
 void tcp_expire(struct tcp *tcp)
 {
 	struct vnic_gateway *gateway = tcp->gateway;
 
+	if (tcp->offered.first != NONE) /* it may be us who are late */
+		accept_waiting(tcp);
 	while (tcp->offered.first != NONE) {
 		struct flow *flow = &tcp->flows[tcp->offered.first];
 
@@ -568,6 +631,7 @@ void tcp_expire(struct tcp *tcp)
 			gateway_wake_at(gateway, flow->offered_at + OFFER_TIMEOUT);
 			break;
 		}
+		gateway->stats.failed++;
 		bury(tcp, flow);
 	}
 	offer_waiting(tcp);

@@ -368,6 +368,7 @@ static int open_tcp(int family, int backlog, int *ret_fd, struct vnic_error *err
 	slowpath_unpace(fd);
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* what is accepted inherits all of them */
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1); /* see set_up, gateway/tcp.c */
+	set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 	if (listen(fd, backlog) < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "listen");
 	*ret_fd = take_fd(&fd);

@@ -37,6 +37,8 @@ struct world {
 	int slow;      /* what the gateway injects */
 	int server;    /* on the host's loopback */
 	int publish;   /* a published port, which is the gateway's; -1: none */
+	int listener;  /* TCP: on the host's loopback; -1: none */
+	bool taken;    /* the opener finds every port in use that is asked for by its number */
 	uint16_t port; /* of the server, and of the remote */
 };
 
@@ -93,6 +95,8 @@ static inline int world_open(void *ctx, const struct vnic_open_request *request,
 	}
 	assert_int_equal(request->side, VNIC_SIDE_ROUTER);
 	assert_true(request->transparent);
+	if (world->taken && ((const struct sockaddr_in *)&request->bind)->sin_port) /* in both families */
+		return vnic_fail(err, VNIC_STEP_SOCKET, EADDRINUSE, "the fake opener", NULL);
 	fd = socket(request->domain, request->type | SOCK_CLOEXEC | SOCK_NONBLOCK, request->protocol);
 	assert_true(fd >= 0);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)), 0);
@@ -139,7 +143,21 @@ struct world_options {
 	unsigned udp_max;
 	bool publish; /* a port of every address leads to WORLD_SERVICE in the sandbox */
 	bool tcp;     /* which is one of TCP */
+	bool streams; /* the host listens, and so does the router */
 };
+
+static inline int world_listen(int family, uint8_t last, uint16_t port)
+{
+	struct sockaddr_storage addr = world_addr(family, last, port);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &(int){1}, sizeof(int)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	return fd;
+}
 
 /* As network/publish.c opens it. */
 static inline int world_publish(int family, bool tcp)
@@ -173,11 +191,16 @@ static inline void world_start(struct world *world, int family, struct world_opt
 		config.publishes = &publish;
 		config.publish_count = 1;
 	}
-	*world = (struct world){.family = family, .publish = publish.fd, .opener = {.ctx = world, .open = world_open}};
+	*world = (struct world){
+		.family = family, .publish = publish.fd, .listener = -1, .opener = {.ctx = world, .open = world_open}};
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	world->slow = pair[0];
 	world->server = world_socket(family, WORLD_HOST, options.port);
 	world->port = world_port(world->server);
+	if (options.streams) {
+		world->listener = world_listen(family, WORLD_HOST, world->port);
+		config.tcp[v] = world_listen(family, WORLD_REMOTE, world->port);
+	}
 	config.slow_fd = pair[1];
 	config.udp[v] = world_socket(family, WORLD_REMOTE, world->port);
 	assert_int_equal(setsockopt(config.udp[v], SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
@@ -201,6 +224,8 @@ static inline void world_stop(struct world *world)
 	close(world->slow);
 	if (world->server >= 0)
 		close(world->server);
+	if (world->listener >= 0)
+		close(world->listener);
 }
 
 static inline void world_turn(struct world *world)

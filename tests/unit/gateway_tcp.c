@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * TCP flows through a gateway whose sandbox, router and host are one lo: the test writes the SYN to the slow path and
+ * takes it back, and the kernel makes the connection when its socket's turn comes.
+ */
+#include "gateway_world.h"
+
+#include <fcntl.h>
+
+#include "bytes.h"
+
+#define LINK 14
+#define SYN_SIZE (sizeof(struct vnic_vnet_hdr) + LINK + 20 + 20)
+
+/* --- a flow ------------------------------------------------------------------------- */
+
+static void write_syn(const struct world *world, uint16_t port)
+{
+	uint8_t frame[SYN_SIZE] = {0}, *ip = frame + sizeof(struct vnic_vnet_hdr) + LINK, *tcp = ip + 20;
+
+	put16(ip - 2, 0x0800);
+	ip[0] = 0x45;
+	put16(ip + 2, 40);
+	ip[8] = 64;
+	ip[9] = IPPROTO_TCP;
+	memcpy(ip + 12, (uint8_t[]){127, 0, 0, WORLD_SANDBOX, 127, 0, 0, WORLD_REMOTE}, 8);
+	put16(tcp, port);
+	put16(tcp + 2, world->port);
+	tcp[12] = 5 << 4;
+	tcp[13] = TCP_SYN;
+	assert_int_equal(send(world->slow, frame, sizeof(frame), 0), sizeof(frame));
+}
+
+/* The gateway is connected, and gives the SYN back. */
+static void take_syn(struct world *world)
+{
+	uint8_t frame[SYN_SIZE];
+
+	world_wait(world, world->slow);
+	assert_int_equal(recv(world->slow, frame, sizeof(frame), 0), sizeof(frame));
+	assert_int_equal(frame[SYN_SIZE - 20 + 13], TCP_SYN);
+}
+
+/* The sandbox's socket, bound to a port; 0: any. */
+static int client_at(uint16_t port)
+{
+	struct sockaddr_storage addr = world_addr(AF_INET, WORLD_SANDBOX, port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+static void shake_hands(const struct world *world, int client)
+{
+	struct sockaddr_storage to = world_addr(AF_INET, WORLD_REMOTE, world->port);
+	struct pollfd fd = {.fd = client, .events = POLLOUT};
+
+	assert_true(connect(client, (struct sockaddr *)&to, sizeof(to)) == 0 || errno == EINPROGRESS);
+	assert_int_equal(poll(&fd, 1, VT_DEADLINE_MS), 1);
+}
+
+static int accept_at(struct world *world, int listener)
+{
+	world_wait(world, listener);
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* Whose SYN was taken already; *ret_server is the host's socket. */
+static void open_taken(struct world *world, int client, int *ret_server)
+{
+	*ret_server = accept_at(world, world->listener);
+	shake_hands(world, client);
+	world_rest(world);
+}
+
+static int open_flow(struct world *world, int *ret_server)
+{
+	int client = client_at(0);
+
+	write_syn(world, world_port(client));
+	take_syn(world);
+	open_taken(world, client, ret_server);
+	return client;
+}
+
+static void carries(struct world *world, int client, int server)
+{
+	world_say(client, "ping");
+	world_hears(world, server, "ping");
+	world_say(server, "pong");
+	world_hears(world, client, "pong");
+}
+
+/* --- the name of a flow ------------------------------------------------------------- */
+
+static void a_port_that_is_used_again_before_the_end_was_read_begins_another_flow(void **state)
+{
+	struct world world;
+	int client, server, next, next_server;
+	uint16_t port;
+	char byte;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.streams = true});
+	client = open_flow(&world, &server);
+	port = world_port(client);
+	close(server); /* who ends first has the TIME-WAIT */
+	world_wait(&world, client);
+	assert_int_equal(recv(client, &byte, 1, 0), 0);
+	world_rest(&world);
+	write_syn(&world, port); /* which is read first */
+	close(client);
+	next = client_at(port);
+	take_syn(&world);
+	open_taken(&world, next, &next_server);
+	carries(&world, next, next_server);
+	assert_int_equal(world.gateway->stats.tcp_flows, 2);
+	assert_int_equal(world.gateway->stats.tcp_open, 1);
+	close(next);
+	close(next_server);
+	world_rest(&world);
+	assert_int_equal(world.gateway->stats.tcp_open, 0);
+	world_stop(&world);
+}
+
+static void clients_whose_ports_are_taken_are_told_apart(void **state)
+{
+	enum { CLIENTS = 3 };
+	int clients[CLIENTS], accepted[CLIENTS], inside;
+	struct sockaddr_storage to;
+	struct world world;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.publish = true, .tcp = true});
+	world.taken = true;
+	inside = world_listen(AF_INET, WORLD_SANDBOX, WORLD_SERVICE);
+	to = world_addr(AF_INET, WORLD_HOST, world_port(world.publish));
+	for (int i = 0; i < CLIENTS; i++) {
+		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(clients[i], (struct sockaddr *)&to, sizeof(to)), 0);
+		accepted[i] = accept_at(&world, inside);
+		world_rest(&world);
+	}
+	assert_int_equal(world.gateway->stats.full, 0);
+	for (int i = 0; i < CLIENTS; i++) {
+		carries(&world, clients[i], accepted[i]);
+		close(clients[i]);
+		close(accepted[i]);
+	}
+	close(inside);
+	world_stop(&world);
+}
+
+/* --- what arrives ------------------------------------------------------------------- */
+
+/* Reads until there is so much, or the end. */
+static size_t read_all(struct world *world, int fd, uint8_t *data, size_t size)
+{
+	size_t have = 0;
+
+	while (have < size) {
+		world_wait(world, fd);
+		ssize_t n = recv(fd, data + have, size - have, 0);
+		if (n <= 0)
+			break;
+		have += (size_t)n;
+	}
+	return have;
+}
+
+static void nothing_is_lost_behind_urgent_data(void **state)
+{
+	char got[8] = "";
+	struct world world;
+	int client, server;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.streams = true});
+	client = open_flow(&world, &server);
+	carries(&world, client, server);
+	world_say(client, "abc");
+	assert_int_equal(send(client, "X", 1, MSG_OOB), 1);
+	world_say(client, "def");
+	assert_int_equal(read_all(&world, server, (uint8_t *)got, 7), 7);
+	assert_string_equal(got, "abcXdef");
+	close(client);
+	close(server);
+	world_stop(&world);
+}
+
+/* Through pipes, and with the end behind it. */
+static void nor_is_the_rest_of_a_long_stream(void **state)
+{
+	enum { PART = 100000, WHOLE = 2 * PART + 1 };
+	static uint8_t sent[PART], got[WHOLE + 1];
+	struct world world;
+	int client, server;
+
+	(void)state;
+	memset(sent, 'a', sizeof(sent));
+	world_start(&world, AF_INET, (struct world_options){.streams = true});
+	client = open_flow(&world, &server);
+	assert_int_equal(fcntl(client, F_SETFL, 0), 0);
+	assert_int_equal(send(client, sent, PART, 0), PART);
+	assert_int_equal(send(client, "X", 1, MSG_OOB), 1);
+	assert_int_equal(send(client, sent, PART, 0), PART);
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	assert_int_equal(read_all(&world, server, got, sizeof(got)), WHOLE);
+	assert_int_equal(got[PART], 'X');
+	close(client);
+	close(server);
+	world_stop(&world);
+}
+
+static void an_answer_before_the_end_of_the_question_arrives_before_the_reset(void **state)
+{
+	char got[16] = "", byte;
+	struct world world;
+	int client, server;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.streams = true});
+	client = open_flow(&world, &server);
+	world_say(client, "a long question");
+	world_wait(&world, server); /* which the server does not read: its close is a reset */
+	world_say(client, "and more of it");
+	world_say(server, "no");
+	close(server);
+	world_wait(&world, client);
+	assert_int_equal(recv(client, got, sizeof(got), 0), 2);
+	assert_memory_equal(got, "no", 2);
+	world_rest(&world);
+	assert_int_equal(recv(client, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(client);
+	world_stop(&world);
+}
+
+/* --- time --------------------------------------------------------------------------- */
+
+static void who_was_accepted_while_the_gateway_slept_is_not_late(void **state)
+{
+	struct world world;
+	int client, server;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.streams = true});
+	client = client_at(0);
+	write_syn(&world, world_port(client));
+	take_syn(&world);
+	server = accept_at(&world, world.listener);
+	world_rest(&world);
+	shake_hands(&world, client);
+	world.gateway->now += 11 * NS_PER_S;
+	tcp_expire(world.gateway->tcp);
+	tcp_settle(world.gateway->tcp);
+	carries(&world, client, server);
+	close(client);
+	close(server);
+	world_stop(&world);
+}
+
+static void who_never_answers_an_offer_is_given_up_and_counted(void **state)
+{
+	struct world world;
+	int client, server;
+	char byte;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.streams = true});
+	client = client_at(0);
+	write_syn(&world, world_port(client));
+	take_syn(&world);
+	server = accept_at(&world, world.listener);
+	world_rest(&world);
+	world.gateway->now += 11 * NS_PER_S;
+	tcp_expire(world.gateway->tcp);
+	tcp_settle(world.gateway->tcp);
+	assert_int_equal(world.gateway->stats.failed, 1);
+	assert_int_equal(world.gateway->stats.tcp_open, 0);
+	/* And who comes after all hears a reset, not an end. */
+	shake_hands(&world, client);
+	world_wait(&world, client);
+	assert_int_equal(recv(client, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(client);
+	close(server);
+	world_stop(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		vt_netns_test(a_port_that_is_used_again_before_the_end_was_read_begins_another_flow),
+		vt_netns_test(clients_whose_ports_are_taken_are_told_apart),
+		vt_netns_test(nothing_is_lost_behind_urgent_data),
+		vt_netns_test(nor_is_the_rest_of_a_long_stream),
+		vt_netns_test(an_answer_before_the_end_of_the_question_arrives_before_the_reset),
+		vt_netns_test(who_was_accepted_while_the_gateway_slept_is_not_late),
+		vt_netns_test(who_never_answers_an_offer_is_given_up_and_counted),
+	};
+
+	vt_own_namespaces(CLONE_NEWNET);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
