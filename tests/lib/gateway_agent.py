@@ -441,6 +441,29 @@ def send_many(handle, count, size):
         sockets[handle].send(b"x" * size)
 
 
+def ask_many(address, port, count, threads=24):
+    """questions, each from a port of its own and at the same time as others: what is not its own echo"""
+    wrong, numbers = [], iter(range(count))
+
+    def ask(lock):
+        while True:
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                return
+            answer = ask_udp(address, port, f"question {number}")
+            if answer != f"question {number}":
+                wrong.append([number, answer])
+
+    lock = threading.Lock()
+    workers = [threading.Thread(target=ask, args=[lock]) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return wrong
+
+
 def in_a_row(address, port, count):
     """short connections: how many of them echoed"""
     return sum(talk(address, port, f"number {i}") == f"number {i}" for i in range(count))

@@ -25,6 +25,14 @@ def nothing_lost(world):
     is_equal([got["udp_unsent"], got["udp_overrun"]], [0, 0])
 
 
+def many_to_one(world):
+    """so that sockets of many flows have the same address, and some are being opened while others are looked for"""
+    port = world.outside.serve_udp(V4)
+    box = world.box("--stats", "--json")
+    is_equal(box.ask_many(V4, port, 6000), [])
+    is_equal(figures(box)["failed"], 0)
+
+
 def overrun(world):
     """a gateway that does not come to take them"""
     port = world.outside.serve_udp(V4)
