@@ -73,7 +73,12 @@ int build_sandbox_side(void *ctx, struct vnic_error *err);
  */
 int build_links(struct build *build, pid_t router, pid_t init, struct vnic_error *err);
 
-/* opener.c: the asking end; `socket` stays owned by whoever made it. */
+/* opener.c: what goes over the socket, in one packet. */
+struct opener_question {
+	uint32_t number;
+	struct vnic_open_request request;
+};
+/* The asking end; `socket` stays owned by whoever made it. */
 int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err);
 /* The sandbox sends datagrams faster than they are taken; without an answer. */
 int opener_tell_flooded(int socket);

@@ -15,6 +15,10 @@
  * to there.  The ruleset lets it not have them, but looks twice: for the socket, among hundreds that have this address,
  * and then whether it is connected, which it may have become in between.  So it is bound to the loopback, by which no
  * datagram of a sandbox comes, until it is connected.
+ *
+ * Who asks waits for the answer, and does nothing else meanwhile.  So each request is answered, in the worst case by
+ * the end of the connection; and both are numbered, for an answer that could not be received, the kernel being out of
+ * memory, is still there when the next one is waited for.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -26,6 +30,7 @@
 #include "slowpath.h"
 
 struct answer {
+	uint32_t number;
 	int result;
 	struct vnic_error err;
 };
@@ -130,30 +135,51 @@ static int open_here(const struct vnic_open_request *request, int *ret_fd, struc
 	return r;
 }
 
+/* The answer of this number; those of earlier requests, which nobody waits for, are thrown away. */
+static int await_answer(int socket, uint32_t number, struct answer *ret_answer, int *ret_fd, struct vnic_error *err)
+{
+	for (;;) {
+		CLEANUP_FD int fd = -1;
+		unsigned count = 0;
+		size_t size = 0;
+		int r = vnic_fd_recv(socket, &fd, 1, &count, ret_answer, sizeof(*ret_answer), &size, err);
+
+		if (r < 0)
+			return r;
+		if (size == 0)
+			return vnic_fail(err, VNIC_STEP_SOCKET, EPIPE, "to the router", "its helper has ended");
+		if (size != sizeof(*ret_answer))
+			return vnic_fail(err, VNIC_STEP_SOCKET, EPROTO, "to the router", NULL);
+		if (ret_answer->number != number)
+			continue;
+		*ret_fd = take_fd(&fd);
+		return 0;
+	}
+}
+
 int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
 {
+	static _Atomic uint32_t asked;
+	struct opener_question question = {.number = ++asked, .request = *request};
+	CLEANUP_FD int fd = -1;
 	struct answer answer;
-	unsigned count = 0;
-	size_t size = 0;
-	int r, fd = -1;
+	int r;
 
 	if (request->side == VNIC_SIDE_HOST)
 		return open_here(request, ret_fd, err);
-	r = vnic_fd_send(socket, NULL, 0, request, sizeof(*request), err);
+	r = vnic_fd_send(socket, NULL, 0, &question, sizeof(question), err);
 	if (r == 0)
-		r = vnic_fd_recv(socket, &fd, 1, &count, &answer, sizeof(answer), &size, err);
+		r = await_answer(socket, question.number, &answer, &fd, err);
 	if (r < 0)
 		return r;
-	if (size == 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, EPIPE, "to the router", "its helper has ended");
 	if (answer.result < 0) {
 		if (err)
 			*err = answer.err;
 		return answer.result;
 	}
-	if (count != 1)
+	if (fd < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, EPROTO, "to the router", NULL);
-	*ret_fd = fd;
+	*ret_fd = take_fd(&fd);
 	return 0;
 }
 
@@ -173,12 +199,12 @@ static bool is_in_scope(const struct vnic_open_request *request, enum opener_sco
 
 int opener_answer(int socket, enum opener_scope scope, struct vnic_error *err)
 {
-	struct vnic_open_request request;
+	struct opener_question question = {0};
 	struct answer answer = {0};
 	CLEANUP_FD int fd = -1;
 	unsigned count = 0;
 	size_t size = 0;
-	int r = vnic_fd_recv(socket, NULL, 0, &count, &request, sizeof(request), &size, err);
+	int r = vnic_fd_recv(socket, NULL, 0, &count, &question, sizeof(question), &size, err);
 
 	if (r < 0)
 		return r;
@@ -186,11 +212,16 @@ int opener_answer(int socket, enum opener_scope scope, struct vnic_error *err)
 		return -EPIPE;
 	if (size == 1)
 		return OPENER_FLOODED;
-	if (size != sizeof(request))
+	answer.number = question.number;
+	if (size != sizeof(question))
 		answer.result = vnic_fail(&answer.err, VNIC_STEP_SOCKET, EPROTO, "in the router", NULL);
-	else if (!is_in_scope(&request, scope))
+	else if (!is_in_scope(&question.request, scope))
 		answer.result = vnic_fail(&answer.err, VNIC_STEP_SOCKET, EPERM, "in the router", NULL);
 	else
-		answer.result = open_here(&request, &fd, &answer.err);
-	return vnic_fd_send(socket, &fd, fd >= 0 ? 1 : 0, &answer, sizeof(answer), err);
+		answer.result = open_here(&question.request, &fd, &answer.err);
+	if (vnic_fd_send(socket, &fd, fd >= 0 ? 1 : 0, &answer, sizeof(answer), &answer.err) == 0)
+		return 0;
+	answer.result = -answer.err.code; /* the descriptor stays here */
+	r = vnic_fd_send(socket, NULL, 0, &answer, sizeof(answer), err);
+	return r < 0 ? -EPIPE : 0;
 }

@@ -347,10 +347,12 @@ static void serve(struct router *router)
 			enum opener_scope scope = i == 2 ? OPENER_ALL : OPENER_FLOWS;
 			int r = fds[i].revents ? opener_answer(fds[i].fd, scope, NULL) : 0;
 
-			if (r < 0)
-				fds[i].fd = -1; /* nobody will ask any more */
-			else if (r == OPENER_FLOODED)
+			if (r == -EPIPE) { /* nobody will ask any more, or wait for an answer */
+				shutdown(fds[i].fd, SHUT_RDWR);
+				fds[i].fd = -1;
+			} else if (r == OPENER_FLOODED) {
 				merge_datagrams(&router->build->plan);
+			}
 		}
 	}
 }

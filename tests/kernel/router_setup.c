@@ -31,6 +31,7 @@ static int is_ready_link_local(const struct vnic_addr_info *info, void *ctx)
 /* Asks the opener, who is here; the answer's result.  -1: no descriptor came. */
 static int ask(const struct vnic_open_request *request, enum opener_scope scope, int *ret_fd)
 {
+	const struct opener_question question = {.request = *request};
 	uint8_t answer[1024];
 	struct vnic_error err;
 	unsigned count = 0;
@@ -39,12 +40,12 @@ static int ask(const struct vnic_open_request *request, enum opener_scope scope,
 
 	*ret_fd = -1;
 	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), errno);
-	vt_ok(vnic_fd_send(pair[0], NULL, 0, request, sizeof(*request), &err), &err);
+	vt_ok(vnic_fd_send(pair[0], NULL, 0, &question, sizeof(question), &err), &err);
 	vt_ok(opener_answer(pair[1], scope, &err), &err);
 	vt_ok(vnic_fd_recv(pair[0], ret_fd, 1, &count, answer, sizeof(answer), &size, &err), &err);
 	close(pair[0]);
 	close(pair[1]);
-	memcpy(&result, answer, sizeof(result)); /* it begins with that */
+	memcpy(&result, answer + sizeof(question.number), sizeof(result)); /* it begins with both */
 	return result;
 }
 
