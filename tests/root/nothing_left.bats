@@ -14,6 +14,11 @@ not_with_a_sanitizer() {
 	! grep -qaE '__[at]san_init' "$VNIC" || skip "vnic is built with a sanitizer"
 }
 
+@test "every command, option and kind of NIC and port is tortured" {
+	[[ -c /dev/net/tun ]] || skip "needs /dev/net/tun"
+	soak verbs.py
+}
+
 @test "twenty sandboxes, relays, namespaces and devices leave nothing" {
 	soak cycles.py --cycles 20 --seconds 0 --workers 4
 }

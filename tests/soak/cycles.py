@@ -5,13 +5,15 @@
 After waiting by condition, processes, namespaces, links, mounts and descriptors are what they were.  The kernel's
 unreclaimable memory (SUnreclaim) and the memory of the processes of a sandbox that runs all the time (PSS) must not
 grow: the slope of a straight line through the samples must be within its own error, or below what one lost page a
-cycle would be.  The first fifth does not count, nor the first ten seconds, for the kernel collects what it will free
+cycle would be.  The kernel frees much of it late, and cleans up more slowly than sandboxes come and go: a sample is taken
+when it has done so.  The first fifth does not count, nor the first ten seconds, for the kernel collects what it will free
 (kvfree_rcu) for five.  Rate and trend are reported.  Results as TAP.
 """
 import argparse
 import math
 import os
 import re
+import select
 import signal
 import tempfile
 import time
@@ -21,6 +23,7 @@ import world
 
 PAGE_KB = 4
 RAMP = 10.0  # seconds
+QUIET, FALL_KB, DRAIN = 1.0, 256, 600.0  # not fallen by so much for so many seconds; longest wait for that
 
 
 def meminfo(word):
@@ -29,6 +32,17 @@ def meminfo(word):
             if line.startswith(word + ":"):
                 return int(line.split()[1])
     raise KeyError(word)
+
+
+def drained():
+    """Waits until SUnreclaim no longer falls: network namespaces and what they held are freed in the kernel's own time."""
+    low, since = meminfo("SUnreclaim"), time.monotonic()
+    with world.deadline(DRAIN):
+        while time.monotonic() < since + QUIET:
+            select.select([], [], [], QUIET / 20)
+            now = meminfo("SUnreclaim")
+            if now < low - FALL_KB:
+                low, since = now, time.monotonic()
 
 
 def pss(pids):
@@ -145,7 +159,7 @@ def judge(results, what, samples, cycles):
 
 
 def series(results, kind, workers, cycles, seconds):
-    step = 10 * workers
+    step = max(10, cycles // 100 // workers) * workers
     held = frozenset(world.descendants())  # an ordinary user's namespace
     cycle(step, workers, kind)  # slab caches and modules are there
     world.reap_all(held)  # relays, which nobody waits for: a TAP takes 20 ms to close
@@ -160,6 +174,7 @@ def series(results, kind, workers, cycles, seconds):
             cycle(step, workers, kind)
             done += step
             world.kernel_settled()
+            drained()
             now = time.monotonic() - begin
             kernel.append((done, now, meminfo("SUnreclaim")))
             own.append((done, now, pss(resident.pids)))
@@ -199,6 +214,7 @@ def main():
                     series(results, kind, workers, args.cycles, args.seconds)
         verbs.Place.must("ns", "del", "cycling")
         world.reap_all()
+    world.leave()
     results.end()
 
 

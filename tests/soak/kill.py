@@ -7,7 +7,8 @@
 
 What vnic makes for the moment (run, relay) must be gone within five seconds: processes, links, mounts, files, with a
 name after the next look at it; a socket's file may stay, which the next relay takes over.  What is to last (ns add, tap
-add) must be whole, or mended by the same verb or by del.  Results as TAP; the seed is printed and can be given.
+add) must be whole, or mended by the same verb or by del.  Nobody else dies of it but by an end in order.  Results as TAP;
+the seed is printed and can be given.
 """
 import argparse
 import os
@@ -18,6 +19,7 @@ import time
 
 import tracer
 import verbs
+import workers
 import world
 
 
@@ -41,20 +43,23 @@ def while_it_runs(place):
 
 
 class Place(verbs.Place):
-    def verdict(self, verb):
-        """What is wrong after a kill; "" for nothing."""
+    def verdict(self, verb, murder=lambda: None):
+        """Kills, and says what is wrong after it; "" for nothing."""
         try:
-            if not verb.lasting:
-                world.reap_all(self.keep)
-            verb.mend()
-            self.remove_sockets()
-            return self.settled()
+            with world.deadline():
+                why = murder() or ""
+                if not verb.lasting:
+                    world.reap_all(self.keep)
+                verb.mend()
+                self.remove_sockets()
+                why = why or self.settled()
         except world.Hang as hang:
-            self.remove_rest()
-            return f"after {world.DEADLINE} s there is still: {hang}"
+            why = f"after {world.DEADLINE} s there is still: {hang}"
         except AssertionError as error:
-            self.remove_rest()
-            return str(error)
+            why = str(error)
+        if why:
+            self.start_over()
+        return why
 
 
 def wait_end_or(seconds):
@@ -100,7 +105,7 @@ def kill_one(place, verb, moment):
     return name
 
 
-def random_kills(place, verb, count, results):
+def random_kills(place, verb, count, report):
     duration = sorted(timed(place, verb) for _ in range(3))[1]
     whom, faults = {}, []
     for number in range(count):
@@ -110,62 +115,84 @@ def random_kills(place, verb, count, results):
         why = place.verdict(verb)
         if why:
             faults.append(f"{name} killed after {moment * 1e3:.2f} ms: {why}")
-    results.add(not faults, f"{verb.text}: {count} kills within {duration * 1.3e3:.1f} ms leave nothing",
-                "\n".join(faults[:5]))
-    results.note("killed: " + ", ".join(f"{count} {name}" for name, count in sorted(whom.items())))
+    report.add(not faults, f"{verb.text}: {count} kills within {duration * 1.3e3:.1f} ms leave nothing",
+               "\n".join(faults[:5]))
+    report.note("killed: " + ", ".join(f"{count} {name}" for name, count in sorted(whom.items())))
+    report.count(kills=count)
 
 
 class Murder:
     """Visits the calls of one run, kills at one of them, and ends a verb that would run for ever at its first wait."""
 
     def __init__(self, verb, process, number):
-        self.at, self.waits = (process, number), verb.loops
-        self.tracer = tracer.Tracer(self.visit)
+        self.verb, self.at, self.waits = verb, (process, number), verb.loops
+        self.tracer = tracer.Tracer(self.visit, {process} | ({tracer.PROGRAM} if verb.loops else set()))
 
     def visit(self, call):
         answer = None
         if (call.process, call.number) == self.at:
             answer = tracer.KILL
-        elif self.waits and call.process == 0 and call.name in tracer.WAITS:
+        elif self.waits and call.process == tracer.PROGRAM and call.name in tracer.WAITS:
             answer, self.waits = tracer.TERMINATE, False
         killed = answer == tracer.KILL or self.tracer.acted
-        self.tracer.done = killed and (not self.waits or call.process == 0)
+        self.tracer.done = killed and (not self.waits or self.at[0] == tracer.PROGRAM)
         return answer
+
+    def run(self, place):
+        self.tracer.run(self.verb.argv, place.stdin, place.output, let_go=self.verb.lasting)
+        return "; ".join(self.tracer.crashes)
+
+
+class Undisturbed:
+    """Counts the calls of each process."""
+
+    def __init__(self, verb):
+        self.verb, self.waits, self.calls = verb, verb.loops, {}
+        self.tracer = tracer.Tracer(self.visit)
+
+    def visit(self, call):
+        self.calls[call.process] = call.number
+        if self.waits and call.process == tracer.PROGRAM and call.name in tracer.WAITS:
+            self.waits = False
+            return tracer.TERMINATE
+        return None
+
+    def run(self, place):
+        """What is wrong: it does not do what it is killed for."""
+        status = self.tracer.run(self.verb.argv, place.stdin, place.output, let_go=self.verb.lasting)
+        works = status == 0 or (self.verb.reports and status == 1)
+        if works and all(proof in place.said() for proof in self.verb.proofs):
+            return "; ".join(self.tracer.crashes)
+        return f"status {status}: {place.said()}"
 
 
 def kill_at(place, verb, process, number):
     """Kills at a call; returns the call, None if it was never made, and what is wrong."""
     verb.prepare()
     place.forget()
-    run = Murder(verb, process, number).tracer
-    try:
-        with world.deadline():
-            run.run(verb.argv, place.stdin, place.output, let_go=verb.lasting)
-    except world.Hang as hang:
-        place.remove_rest()
-        return run.acted, f"after {world.DEADLINE} s there is still: {hang}"
-    return run.acted, place.verdict(verb)
+    murder = Murder(verb, process, number)
+    why = place.verdict(verb, lambda: murder.run(place))
+    return murder.tracer.acted, why
 
 
-def every_call(place, verb, step, results):
-    faults, kills, process = [], 0, 0
-    while True:
-        number = 1 + random.randrange(step)
-        while True:
+def every_call(place, verb, step, report):
+    """Those that were made when nobody was killed, and whatever a process comes to beyond them."""
+    plan, faults, kills = Undisturbed(verb), [], 0
+    verb.prepare()
+    place.forget()
+    why = place.verdict(verb, lambda: plan.run(place))
+    report.add(not why and plan.calls, f"{verb.text}: works when nobody is killed", why)
+    for process, calls in sorted(plan.calls.items()):
+        number, call = 1 + random.randrange(step), True
+        while number <= calls or (call and number <= 2 * calls + 100):
             call, why = kill_at(place, verb, process, number)
+            kills += call is not None
             if why:
-                faults.append(f"{call}, call {number}: {why}")
-            if call is None:
-                break
-            kills += 1
+                faults.append(f"{call}, call {number} of process {process}: {why}")
             number += step
-        if number <= step:
-            if kill_at(place, verb, process, 1)[0] is None:
-                break  # there is no such process
-        process += 1
-    results.add(not faults, f"{verb.text}: killed at {kills} system calls of {process} processes, nothing is left",
-                "\n".join(faults[:5]))
-    return kills
+    report.add(not faults, f"{verb.text}: killed at {kills} system calls of {len(plan.calls)} processes, nothing is left",
+               "\n".join(faults))
+    report.count(kills=kills)
 
 
 def main():
@@ -173,25 +200,27 @@ def main():
     parser.add_argument("--random", type=int, default=0)
     parser.add_argument("--every", type=int, default=0)
     parser.add_argument("--only", default="", help="verbs that match this regular expression")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="so many at a time, each in a place of its own")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     args = parser.parse_args()
-
-    random.seed(args.seed)
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
-    world.enter()
     results = world.Results()
     results.note(f"seed {args.seed}")
-    place, kills = Place(), 0
-    for verb in [*verbs.verbs(place), *while_it_runs(place)]:
-        if not re.search(args.only, verb.text):
-            continue
-        if args.random and not verb.loops:
-            random_kills(place, verb, args.random, results)
-            kills += args.random
-        if args.every and tracer.supported and not verb.for_ever:
-            kills += every_call(place, verb, args.every, results)
-    place.close()
-    results.note(f"{kills} kills in all")
+
+    def torture(work):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        place = Place()
+        chosen = [verb for verb in [*verbs.verbs(place), *while_it_runs(place)] if re.search(args.only, verb.text)]
+        for verb, report in work.take(chosen):
+            random.seed(f"{args.seed} {verb.text}")
+            report.count(verbs=1)
+            if args.random and not verb.loops:
+                random_kills(place, verb, args.random, report)
+            if args.every and tracer.supported and not verb.for_ever:
+                every_call(place, verb, args.every, report)
+        place.close()
+
+    sums = workers.share(args.workers, torture, results)
+    results.note(f"{sums.get('kills', 0)} kills of {sums.get('verbs', 0)} verbs in all")
     results.end()
 
 

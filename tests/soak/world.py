@@ -3,7 +3,7 @@
 
 The driver is a subreaper: a process that vnic loses becomes the driver's child, so "nothing is left" is "the driver
 has no child", which waitpid(2) tells, whoever the user is.  As root it also has mount and network namespaces of its
-own, with an empty /run.
+own, with an empty /run; as a user a directory of its own for what is there.  So several drivers do not disturb each other.
 """
 import ctypes
 import errno
@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import time
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
@@ -39,6 +40,7 @@ def enter():
     check(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "subreaper")
     signal.signal(signal.SIGALRM, _too_late)
     if os.getuid() != 0:
+        os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="driver-", dir=os.environ["XDG_RUNTIME_DIR"])
         return
     check(libc.unshare(CLONE_NEWNS | CLONE_NEWNET), "mount and network namespaces")
     check(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "/")
@@ -49,10 +51,17 @@ def enter():
         raise SystemExit("there must be an ip(8)")
 
 
+def leave():
+    """At the end.  What stays in a directory of the driver's own is an error."""
+    if os.getuid() != 0:
+        for path in state_dir() + "/vnic", state_dir():
+            if os.path.exists(path):
+                os.rmdir(path)
+
+
 def state_dir():
-    if os.getuid() == 0:
-        return "/run/vnic"
-    return os.environ["XDG_RUNTIME_DIR"] + "/vnic"
+    """Names are in a directory of it."""
+    return "/run" if os.getuid() == 0 else os.environ["XDG_RUNTIME_DIR"]
 
 
 def _too_late(_signal, _frame):
@@ -60,14 +69,15 @@ def _too_late(_signal, _frame):
 
 
 class deadline:  # noqa: N801 - reads like a statement
-    """with deadline(): ...  raises Hang when it takes longer."""
+    """with deadline(): ...  raises Hang when it takes longer.  Within another one it cannot make that longer."""
 
     def __init__(self, seconds=DEADLINE):
         self.seconds = seconds
 
     def __enter__(self):
         self.begin = time.monotonic()
-        self.outer = signal.setitimer(signal.ITIMER_REAL, self.seconds)[0]
+        self.outer = signal.getitimer(signal.ITIMER_REAL)[0]
+        signal.setitimer(signal.ITIMER_REAL, min(self.seconds, self.outer or self.seconds))
 
     def __exit__(self, *_):
         left = self.outer - (time.monotonic() - self.begin)
@@ -121,29 +131,36 @@ def kill(pid):
         pass
 
 
-def reap_all(keep=frozenset()):
+def until(condition):
     """
-    Waits until the driver has no descendants but those to keep.  One may be a child of theirs, whose end waitpid(2) does
-    not tell us: so it is asked again and again.
+    Waits until it is so; asks again and again, for what happens to processes and links that are not ours nobody tells.
+    What has ended is reaped meanwhile.
     """
     with deadline():
-        while set(descendants()) - keep:
+        while not condition():
             try:
-                if os.waitpid(-1, WALL | os.WNOHANG)[0] == 0:
-                    select.select([], [], [], 0.001)
+                reaped = os.waitpid(-1, WALL | os.WNOHANG)[0]
             except ChildProcessError:
-                return
+                reaped = 0
+            if not reaped:
+                select.select([], [], [], 0.001)
 
 
-def kill_all():
-    """After a failure, so that the next test starts with an empty place."""
-    while pids := descendants():
+def reap_all(keep=frozenset()):
+    """Waits until the driver has no descendants but those to keep."""
+    until(lambda: not set(descendants()) - keep)
+
+
+def remove_rest(keep=frozenset()):
+    """After a failure, so that the next test starts as the first did."""
+
+    def removed():
+        pids = set(descendants()) - keep
         for pid in pids:
             kill(pid)
-        try:
-            os.waitpid(-1, WALL)
-        except ChildProcessError:
-            pass
+        return not pids
+
+    until(removed)
 
 
 def spawn(argv, stdin=None, output=None):
@@ -174,11 +191,9 @@ def run(*argv):
 # --- what there is -----------------------------------------------------------------------
 
 
-def listing(path):
-    try:
-        return sorted(os.listdir(path))
-    except FileNotFoundError:
-        return []
+def tree(path):
+    """What is below a directory; what vanishes meanwhile is not there."""
+    return sorted(os.path.join(above, name)[len(path):] for above, dirs, files in os.walk(path) for name in dirs + files)
 
 
 def links():
@@ -187,12 +202,12 @@ def links():
 
 def snapshot():
     """Everything that could be left behind.  An ordinary user shares links and mounts with others, and can leave none."""
-    here = {"descriptors": len(os.listdir("/proc/self/fd")), "state": listing(state_dir())}
+    here = {"descriptors": len(os.listdir("/proc/self/fd")), "state": tree(state_dir())}
     if os.getuid() != 0:
         return here
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         mounts = sorted(file.read().splitlines())
-    return here | {"links": links(), "mounts": mounts, "pins": listing("/run/netns")}
+    return here | {"links": links(), "mounts": mounts}
 
 
 def difference(before, after):
