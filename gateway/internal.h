@@ -48,7 +48,7 @@ struct vnic_gateway {
 	bool stopped;
 	bool bulk;    /* as the caller was told */
 	bool busy;    /* a flow wants a turn although no event will come */
-	int spare_fd; /* closed when there is no other, see gateway_accept */
+	int spare_fd; /* closed when there is no other, see spare.c */
 	int timer_fd;
 	int64_t timer_at;     /* when it fires, ns; 0: not armed */
 	int64_t now;          /* CLOCK_MONOTONIC at the begin of this batch, ns */
@@ -72,6 +72,11 @@ void gateway_inject_reset(struct vnic_gateway *gateway, const struct packet *syn
 void gateway_inject_error(struct vnic_gateway *gateway, const struct packet *cause, const struct icmp_error *error);
 void gateway_inject_unreachable(struct vnic_gateway *gateway, const struct packet *cause, enum unreachable why);
 
+/* Sees to it that the parts' `expire` runs at `when` (ns, CLOCK_MONOTONIC) or earlier. */
+void gateway_wake_at(struct vnic_gateway *gateway, int64_t when);
+
+/* --- admission.c -------------------------------------------------------------------- */
+
 /* Where the host side of a flow goes. */
 struct destination {
 	bool host; /* the host itself: its loopback, or an address of its own */
@@ -88,6 +93,12 @@ bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enu
 /* The answer to a failed connect or send: which unreachable an errno means; false: none, stay silent. */
 bool gateway_why(int code, enum unreachable *ret_why);
 
+/* --- spare.c ------------------------------------------------------------------------ */
+
+/* Opens it, if it is not open. */
+void gateway_keep_spare(struct vnic_gateway *gateway);
+/* After a call has failed.  True: there is room for one descriptor, until gateway_keep_spare. */
+bool gateway_lend_spare(struct vnic_gateway *gateway);
 /*
  * accept4(2).  Where there are no descriptors left, whoever waits is turned away with a reset and counted as `full`,
  * errno is EAGAIN: he would keep the listener readable, and us awake, for as long as he waits.
@@ -96,8 +107,7 @@ int gateway_accept(struct vnic_gateway *gateway, int listener, struct sockaddr_s
 /* Closes a TCP socket such that its peer hears of a reset, not of an end. */
 void gateway_reset(int *fd);
 
-/* Sees to it that the parts' `expire` runs at `when` (ns, CLOCK_MONOTONIC) or earlier. */
-void gateway_wake_at(struct vnic_gateway *gateway, int64_t when);
+/* --- endpoint.c --------------------------------------------------------------------- */
 
 /* Socket addresses of keys and back. */
 socklen_t endpoint_to_sockaddr(uint16_t family, const struct endpoint *endpoint, struct sockaddr_storage *ret_addr);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * May a flow start, where does its host side go, and what does the sandbox hear where it fails?
+ *
+ * The policy knows addresses; which of them lead to the host itself changes with the host's links, so the kernel is
+ * asked for each flow.  (Rejected: a list of the host's addresses, kept by netlink.  It is late by a moment, and does
+ * not know of anycast addresses and routes of the type local.)
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "dns.h"
+#include "fd.h"
+#include "internal.h"
+
+/* A flow to there would fail, too.  After all other errors: rather refuse than let through. */
+static bool leads_nowhere(int code)
+{
+	return code == EINVAL || code == ENETUNREACH || code == EHOSTUNREACH;
+}
+
+/* No link has a longer MTU than this but the loopback, by which all goes that comes back to the host. */
+#define LINK_MTU_MAX 65535
+
+static bool is_by_loopback(int fd)
+{
+	int mtu = 0;
+
+	return getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &(socklen_t){sizeof(mtu)}) < 0 || mtu > LINK_MTU_MAX;
+}
+
+/*
+ * IPv6: its own addresses are the ones to which the host speaks from just there.  It takes others for its own, too:
+ * anycast addresses, which are nobody's source, networks with a route of the type local, and "::".
+ */
+static bool is_own6(int fd, const struct destination *destination)
+{
+	const struct sockaddr_in6 *to = (const struct sockaddr_in6 *)&destination->addr;
+	struct sockaddr_in6 from;
+
+	if (IN6_IS_ADDR_UNSPECIFIED(&to->sin6_addr) ||
+	    IN6_IS_ADDR_V4MAPPED(&to->sin6_addr)) /* which leads nowhere, see host_socket */
+		return true;
+	if (connect(fd, (const struct sockaddr *)to, destination->len) < 0)
+		return !leads_nowhere(errno) && errno != EACCES; /* a route that prohibits it */
+	if (getsockname(fd, (struct sockaddr *)&from, &(socklen_t){sizeof(from)}) < 0)
+		return true;
+	return !memcmp(&from.sin6_addr, &to->sin6_addr, sizeof(from.sin6_addr)) || is_by_loopback(fd);
+}
+
+/*
+ * IPv4: a socket can be bound to the host's own addresses and to no others.  Where the host's administrator has set
+ * ip_nonlocal_bind it can to any: then the kernel refuses the way from there.  (Rejected: connecting alone and looking
+ * at the source, which is the primary address where a secondary one is meant.)
+ */
+static bool is_own4(int fd, const struct destination *destination)
+{
+	struct sockaddr_in addr;
+
+	memcpy(&addr, &destination->addr, sizeof(addr));
+	addr.sin_port = 0;
+	if (bind(fd, (const struct sockaddr *)&addr, destination->len) < 0)
+		return errno != EADDRNOTAVAIL && errno != EINVAL;
+	return connect(fd, (const struct sockaddr *)&addr, destination->len) == 0 || !leads_nowhere(errno);
+}
+
+static bool is_own(struct vnic_gateway *gateway, const struct destination *destination)
+{
+	int family = destination->addr.ss_family, fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool own;
+
+	if (fd < 0 && gateway_lend_spare(gateway))
+		fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0) /* rather refuse than let through */
+		return errno != EAFNOSUPPORT;
+	own = family == AF_INET6 ? is_own6(fd, destination) : is_own4(fd, destination);
+	close_fd(&fd);
+	gateway_keep_spare(gateway);
+	return own;
+}
+
+static const char *option_for(const struct vnic_policy_flow *flow, char *buf, size_t size)
+{
+	enum vnic_class class = vnic_policy_class(&flow->dst, flow->host);
+	char text[VNIC_ADDR_TEXT];
+
+	if (class == VNIC_CLASS_SPECIAL)
+		snprintf(buf, size, "--allow %s", vnic_addr_text(&flow->dst, false, text));
+	else
+		snprintf(buf, size, "--allow %s", vnic_class_text(class));
+	return buf;
+}
+
+static void deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow)
+{
+	unsigned kind = (unsigned)vnic_policy_class(&flow->dst, flow->host) * 4 + flow->proto;
+	char option[96];
+
+	gateway->stats.denied++;
+	if (gateway->denied_told & 1u << kind || !gateway->config.denied)
+		return;
+	gateway->denied_told |= 1u << kind;
+	gateway->config.denied(gateway->config.ctx, flow, option_for(flow, option, sizeof(option)));
+}
+
+bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
+		   struct destination *ret_destination)
+{
+	bool v6 = key->family == AF_INET6;
+	size_t len = v6 ? 16 : 4;
+	const struct vnic_addr *router = &gateway->config.router[v6];
+	struct vnic_policy_flow flow = {
+		.proto = proto,
+		.dst = {.family = (uint8_t)key->family, .prefix = v6 ? 128 : 32},
+		.port = key->dst.port,
+	};
+	struct destination destination = {0};
+	struct endpoint to = key->dst;
+
+	if (dns_owns(gateway->dns, key))
+		return dns_resolver(gateway->dns, ret_destination);
+	memcpy(flow.dst.bytes, key->dst.addr, len);
+	if (router->family == key->family && !memcmp(router->bytes, key->dst.addr, len)) {
+		flow.host = flow.loopback = true;
+		memset(to.addr, 0, sizeof(to.addr));
+		if (v6)
+			to.addr[15] = 1;
+		else
+			memcpy(to.addr, (uint8_t[]){127, 0, 0, 1}, 4);
+	}
+	destination.len = endpoint_to_sockaddr(key->family, &to, &destination.addr);
+	if (!flow.host)
+		flow.host = is_own(gateway, &destination);
+	if (!vnic_policy_allows(&gateway->config.policy, &flow)) {
+		deny(gateway, &flow);
+		return false;
+	}
+	destination.host = flow.host;
+	*ret_destination = destination;
+	return true;
+}
+
+bool gateway_why(int code, enum unreachable *ret_why)
+{
+	switch (code) {
+	case ECONNREFUSED:
+		*ret_why = UNREACHABLE_PORT;
+		return true;
+	case ENETUNREACH:
+	case ENETDOWN:
+	case EINVAL: /* a link-local address without its link */
+	case EAFNOSUPPORT:
+	case EADDRNOTAVAIL:
+		*ret_why = UNREACHABLE_NET;
+		return true;
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+		*ret_why = UNREACHABLE_HOST;
+		return true;
+	case EACCES:
+	case EPERM:
+		*ret_why = UNREACHABLE_PROHIBITED;
+		return true;
+	default:
+		return false;
+	}
+}
