@@ -56,7 +56,11 @@ int capture_options_read(const struct cli_args *args, struct capture_options *re
 	if (r < 0)
 		return r;
 	if (!capture.path && (megabytes || files || snaplen))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, NULL, "this option needs --capture");
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL,
+				 snaplen ? "--snaplen"
+				 : files ? "--capture-files"
+					 : "--capture-size",
+				 "this option needs --capture");
 	if (files && !megabytes)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--capture-files",
 				 "files take turns by size: add --capture-size");

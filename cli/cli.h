@@ -128,6 +128,7 @@ int cli_each_operand(const struct cli_args *args, int (*fn)(const char *operand,
 		     void *ctx, struct vnic_error *err);
 /* Takes the reference.  NULL (jansson was out of memory) is -ENOMEM. */
 int cli_print_json(json_t *json, struct vnic_error *err);
+int cli_print_json_line(json_t *json, struct vnic_error *err);
 /* Everything that was printed has left, or -errno: a full disk, a closed pipe. */
 int cli_flush(struct vnic_error *err);
 /* The exit status for a command that returned `result`. */

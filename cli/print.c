@@ -52,18 +52,26 @@ json_t *cli_json_text(const char *text)
 	return json ? json : json_string(cli_plain(text, plain, sizeof(plain)));
 }
 
-int cli_print_json(json_t *json, struct vnic_error *err)
+static int print_json(json_t *json, size_t form, struct vnic_error *err)
 {
-	int r = -1;
+	int r = json ? json_dumpf(json, stdout, form) : 0;
 
-	if (json)
-		r = json_dumpf(json, stdout, JSON_INDENT(2));
 	json_decref(json);
 	if (!json)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	if (r < 0 || putchar('\n') == EOF)
 		return vnic_fail(err, VNIC_STEP_OUTPUT, errno ? errno : EIO, NULL, NULL);
 	return 0;
+}
+
+int cli_print_json(json_t *json, struct vnic_error *err)
+{
+	return print_json(json, JSON_INDENT(2), err);
+}
+
+int cli_print_json_line(json_t *json, struct vnic_error *err)
+{
+	return print_json(json, JSON_COMPACT, err);
 }
 
 /*

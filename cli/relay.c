@@ -114,7 +114,8 @@ static int read_capture(const struct cli_args *args, struct capture_options *cap
 	if (r < 0)
 		return r;
 	if (!capture->path && (drops || both))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, NULL, "this option needs --capture");
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, drops ? "--capture-drops" : "--capture-both",
+				 "this option needs --capture");
 	if (capture->path && !strcmp(capture->path, "-") && (cli_flag(args, "json") || cli_flag(args, "stats")))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--capture -",
 				 "the counters go to the standard output too");

@@ -356,8 +356,9 @@ int relay_control_ask(const char *path, char *const *words, struct vnic_error *e
 	if (fd < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, path, NULL);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    send(fd, command, strlen(command), MSG_NOSIGNAL) < 0)
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, path, "no relay runs with --control there");
+	if (send(fd, command, strlen(command), MSG_NOSIGNAL) < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, path, NULL);
 	n = recv(fd, text, ANSWER_MAX, 0);
 	if (n <= 0)

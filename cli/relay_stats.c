@@ -89,15 +89,7 @@ json_t *relay_stats_json(const struct vnic_relay *relay)
 
 int relay_stats_print_line(const struct vnic_relay *relay, struct vnic_error *err)
 {
-	json_t *json = relay_stats_json(relay);
-	int r = json ? json_dumpf(json, stdout, JSON_COMPACT) : -1;
-
-	json_decref(json);
-	if (!json)
-		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
-	if (r < 0 || putchar('\n') == EOF)
-		return vnic_fail(err, VNIC_STEP_OUTPUT, errno ? errno : EIO, NULL, NULL);
-	return 0;
+	return cli_print_json_line(relay_stats_json(relay), err);
 }
 
 static void tick(void *ctx, int fd)

@@ -183,6 +183,12 @@ static int split(char *text, const char *whole, char **ret_who, char **ret_ports
 		*end = '\0';
 		colon = end[1] ? end + 1 : NULL;
 	} else if (colon && strchr(colon + 1, ':')) {
+		const char *slash = strchr(text, '/');
+
+		if (slash && strchr(slash, ':'))
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, whole,
+					 "where a port follows brackets stand around an IPv6 address, as in "
+					 "[fd00::/8]:53");
 		return 0;
 	}
 	if (colon) {

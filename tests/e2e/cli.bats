@@ -65,6 +65,28 @@ complains() {
 	done
 }
 
+@test "an option that another one must go with is told by its name" {
+	for option in --snaplen --capture-files --capture-size; do
+		run "$VNIC" run $option 100 -- true
+		complains 2 "vnic: cannot understand $option: this option needs --capture"
+	done
+	run "$VNIC" relay --capture-both veth:a veth:b
+	complains 2 "vnic: cannot understand --capture-both: this option needs --capture"
+}
+
+@test "an IPv6 rule with a port and no brackets is told where they stand" {
+	run "$VNIC" run --allow fd00::/8:53 -- true
+	complains 2 "vnic: cannot understand fd00::/8:53: where a port follows brackets stand around an IPv6 address, as in [fd00::/8]:53"
+}
+
+@test "where the cause is known the second line says what to do" {
+	for words in "relay link:no-such pcap:/dev/null" "relay stream:127.0.0.1:1,connect stream:@$$"; do
+		# shellcheck disable=SC2086 # words
+		run "$VNIC" $words
+		[[ $status -eq 1 && ${lines[1]} == "  try: "* ]] || { echo "$words: $status: $output" && return 1; }
+	done
+}
+
 @test "a full disk is an error" {
 	for command in --help --version "list --json" "run --help" "doctor" "doctor --json"; do
 		# shellcheck disable=SC2086 # one word each

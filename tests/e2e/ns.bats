@@ -30,7 +30,7 @@ start_relay() {
 @test "a name that is taken is refused" {
 	"$VNIC" ns add "$red"
 	run "$VNIC" ns add "$red"
-	[[ $status -eq 1 && $output == *"$red"* ]] || { echo "$status: $output" && return 1; }
+	[[ $status -eq 1 && $output == *"$red"*"try: 'vnic ns list' "* ]] || { echo "$status: $output" && return 1; }
 }
 
 @test "deleting what is not there succeeds and says so" {

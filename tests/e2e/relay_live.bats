@@ -81,6 +81,8 @@ assert asks(client())[:1] == b"+"
 @test "commands go with no other option" {
 	run "$VNIC" relay --at /no/such --stats stats
 	complains 2 "--at: it goes with no other option"
+	run "$VNIC" relay --at /no/such stats
+	complains 1 "/no/such: No such file or directory (no relay runs with --control there)"
 }
 
 @test "a bad command changes nothing and says why" {
