@@ -44,7 +44,7 @@ struct screen {
 
 static void print_cut(const struct screen *screen, const char *text)
 {
-	for (unsigned i = 0; text[i] && i < screen->columns; i++)
+	for (unsigned i = 0; i < screen->columns && text[i]; i++)
 		putchar(iscntrl((unsigned char)text[i]) ? '?' : text[i]);
 }
 
