@@ -28,6 +28,7 @@ struct port;
 
 struct port_ops {
 	const char *kind;
+	bool overruns; /* its fd is a socket whose drops the kernel counts */
 	/*
 	 * Takes up to `max` frames from a queue without waiting and returns how many; the frames' data is given.  After
 	 * a frame above FRAME_LARGE it takes no more.  What could not be had as a frame is counted by port_lose; 0:
@@ -84,6 +85,7 @@ struct port {
 	int *fds;                  /* one a queue, watched for reading; owned by the kind; may be 0 of them */
 	struct vnic_tap tap;       /* taps and tuns */
 	int fd;                    /* the others */
+	uint32_t overruns;         /* drops of its socket that have been counted */
 	struct merge *merge;       /* of frames on their way out; NULL: none so far */
 	void *state;               /* of the kind, freed by its close */
 	void (*at_end)(void *ctx); /* see vnic_relay_at_end */

@@ -159,6 +159,7 @@ static void dgram_close(struct port *port)
 
 static const struct port_ops dgram_ops = {
 	.kind = "dgram",
+	.overruns = true,
 	.read = dgram_read,
 	.write = dgram_write,
 	.close = dgram_close,

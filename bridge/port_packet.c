@@ -245,6 +245,7 @@ static void packet_close(struct port *port)
 
 static const struct port_ops packet_ops = {
 	.kind = "link",
+	.overruns = true,
 	.read = packet_read,
 	.write = packet_write,
 	.flush = packet_flush,

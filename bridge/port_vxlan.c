@@ -246,6 +246,7 @@ static void vxlan_close(struct port *port)
 
 static const struct port_ops vxlan_ops = {
 	.kind = "vxlan",
+	.overruns = true,
 	.start = vxlan_start,
 	.read = vxlan_read,
 	.write = vxlan_write,

@@ -3,10 +3,12 @@
 #include "relay_ports.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "capture.h"
@@ -23,6 +25,7 @@ static const char *const drop_texts[] = {
 	[VNIC_DROP_SEGMENT] = "segment",     [VNIC_DROP_LINK_DOWN] = "link-down", [VNIC_DROP_FILTERED] = "filtered",
 	[VNIC_DROP_LOST] = "lost",           [VNIC_DROP_HELD] = "held",           [VNIC_DROP_INSPECTED] = "inspected",
 	[VNIC_DROP_TUNNEL] = "tunnel",       [VNIC_DROP_STRANGER] = "stranger",   [VNIC_DROP_CUT] = "cut",
+	[VNIC_DROP_OVERRUN] = "overrun",
 };
 static const char *const made_texts[] = {
 	[VNIC_MADE_COPY] = "copy",
@@ -274,6 +277,27 @@ static int watch_queues(struct port *port, struct vnic_error *err)
 	return 0;
 }
 
+/* --- what the kernel had no room for ------------------------------------------------- */
+
+static uint32_t drops_of_socket(const struct port *port)
+{
+	uint32_t info[SK_MEMINFO_VARS] = {0};
+
+	if (port->ops->overruns)
+		getsockopt(port->fd, SOL_SOCKET, SO_MEMINFO, info, &(socklen_t){sizeof(info)});
+	return info[SK_MEMINFO_DROPS];
+}
+
+/* Those since the last time; asked for when somebody wants to know, and before the socket goes. */
+static void count_overruns(struct port *port)
+{
+	uint32_t drops = drops_of_socket(port) - port->overruns;
+
+	port->overruns += drops;
+	port->stats.rx_frames += drops;
+	port->stats.rx_dropped[VNIC_DROP_OVERRUN] += drops;
+}
+
 /* --- ports come and go ---------------------------------------------------------------- */
 
 int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port, struct vnic_error *err)
@@ -302,6 +326,7 @@ int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port
 		return r;
 	}
 	port->open = true;
+	port->overruns = drops_of_socket(port);
 	relay->ports[number] = port;
 	relay->count++;
 	relay->opened++;
@@ -320,6 +345,7 @@ void relay_close_port(struct vnic_relay *relay, unsigned number)
 	path_free_merge(port);
 	if (port->dirty && port->ops->flush) /* what it has gathered meets with its fate, and is counted */
 		port->ops->flush(port);
+	count_overruns(port);
 	port->ops->close(port);
 	port->open = false;
 	relay->opened--;
@@ -516,6 +542,8 @@ int vnic_relay_get_port(const struct vnic_relay *relay, unsigned port, const cha
 {
 	if (port >= relay->count)
 		return -ENOENT;
+	if (relay->ports[port]->open)
+		count_overruns(relay->ports[port]);
 	*ret_name = relay->ports[port]->name;
 	*ret_open = relay->ports[port]->open;
 	*ret_stats = relay->ports[port]->stats;

@@ -64,6 +64,7 @@ enum vnic_drop {
 	VNIC_DROP_TUNNEL,    /* no frame of this tunnel: another number, or a header that is none */
 	VNIC_DROP_STRANGER,  /* from who is not the port's peer, or none of the tunnel's remotes */
 	VNIC_DROP_CUT,       /* of a file: not all of it was captured */
+	VNIC_DROP_OVERRUN,   /* it was dropped by the kernel, for its socket's queue was full: the relay is too slow */
 	VNIC_DROP_COUNT,
 };
 

@@ -283,6 +283,38 @@ static void a_tap_that_is_down_comes_back(void **state)
 	vnic_relay_free(relay);
 }
 
+static void what_a_packet_socket_had_no_room_for_is_counted(void **state)
+{
+	struct vnic_relay *relay = new_relay();
+	struct vnic_port_stats stats[2];
+	uint8_t frame[60];
+	struct vnic_error err;
+	const char *name;
+	bool open;
+	int fd, a;
+
+	(void)state;
+	lan_veth("port0", "a");
+	lan_veth("port1", "b");
+	vt_ok(vnic_packet_open((int)if_nametoindex("port0"), &fd, &err), &err);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int){4608}, sizeof(int)), 0);
+	assert_int_equal(vt_ok(vnic_relay_add_packet(relay, "port0", fd, &err), &err), 0);
+	add_link(relay, "port1");
+	a = lan_socket("a");
+	lan_frame(frame, sizeof(frame), 2, 1);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(send(a, frame, sizeof(frame), 0), sizeof(frame));
+	while (vt_ok(vnic_relay_dispatch(relay, 0, &err), &err) > 0)
+		;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(vnic_relay_get_port(relay, i, &name, &open, &stats[i]), 0);
+	assert_true(stats[0].rx_frames >= 1000);
+	assert_true(stats[0].rx_dropped[VNIC_DROP_OVERRUN] > 0);
+	assert_int_equal(stats[0].rx_dropped[VNIC_DROP_OVERRUN] + stats[1].tx_frames, stats[0].rx_frames);
+	close(a);
+	vnic_relay_free(relay);
+}
+
 static void a_link_that_is_down_comes_back(void **state)
 {
 	struct vnic_relay *relay = relay_of_links(0);
@@ -356,6 +388,7 @@ int main(void)
 		vt_netns_test(a_device_deleted_while_relaying_is_closed_and_the_others_go_on),
 		vt_netns_test(a_link_deleted_while_relaying_is_closed),
 		vt_netns_test(a_tap_that_is_down_comes_back),
+		vt_netns_test(what_a_packet_socket_had_no_room_for_is_counted),
 		vt_netns_test(a_link_that_is_down_comes_back),
 		vt_netns_test(a_device_without_virtio_header_is_refused_and_stays_the_callers),
 		vt_netns_test(a_socket_that_is_no_packet_socket_is_refused),

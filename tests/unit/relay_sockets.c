@@ -583,6 +583,17 @@ static void a_peer_that_is_not_there_yet_does_not_end_the_port(void **state)
 	world_free(&world);
 }
 
+static int udp_on_loopback(struct sockaddr_in *ret_addr)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(*ret_addr);
+
+	*ret_addr = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	assert_int_equal(bind(fd, (struct sockaddr *)ret_addr, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)ret_addr, &len), 0);
+	return fd;
+}
+
 static void only_the_peer_of_a_udp_port_is_listened_to(void **state)
 {
 	struct world world = world_new();
@@ -592,14 +603,8 @@ static void only_the_peer_of_a_udp_port_is_listened_to(void **state)
 	int fds[3];
 
 	(void)state;
-	for (int i = 0; i < 3; i++) {
-		socklen_t len = sizeof(addrs[i]);
-
-		addrs[i] = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-		fds[i] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		assert_int_equal(bind(fds[i], (struct sockaddr *)&addrs[i], len), 0);
-		assert_int_equal(getsockname(fds[i], (struct sockaddr *)&addrs[i], &len), 0);
-	}
+	for (int i = 0; i < 3; i++)
+		fds[i] = udp_on_loopback(&addrs[i]);
 	struct vnic_dgram dgram = {.fd = fds[0], .peer_len = sizeof(addrs[1])};
 	memcpy(&dgram.peer, &addrs[1], sizeof(addrs[1]));
 	assert_int_equal(vnic_relay_add_dgram(world.relay, "udp", &dgram, &err), 0);
@@ -649,6 +654,39 @@ static void a_speaker_without_an_address_is_heard_and_not_answered(void **state)
 	close(named);
 	close(unnamed);
 	world_free(&world);
+}
+
+/* A relay that does not get a turn while many datagrams come. */
+static void what_the_kernel_had_no_room_for_is_counted(void **state)
+{
+	struct world world = world_new();
+	uint8_t frame[FRAME_LEN] = {0};
+	struct sockaddr_in addr, own;
+	struct vnic_dgram dgram = {.fd = udp_on_loopback(&addr), .learns = true};
+	int speaker = udp_on_loopback(&own);
+	const unsigned before = 100, count = 1000;
+	struct vnic_port_stats to;
+	struct vnic_error err;
+
+	(void)state;
+	assert_int_equal(setsockopt(dgram.fd, SOL_SOCKET, SO_RCVBUF, &(int){4608}, sizeof(int)), 0);
+	assert_int_equal(connect(speaker, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	for (unsigned i = 0; i < before; i++) /* not the relay's loss */
+		assert_int_equal(send(speaker, frame, sizeof(frame), 0), sizeof(frame));
+	while (recv(dgram.fd, frame, sizeof(frame), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(vnic_relay_add_dgram(world.relay, "udp", &dgram, &err), 0);
+	add_far(&world);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(send(speaker, frame, sizeof(frame), 0), sizeof(frame));
+	settle(&world);
+	assert_int_equal(stats_of(&world, 0).rx_frames, count);
+	assert_true(stats_of(&world, 0).rx_dropped[VNIC_DROP_OVERRUN] > 0);
+	to = stats_of(&world, 1);
+	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_OVERRUN],
+			 count - to.tx_frames - to.tx_dropped[VNIC_DROP_FULL]);
+	world_free(&world);
+	close(speaker);
 }
 
 static void two_ports_cannot_have_one_descriptor(void **state)
@@ -718,6 +756,7 @@ int main(void)
 		vt_test(only_the_peer_of_a_udp_port_is_listened_to),
 		vt_test(a_speaker_without_an_address_is_heard_and_not_answered),
 		vt_test(two_ports_cannot_have_one_descriptor),
+		vt_test(what_the_kernel_had_no_room_for_is_counted),
 		vt_test(a_sequenced_packet_is_a_frame_and_its_end_is_the_ports),
 	};
 
