@@ -34,211 +34,17 @@
 #include "fd.h"
 #include "internal.h"
 #include "reserve.h"
-#include "stream.h"
+#include "tcp_flows.h"
 
 #define FLOWS_DEFAULT 32768
-#define BUCKETS 16384                 /* a power of two */
-#define SYN_MAX 192                   /* link header, IPv4 with options or IPv6, TCP with options */
 #define CONNECT_BATCH 16              /* fresh flows connected in one turn */
 #define BACKLOG_DEFAULT 2048          /* a new namespace's for SYNs */
 #define OFFERED_MAX 1024              /* at most, and half of the backlog */
 #define OFFER_TIMEOUT (10 * NS_PER_S) /* nobody claims it: the sandbox gave up */
 #define TRIM_INTERVAL NS_PER_S
-_Static_assert(PACKET_SYN_MAX <= SYN_MAX, "a bare SYN does not fit");
 /* Urgent data is an event, too: reads stop in front of it. */
 #define STREAM_EVENTS (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 #define SOURCE_EVENTS (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR) /* after which a short read is not the last */
-#define NONE 0 /* slot 0 is not used, so an empty list is a zeroed one */
-
-enum tcp_state { TCP_DEAD, TCP_FRESH, TCP_CONNECTING, TCP_WAITING, TCP_OFFERED, TCP_ARRIVING, TCP_OPEN };
-
-struct flow {
-	struct flow_key key; /* all zero: it has lost its name */
-	uint8_t state;
-	bool again;         /* on the list of those whose turn was cut short */
-	uint32_t hash_next; /* in its bucket */
-	uint32_t next;      /* in the list it is on: free, fresh, waiting, offered, again */
-	int64_t offered_at;
-	int fds[2]; /* by enum side */
-	union {
-		struct stream streams[2]; /* by the side that bytes come from; when OPEN */
-		struct {                  /* before */
-			uint16_t size;
-			struct vnic_vnet_hdr hdr;
-			uint8_t frame[SYN_MAX];
-		} syn;
-	};
-};
-
-/* A FIFO of flows through their `next`. */
-struct queue {
-	uint32_t first, last;
-};
-
-struct tcp {
-	struct vnic_gateway *gateway;
-	struct flow *flows;
-	uint32_t max, touched; /* slots ever used */
-	uint32_t free, buried; /* lists; buried ones become free when the batch is over */
-	struct queue fresh, waiting, offered, again;
-	uint32_t offered_count, offered_max;
-	unsigned offered_to; /* in this batch: bits of VNIC_V4, VNIC_V6 */
-	struct pipe_pool pipes;
-	uint32_t buckets[BUCKETS];
-};
-
-/* --- slots and lists ---------------------------------------------------------------- */
-
-static uint32_t slot_of(const struct tcp *tcp, const struct flow *flow)
-{
-	return (uint32_t)(flow - tcp->flows);
-}
-
-static void queue_push(struct tcp *tcp, struct queue *queue, uint32_t slot)
-{
-	tcp->flows[slot].next = NONE;
-	if (queue->first == NONE)
-		queue->first = slot;
-	else
-		tcp->flows[queue->last].next = slot;
-	queue->last = slot;
-}
-
-static uint32_t queue_pop(struct tcp *tcp, struct queue *queue)
-{
-	uint32_t slot = queue->first;
-
-	if (slot != NONE)
-		queue->first = tcp->flows[slot].next;
-	return slot;
-}
-
-static void queue_remove(struct tcp *tcp, struct queue *queue, uint32_t slot)
-{
-	uint32_t before = NONE;
-
-	for (uint32_t at = queue->first; at != slot; at = tcp->flows[at].next)
-		before = at;
-	if (before == NONE)
-		queue->first = tcp->flows[slot].next;
-	else
-		tcp->flows[before].next = tcp->flows[slot].next;
-	if (queue->last == slot)
-		queue->last = before;
-}
-
-static uint32_t *bucket_of(struct tcp *tcp, const struct flow_key *key)
-{
-	return &tcp->buckets[flow_key_hash(key) & (BUCKETS - 1)];
-}
-
-static struct flow *find(struct tcp *tcp, const struct flow_key *key)
-{
-	for (uint32_t at = *bucket_of(tcp, key); at != NONE; at = tcp->flows[at].hash_next)
-		if (!memcmp(&tcp->flows[at].key, key, sizeof(*key)))
-			return &tcp->flows[at];
-	return NULL;
-}
-
-/* NULL: the cap is reached. */
-static struct flow *new_flow(struct tcp *tcp, const struct flow_key *key)
-{
-	uint32_t slot = tcp->free, *bucket = bucket_of(tcp, key);
-	struct flow *flow;
-
-	if (slot != NONE)
-		tcp->free = tcp->flows[slot].next;
-	else if (tcp->touched < tcp->max)
-		slot = ++tcp->touched;
-	else
-		return NULL;
-	flow = &tcp->flows[slot];
-	*flow = (struct flow){.key = *key, .state = TCP_FRESH, .fds = {-1, -1}, .hash_next = *bucket};
-	*bucket = slot;
-	tcp->gateway->stats.tcp_open++;
-	return flow;
-}
-
-static void unhash(struct tcp *tcp, struct flow *flow)
-{
-	uint32_t *at = bucket_of(tcp, &flow->key);
-
-	while (&tcp->flows[*at] != flow)
-		at = &tcp->flows[*at].hash_next;
-	*at = flow->hash_next;
-}
-
-/* It lives on without its name, which another takes. */
-static void lose_name(struct tcp *tcp, struct flow *flow)
-{
-	uint32_t *bucket;
-
-	unhash(tcp, flow);
-	flow->key = (struct flow_key){0};
-	bucket = bucket_of(tcp, &flow->key);
-	flow->hash_next = *bucket;
-	*bucket = slot_of(tcp, flow);
-}
-
-/* For the router's kernel it is over; what has come until then may still wait for us. */
-static bool is_over(const struct flow *flow)
-{
-	struct tcp_info info = {.tcpi_state = TCP_ESTABLISHED};
-
-	if (flow->fds[SIDE_INNER] < 0)
-		return false;
-	getsockopt(flow->fds[SIDE_INNER], IPPROTO_TCP, TCP_INFO, &info, &(socklen_t){sizeof(info)});
-	return info.tcpi_state == TCP_CLOSE;
-}
-
-/* For a new connection of that name. */
-static struct flow *find_living(struct tcp *tcp, const struct flow_key *key)
-{
-	struct flow *flow = find(tcp, key);
-
-	if (!flow || !is_over(flow))
-		return flow;
-	lose_name(tcp, flow);
-	return NULL;
-}
-
-static void bury(struct tcp *tcp, struct flow *flow)
-{
-	uint32_t slot = slot_of(tcp, flow);
-
-	if (flow->state == TCP_FRESH)
-		queue_remove(tcp, &tcp->fresh, slot);
-	if (flow->state == TCP_WAITING)
-		queue_remove(tcp, &tcp->waiting, slot);
-	if (flow->state == TCP_OFFERED) {
-		queue_remove(tcp, &tcp->offered, slot);
-		tcp->offered_count--;
-	}
-	if (flow->again)
-		queue_remove(tcp, &tcp->again, slot);
-	if (flow->state == TCP_OPEN)
-		for (int i = 0; i < 2; i++)
-			stream_close(&flow->streams[i], &tcp->pipes);
-	unhash(tcp, flow);
-	close_fd(&flow->fds[SIDE_HOST]);
-	close_fd(&flow->fds[SIDE_INNER]);
-	flow->state = TCP_DEAD;
-	flow->next = tcp->buried;
-	tcp->buried = slot;
-	tcp->gateway->stats.tcp_open--;
-}
-
-static void free_buried(struct tcp *tcp)
-{
-	while (tcp->buried != NONE) {
-		struct flow *flow = &tcp->flows[tcp->buried];
-		uint32_t slot = tcp->buried;
-
-		tcp->buried = flow->next;
-		flow->next = tcp->free;
-		tcp->free = slot;
-	}
-}
 
 /* --- while it is open --------------------------------------------------------------- */
 
@@ -247,7 +53,7 @@ static void abort_flow(struct tcp *tcp, struct flow *flow)
 {
 	for (int i = 0; i < 2; i++)
 		gateway_reset(&flow->fds[i]);
-	bury(tcp, flow);
+	tcp_bury(tcp, flow);
 }
 
 /* Edge-triggered: a direction whose turn ends early must have another, for no event will come. */
@@ -256,7 +62,7 @@ static void have_another_turn(struct tcp *tcp, struct flow *flow)
 	if (flow->again)
 		return;
 	flow->again = true;
-	queue_push(tcp, &tcp->again, slot_of(tcp, flow));
+	tcp_queue_push(tcp, &tcp->again, tcp_slot(tcp, flow));
 	tcp->gateway->busy = true;
 }
 
@@ -291,7 +97,7 @@ static bool pump(struct tcp *tcp, struct flow *flow, enum side from)
 	if (r == STREAM_MORE)
 		have_another_turn(tcp, flow);
 	if (stream->ended && flow->streams[!from].ended) {
-		bury(tcp, flow);
+		tcp_bury(tcp, flow);
 		return false;
 	}
 	return true;
@@ -309,7 +115,7 @@ static void offer(struct tcp *tcp, struct flow *flow)
 {
 	flow->state = TCP_OFFERED;
 	flow->offered_at = tcp->gateway->now;
-	queue_push(tcp, &tcp->offered, slot_of(tcp, flow));
+	tcp_queue_push(tcp, &tcp->offered, tcp_slot(tcp, flow));
 	tcp->offered_count++;
 	gateway_inject(tcp->gateway, &flow->syn.hdr, flow->syn.frame, flow->syn.size);
 	tcp->offered_to |= 1u << (flow->key.family == AF_INET6);
@@ -318,7 +124,7 @@ static void offer(struct tcp *tcp, struct flow *flow)
 static void offer_waiting(struct tcp *tcp)
 {
 	while (tcp->offered_count < tcp->offered_max && tcp->waiting.first != NONE)
-		offer(tcp, &tcp->flows[queue_pop(tcp, &tcp->waiting)]);
+		offer(tcp, &tcp->flows[tcp_queue_pop(tcp, &tcp->waiting)]);
 }
 
 static void refuse(struct tcp *tcp, const struct packet *syn, int code)
@@ -338,7 +144,7 @@ static void refuse_kept(struct tcp *tcp, struct flow *flow, int code)
 
 	if (packet_parse(flow->syn.frame, flow->syn.size, &packet))
 		refuse(tcp, &packet, code);
-	bury(tcp, flow);
+	tcp_bury(tcp, flow);
 }
 
 static void connected(struct tcp *tcp, struct flow *flow)
@@ -349,7 +155,7 @@ static void connected(struct tcp *tcp, struct flow *flow)
 		return;
 	}
 	flow->state = TCP_WAITING;
-	queue_push(tcp, &tcp->waiting, slot_of(tcp, flow));
+	tcp_queue_push(tcp, &tcp->waiting, tcp_slot(tcp, flow));
 }
 
 /*
@@ -377,7 +183,7 @@ static void choose_unpaced(int fd)
 
 static int connect_host(struct tcp *tcp, struct flow *flow, const struct destination *to)
 {
-	struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = SIDE_HOST, .index = slot_of(tcp, flow)};
+	struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = SIDE_HOST, .index = tcp_slot(tcp, flow)};
 	int fd = socket(to->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -406,7 +212,7 @@ static void start(struct tcp *tcp, struct flow *flow)
 	packet_parse(flow->syn.frame, flow->syn.size, &syn); /* as it did when it came */
 	if (!gateway_admit(tcp->gateway, &syn.key, VNIC_PROTO_TCP, &destination)) {
 		gateway_inject_unreachable(tcp->gateway, &syn, UNREACHABLE_PROHIBITED);
-		bury(tcp, flow);
+		tcp_bury(tcp, flow);
 		return;
 	}
 	r = connect_host(tcp, flow, &destination);
@@ -417,7 +223,7 @@ static void start(struct tcp *tcp, struct flow *flow)
 static void start_fresh(struct tcp *tcp)
 {
 	for (int i = 0; i < CONNECT_BATCH && tcp->fresh.first != NONE; i++)
-		start(tcp, &tcp->flows[queue_pop(tcp, &tcp->fresh)]);
+		start(tcp, &tcp->flows[tcp_queue_pop(tcp, &tcp->fresh)]);
 	if (tcp->fresh.first != NONE)
 		tcp->gateway->busy = true;
 }
@@ -425,7 +231,7 @@ static void start_fresh(struct tcp *tcp)
 static void keep(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
 		 const struct packet *packet)
 {
-	struct flow *flow = new_flow(tcp, &packet->key);
+	struct flow *flow = tcp_new_flow(tcp, &packet->key);
 
 	if (!flow) { /* it will be retransmitted, and room may have come by then */
 		tcp->gateway->stats.full++;
@@ -439,14 +245,14 @@ static void keep(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *f
 		flow->syn.hdr = (struct vnic_vnet_hdr){0};
 		flow->syn.size = (uint16_t)packet_make_bare_syn(packet, &tcp->gateway->ends, flow->syn.frame);
 	}
-	queue_push(tcp, &tcp->fresh, slot_of(tcp, flow));
+	tcp_queue_push(tcp, &tcp->fresh, tcp_slot(tcp, flow));
 	tcp->gateway->busy = true;
 }
 
 void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
 	     const struct packet *packet)
 {
-	struct flow *flow = find_living(tcp, &packet->key);
+	struct flow *flow = tcp_find_living(tcp, &packet->key);
 
 	if (!flow)
 		keep(tcp, hdr, frame, size, packet);
@@ -474,9 +280,9 @@ static void begin_streams(struct flow *flow)
 
 static void open_flow(struct tcp *tcp, struct flow *flow, int fd)
 {
-	struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = SIDE_INNER, .index = slot_of(tcp, flow)};
+	struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = SIDE_INNER, .index = tcp_slot(tcp, flow)};
 
-	queue_remove(tcp, flow->state == TCP_OFFERED ? &tcp->offered : &tcp->waiting, slot_of(tcp, flow));
+	tcp_queue_remove(tcp, flow->state == TCP_OFFERED ? &tcp->offered : &tcp->waiting, tcp_slot(tcp, flow));
 	if (flow->state == TCP_OFFERED)
 		tcp->offered_count--;
 	flow->fds[SIDE_INNER] = fd;
@@ -507,7 +313,7 @@ void tcp_accept(struct tcp *tcp, int listener)
 		if (getsockname(fd, (struct sockaddr *)&local, &len) == 0 &&
 		    sockaddr_to_endpoint(&peer, &key.src, &key.family) &&
 		    sockaddr_to_endpoint(&local, &key.dst, &key.family))
-			flow = find(tcp, &key);
+			flow = tcp_find(tcp, &key);
 		if (flow && (flow->state == TCP_OFFERED || flow->state == TCP_WAITING))
 			open_flow(tcp, flow, fd);
 		else /* who was given up: there is nobody whom he could speak with */
@@ -532,7 +338,7 @@ static void accept_offered(struct tcp *tcp)
 
 void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int inner_fd)
 {
-	struct flow *flow = find_living(tcp, key) ? NULL : new_flow(tcp, key);
+	struct flow *flow = tcp_find_living(tcp, key) ? NULL : tcp_new_flow(tcp, key);
 	int fds[2] = {host_fd, inner_fd};
 
 	if (!flow) {
@@ -545,7 +351,7 @@ void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int in
 	flow->state = TCP_ARRIVING;
 	memcpy(flow->fds, fds, sizeof(fds));
 	for (unsigned side = SIDE_HOST; side <= SIDE_INNER; side++) {
-		struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = (uint16_t)side, .index = slot_of(tcp, flow)};
+		struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = (uint16_t)side, .index = tcp_slot(tcp, flow)};
 
 		set_up(fds[side]);
 		if (loop_add(tcp->gateway->epfd, fds[side], STREAM_EVENTS, ref, NULL) < 0) {
@@ -632,7 +438,7 @@ void tcp_expire(struct tcp *tcp)
 			break;
 		}
 		gateway->stats.failed++;
-		bury(tcp, flow);
+		tcp_bury(tcp, flow);
 	}
 	offer_waiting(tcp);
 	if (pipe_pool_trim(&tcp->pipes))
@@ -643,7 +449,7 @@ void tcp_settle(struct tcp *tcp)
 {
 	if (tcp->offered_to)
 		accept_offered(tcp);
-	free_buried(tcp);
+	tcp_free_buried(tcp);
 }
 
 bool tcp_is_bulk(const struct tcp *tcp)
@@ -680,7 +486,7 @@ void tcp_free(struct tcp *tcp)
 		return;
 	for (uint32_t slot = 1; slot <= tcp->touched; slot++)
 		if (tcp->flows[slot].state != TCP_DEAD)
-			bury(tcp, &tcp->flows[slot]);
+			tcp_bury(tcp, &tcp->flows[slot]);
 	pipe_pool_close(&tcp->pipes);
 	release(tcp->flows, tcp->max + 1u, sizeof(*tcp->flows));
 	release(tcp, 1, sizeof(*tcp));
