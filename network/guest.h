@@ -4,7 +4,7 @@
 
 #include <vnic/sandbox.h>
 
-/* Adds the NICs of the guest, if this is a VMM and the caller may look: the links at the host's end. */
-void guest_look(pid_t vmm, struct vnic_sandbox_info *info);
+/* Adds the NICs of the guest, if this process is a VMM and the caller may look: the links at the host's end. */
+void guest_look(pid_t pid, struct vnic_sandbox_info *info);
 
 #endif

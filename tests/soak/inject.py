@@ -73,6 +73,7 @@ FAULTS = {
         "setresuid setresgid": "EPERM EAGAIN",
         "setrlimit prlimit64": "EPERM",
         "pidfd_open": "EMFILE ENFILE ENOMEM ESRCH",
+        "pidfd_getfd": "EMFILE ENFILE EPERM ESRCH EBADF",
         "pidfd_send_signal": "EPERM ESRCH",
         "mmap": "ENOMEM EAGAIN",
         "mremap mprotect": "ENOMEM",
