@@ -238,9 +238,10 @@ def turns(world):
     with world.box() as box:
         gateway = box.gateway()
         is_equal(os.sched_getscheduler(gateway), os.SCHED_OTHER)
-        box.download(V4, source, 100 << 20)
-        is_equal(os.sched_getscheduler(gateway), os.SCHED_BATCH)
-        until(lambda: os.sched_getscheduler(gateway) == os.SCHED_OTHER, 5)
+        box.begin("download", V4, source, 300 << 20)
+        until(lambda: os.sched_getscheduler(gateway) == os.SCHED_BATCH)
+        box.finish()
+        until(lambda: os.sched_getscheduler(gateway) == os.SCHED_OTHER)
 
 
 def descriptors(world):
