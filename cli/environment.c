@@ -25,16 +25,32 @@ static int check_owner(const char *dir, struct vnic_error *err)
 	return 0;
 }
 
+/* 1; 0: it is not there, or not for this user: the next one will do. */
+static int may_write(const char *dir, struct vnic_error *err)
+{
+	if (access(dir, W_OK) == 0)
+		return 1;
+	if (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == EROFS)
+		return 0;
+	return vnic_fail(err, VNIC_STEP_OPEN, errno, dir, NULL);
+}
+
 int cli_state_dir(bool make, const char **ret_dir, struct vnic_error *err)
 {
 	static char dir[256];
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	int n, r;
+	int n, run = 0, own = 0, r;
 
 	/* Root of a user namespace of its own may not write to /run. */
-	if (geteuid() == 0 && access("/run", W_OK) == 0)
+	if (geteuid() == 0)
+		run = may_write("/run", err);
+	if (run == 0 && runtime && runtime[0] == '/')
+		own = may_write(runtime, err);
+	if (run < 0 || own < 0)
+		return run < 0 ? run : own;
+	if (run)
 		n = snprintf(dir, sizeof(dir), "/run/vnic");
-	else if (runtime && runtime[0] == '/' && access(runtime, W_OK) == 0)
+	else if (own)
 		n = snprintf(dir, sizeof(dir), "%s/vnic", runtime);
 	else
 		n = snprintf(dir, sizeof(dir), "/tmp/vnic-%u", geteuid());

@@ -91,6 +91,14 @@ int ns_message_send(int control, const struct ns_message *message, int fd, struc
 	return 0;
 }
 
+/* Whoever ends and leaves something unread resets the connection; what it said before comes after that. */
+static ssize_t receive(int control, struct msghdr *msg, int flags)
+{
+	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(control, msg, flags));
+
+	return n < 0 && errno == ECONNRESET ? TEMP_FAILURE_RETRY(recvmsg(control, msg, flags)) : n;
+}
+
 int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int *ret_fd, struct vnic_error *err)
 {
 	struct ns_message message;
@@ -106,7 +114,7 @@ int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int 
 		.msg_controllen = CMSG_LEN(sizeof(int)), /* CMSG_SPACE has room for two */
 	};
 	CLEANUP_FD int fd = -1;
-	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(control, &msg, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT)));
+	ssize_t n = receive(control, &msg, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
 
 	if (n < 0 && errno == EAGAIN)
 		return -EAGAIN;
