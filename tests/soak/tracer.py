@@ -34,7 +34,7 @@ NAMES = {0: "read", 1: "write", 2: "open", 3: "close", 4: "stat", 5: "fstat", 6:
          46: "sendmsg", 47: "recvmsg", 48: "shutdown", 49: "bind", 50: "listen", 51: "getsockname",
          52: "getpeername", 53: "socketpair", 54: "setsockopt", 55: "getsockopt", 56: "clone", 57: "fork",
          58: "vfork", 59: "execve", 60: "exit", 61: "wait4", 62: "kill", 63: "uname", 72: "fcntl", 73: "flock",
-         74: "fsync", 77: "ftruncate", 80: "chdir", 81: "fchdir", 82: "rename", 83: "mkdir", 86: "link",
+         74: "fsync", 77: "ftruncate", 79: "getcwd", 80: "chdir", 81: "fchdir", 82: "rename", 83: "mkdir", 86: "link",
          87: "unlink", 88: "symlink", 89: "readlink", 90: "chmod", 91: "fchmod", 92: "chown", 93: "fchown",
          95: "umask", 97: "getrlimit", 99: "sysinfo", 102: "getuid", 104: "getgid", 107: "geteuid", 108: "getegid",
          109: "setpgid", 110: "getppid", 111: "getpgrp", 112: "setsid", 115: "getgroups", 116: "setgroups",
