@@ -73,6 +73,7 @@ FAULTS = {
         "setresuid setresgid": "EPERM EAGAIN",
         "setrlimit prlimit64": "EPERM",
         "pidfd_open": "EMFILE ENFILE ENOMEM ESRCH",
+        "getcwd": "EACCES ENOENT ENOMEM",
         "pidfd_getfd": "EMFILE ENFILE EPERM ESRCH EBADF",
         "pidfd_send_signal": "EPERM ESRCH",
         "mmap": "ENOMEM EAGAIN",
@@ -94,7 +95,7 @@ FCNTL |= {F_SETPIPE_SZ: [errno.EPERM, errno.ENOMEM]}
 CERTAIN = set("""
     alarm arch_prctl brk clock_gettime clock_nanosleep close close_range exit exit_group futex getegid geteuid getgid getgroups
     getpgid getpgrp getpid getppid getresgid getresuid getrlimit getsid gettid getuid io_uring_enter io_uring_register kill
-    lseek madvise munmap nanosleep pidfd_getfd restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigreturn
+    lseek madvise munmap nanosleep restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigreturn
     rt_sigsuspend rt_sigtimedwait sched_getattr sched_setaffinity sched_setattr sched_yield set_robust_list set_tid_address setpgid shutdown sigaltstack
     sysinfo tgkill timerfd_gettime timerfd_settime umask uname wait4 waitid
     """.split())
