@@ -162,7 +162,7 @@ int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd,
 	static _Atomic uint32_t asked;
 	struct opener_question question = {.number = ++asked, .request = *request};
 	CLEANUP_FD int fd = -1;
-	struct answer answer;
+	struct answer answer = {0};
 	int r;
 
 	if (request->side == VNIC_SIDE_HOST)
