@@ -108,14 +108,17 @@ static int describe_held(const char *name, const char *state_dir, struct vnic_ne
 	return 1;
 }
 
-/* False for a file that is no pin: half-made, or someone else's. */
-static bool describe_pin(const char *name, struct vnic_netns_info *ret_info)
+/* 1; 0 for one that is gone, or no pin: half-made, or someone else's. */
+static int describe_pin(const char *name, struct vnic_netns_info *ret_info, struct vnic_error *err)
 {
 	char path[sizeof(NS_PIN_DIR) + 1 + VNIC_NAME_MAX];
 
 	snprintf(path, sizeof(path), "%s/%s", NS_PIN_DIR, name);
 	ret_info->inode = inode_of(path);
-	return ns_pin_is(path);
+	int r = ns_pin_is(path);
+	if (r == -ENOENT || r == -EACCES)
+		return 0;
+	return r < 0 ? vnic_fail(err, VNIC_STEP_READ, -r, path, NULL) : r;
 }
 
 /* ip(8) allows more names than we do; what fits is shown. */
@@ -140,7 +143,7 @@ static int list_dir(const char *dir, bool pins, int (*each)(const struct vnic_ne
 		snprintf(info.name, sizeof(info.name), "%.*s", VNIC_NAME_MAX, entries[i]->d_name);
 		free(entries[i]);
 		if (r == 0)
-			r = pins ? describe_pin(info.name, &info) : describe_held(info.name, dir, &info, err);
+			r = pins ? describe_pin(info.name, &info, err) : describe_held(info.name, dir, &info, err);
 		if (r > 0)
 			r = each(&info, ctx);
 	}

@@ -125,8 +125,8 @@ unsigned ns_join_one_by_one(const struct ns_set *set, int *ret_code);
 
 /* May the caller mount in the namespaces that it is in? */
 bool ns_pin_allowed(void);
-/* Is a namespace mounted there? */
-bool ns_pin_is(const char *path);
+/* Is a namespace mounted there?  1, 0, or why that cannot be told. */
+int ns_pin_is(const char *path);
 int ns_pin_add(const char *name, struct vnic_error *err);
 /* -ENOENT: there is none. */
 int ns_pin_del(const char *name, struct vnic_error *err);

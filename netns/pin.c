@@ -55,11 +55,11 @@ int ns_lo_up(struct vnic_error *err)
 	return 0;
 }
 
-bool ns_pin_is(const char *path)
+int ns_pin_is(const char *path)
 {
 	struct statfs fs;
 
-	return statfs(path, &fs) == 0 && fs.f_type == NSFS_MAGIC;
+	return statfs(path, &fs) < 0 ? -errno : fs.f_type == NSFS_MAGIC;
 }
 
 static bool make_shared(void)
@@ -89,7 +89,7 @@ static int prepare_dir(struct vnic_error *err)
 static int lock_pin(const char *path, int flags, int *ret_file)
 {
 	for (;;) {
-		if (ns_pin_is(path)) {
+		if (ns_pin_is(path) > 0) {
 			*ret_file = -1;
 			return 0;
 		}
@@ -100,7 +100,7 @@ static int lock_pin(const char *path, int flags, int *ret_file)
 			*ret_file = take_fd(&file);
 			return 0;
 		}
-		if (r < 0 && ns_pin_is(path)) /* it was made just now */
+		if (r < 0 && ns_pin_is(path) > 0) /* it was made just now */
 			continue;
 		if (r < 0 && r != -EAGAIN && file >= 0 && flags & O_CREAT)
 			unlink(path); /* refused for a mount: nobody's namespace */

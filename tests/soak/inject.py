@@ -115,7 +115,7 @@ def faults_of(verb, call):
 
 def lie(verb, status, said, fault="", code=0):
     """What is wrong with an outcome; "" for nothing.  A list shows what is there and may be seen."""
-    errors = [line for line in said.splitlines() if line.startswith("vnic: ") and not line.startswith("vnic: warning: ")]
+    errors = re.findall(r"vnic: (?!warning: )[^\n]*", said)  # perhaps behind what is no text
     warned = "vnic: warning: " in said
     if status == 0:
         missing = [proof for proof in verb.proofs if proof not in said]
