@@ -336,15 +336,29 @@ static void accept_offered(struct tcp *tcp)
 		gateway_wake_at(tcp->gateway, tcp->flows[tcp->offered.first].offered_at + OFFER_TIMEOUT);
 }
 
+/* Clients are not trusted: half of the flows stay the sandbox's.  NULL: no room. */
+static struct flow *new_arrival(struct tcp *tcp, const struct flow_key *key)
+{
+	struct flow *flow = NULL;
+
+	if (tcp->arrived < (tcp->max + 1) / 2 && !tcp_find_living(tcp, key))
+		flow = tcp_new_flow(tcp, key);
+	if (!flow)
+		return NULL;
+	flow->arrived = true;
+	tcp->arrived++;
+	return flow;
+}
+
 void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int inner_fd)
 {
-	struct flow *flow = tcp_find_living(tcp, key) ? NULL : tcp_new_flow(tcp, key);
+	struct flow *flow = new_arrival(tcp, key);
 	int fds[2] = {host_fd, inner_fd};
 
 	if (!flow) {
 		tcp->gateway->stats.full++;
-		close_fd(&host_fd);
-		close_fd(&inner_fd);
+		gateway_reset(&host_fd);
+		gateway_reset(&inner_fd);
 		return;
 	}
 	tcp->gateway->stats.tcp_flows++;

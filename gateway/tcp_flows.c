@@ -136,6 +136,7 @@ void tcp_bury(struct tcp *tcp, struct flow *flow)
 	flow->state = TCP_DEAD;
 	flow->next = tcp->buried;
 	tcp->buried = slot;
+	tcp->arrived -= flow->arrived;
 	tcp->gateway->stats.tcp_open--;
 }
 

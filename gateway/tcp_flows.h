@@ -19,6 +19,7 @@ enum tcp_state { TCP_DEAD, TCP_FRESH, TCP_CONNECTING, TCP_WAITING, TCP_OFFERED, 
 struct flow {
 	struct flow_key key; /* all zero: it has lost its name */
 	uint8_t state;
+	bool arrived;       /* of a client of a published port */
 	bool again;         /* on the list of those whose turn was cut short */
 	uint32_t hash_next; /* in its bucket */
 	uint32_t next;      /* in the list it is on: free, fresh, waiting, offered, again */
@@ -43,6 +44,7 @@ struct tcp {
 	struct vnic_gateway *gateway;
 	struct flow *flows;
 	uint32_t max, touched; /* slots ever used */
+	uint32_t arrived;      /* flows of clients: at most half */
 	uint32_t free, buried; /* lists; buried ones become free when the batch is over */
 	struct queue fresh, waiting, offered, again;
 	uint32_t offered_count, offered_max;

@@ -156,6 +156,52 @@ static void clients_whose_ports_are_taken_are_told_apart(void **state)
 	world_stop(&world);
 }
 
+/* Of four flows: two clients at most, and room for the sandbox. */
+static void clients_have_half_of_the_flows_and_the_rest_is_reset(void **state)
+{
+	enum { CLIENTS = 2 };
+	int clients[CLIENTS], accepted[CLIENTS], inside, refused, own, server;
+	struct sockaddr_storage to;
+	struct world world;
+	char byte;
+
+	(void)state;
+	world_start(&world, AF_INET,
+		    (struct world_options){.publish = true, .tcp = true, .streams = true, .tcp_max = 4});
+	inside = world_listen(AF_INET, WORLD_SANDBOX, WORLD_SERVICE);
+	to = world_addr(AF_INET, WORLD_HOST, world_port(world.publish));
+	for (int i = 0; i < CLIENTS; i++) {
+		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(clients[i], (struct sockaddr *)&to, sizeof(to)), 0);
+		accepted[i] = accept_at(&world, inside);
+	}
+	refused = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(refused, (struct sockaddr *)&to, sizeof(to)), 0);
+	world_wait(&world, refused);
+	assert_int_equal(recv(refused, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(world.gateway->stats.full, 1);
+	own = open_flow(&world, &server);
+	carries(&world, own, server);
+	close(clients[0]); /* whose place the next one has */
+	close(accepted[0]);
+	world_rest(&world);
+	clients[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(clients[0], (struct sockaddr *)&to, sizeof(to)), 0);
+	close(accept_at(&world, inside)); /* the refused one's, which is reset */
+	accepted[0] = accept_at(&world, inside);
+	carries(&world, clients[0], accepted[0]);
+	for (int i = 0; i < CLIENTS; i++) {
+		close(clients[i]);
+		close(accepted[i]);
+	}
+	close(refused);
+	close(own);
+	close(server);
+	close(inside);
+	world_stop(&world);
+}
+
 /* --- what arrives ------------------------------------------------------------------- */
 
 /* Reads until there is so much, or the end. */
@@ -298,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_netns_test(a_port_that_is_used_again_before_the_end_was_read_begins_another_flow),
 		vt_netns_test(clients_whose_ports_are_taken_are_told_apart),
+		vt_netns_test(clients_have_half_of_the_flows_and_the_rest_is_reset),
 		vt_netns_test(nothing_is_lost_behind_urgent_data),
 		vt_netns_test(nor_is_the_rest_of_a_long_stream),
 		vt_netns_test(an_answer_before_the_end_of_the_question_arrives_before_the_reset),

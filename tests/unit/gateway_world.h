@@ -140,7 +140,7 @@ static inline void world_add_address(uint8_t last)
 struct world_options {
 	const char *allow; /* NULL: any; "": nothing beside the default */
 	uint16_t port;     /* 0: any */
-	unsigned udp_max;
+	unsigned udp_max, tcp_max;
 	bool publish; /* a port of every address leads to WORLD_SERVICE in the sandbox */
 	bool tcp;     /* which is one of TCP */
 	bool streams; /* the host listens, and so does the router */
@@ -177,7 +177,8 @@ static inline int world_publish(int family, bool tcp)
 
 static inline void world_start(struct world *world, int family, struct world_options options)
 {
-	struct vnic_gateway_config config = {.tcp = {-1, -1}, .udp = {-1, -1}, .udp_max = options.udp_max};
+	struct vnic_gateway_config config = {
+		.tcp = {-1, -1}, .udp = {-1, -1}, .udp_max = options.udp_max, .tcp_max = options.tcp_max};
 	struct vnic_gateway_publish publish = {.fd = -1, .udp = !options.tcp, .to_port = WORLD_SERVICE};
 	int v = family == AF_INET6, pair[2];
 	struct vnic_error err;
