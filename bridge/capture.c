@@ -235,13 +235,18 @@ static void rotate(struct capture *capture)
 	begin_file(capture);
 }
 
-void capture_flush(struct capture *capture, int64_t now)
+bool capture_is_ripe(struct capture *capture, int64_t now)
 {
 	if (capture->begin == capture->end)
-		return;
+		return false;
 	if (!capture->first_at)
 		capture->first_at = now;
-	if (capture->end - capture->begin < FLUSH_BYTES && now - capture->first_at < FLUSH_NS)
+	return capture->end - capture->begin >= FLUSH_BYTES || now - capture->first_at >= FLUSH_NS;
+}
+
+void capture_flush(struct capture *capture, int64_t now)
+{
+	if (!capture_is_ripe(capture, now))
 		return;
 	write_out(capture);
 	if (capture->begin < capture->end)

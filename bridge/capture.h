@@ -37,6 +37,8 @@ bool capture_packet(struct capture *capture, unsigned interface, enum vnic_direc
 		    const struct captured *packet, const char *dropped);
 /* Wants this direction, or drops? */
 bool capture_wants(const struct capture *capture, enum vnic_direction direction, bool dropped);
+/* Would capture_flush write?  Then is the time for capture_note_counts. */
+bool capture_is_ripe(struct capture *capture, int64_t now);
 void capture_flush(struct capture *capture, int64_t now);
 /* When to call it again if nothing comes; INT64_MAX: nothing waits. */
 int64_t capture_due(const struct capture *capture);

@@ -41,8 +41,10 @@ void relay_capture(struct vnic_relay *relay, const struct port *port, enum vnic_
 
 void relay_flush_capture(struct vnic_relay *relay)
 {
-	note_counts(relay);
-	capture_flush(relay->capture, relay->now);
+	if (capture_is_ripe(relay->capture, relay->now)) {
+		note_counts(relay);
+		capture_flush(relay->capture, relay->now);
+	}
 	timers_set(&relay->timers, &relay->capture_timer, capture_due(relay->capture));
 }
 
