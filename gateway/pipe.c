@@ -9,7 +9,7 @@
  * As fast as 1 MiB, and warmer in the caches; PIPE_LENT of them are what a user may have (pipe-user-pages-soft).
  */
 #define WANTED (1 << 18)
-#define DEFAULT_SIZE (16 * 4096)
+#define PAUSE 256 /* requests, after one that was refused */
 
 static void close_pipe(struct pipe *pipe)
 {
@@ -29,22 +29,48 @@ static struct pipe *open_pipe(void)
 		free(pipe);
 		return NULL;
 	}
-	size = fcntl(fds[1], F_SETPIPE_SZ, WANTED); /* refused over the limit: then it keeps its size */
-	*pipe = (struct pipe){.in = fds[1], .out = fds[0], .size = size > 0 ? (size_t)size : DEFAULT_SIZE};
-	return pipe;
+	size = fcntl(fds[1], F_SETPIPE_SZ, WANTED);
+	*pipe = (struct pipe){.in = fds[1], .out = fds[0], .size = (size_t)size};
+	if (size > 0)
+		return pipe;
+	/* Over the user's limit a new pipe has room for two pieces: copies carry more. */
+	close_pipe(pipe);
+	return NULL;
 }
 
-struct pipe *pipe_lend(struct pipe_pool *pool)
+static struct pipe *take_warm(struct pipe_pool *pool)
 {
 	struct pipe *pipe = pool->warm;
 
 	if (pipe) {
 		pool->warm = pipe->next;
 		pool->warm_count--;
-	} else if (pool->lent >= PIPE_LENT || !(pipe = open_pipe())) {
+	}
+	return pipe;
+}
+
+static struct pipe *take_new(struct pipe_pool *pool)
+{
+	struct pipe *pipe;
+
+	if (pool->pause) {
+		pool->pause--;
 		return NULL;
 	}
-	pool->lent++;
+	pipe = pool->lent < PIPE_LENT ? open_pipe() : NULL;
+	if (!pipe)
+		pool->pause = PAUSE;
+	return pipe;
+}
+
+struct pipe *pipe_lend(struct pipe_pool *pool)
+{
+	struct pipe *pipe = take_warm(pool);
+
+	if (!pipe)
+		pipe = take_new(pool);
+	if (pipe)
+		pool->lent++;
 	return pipe;
 }
 

@@ -24,7 +24,8 @@ struct pipe {
 struct pipe_pool {
 	struct pipe *warm;
 	unsigned warm_count, lent;
-	bool used; /* since the last trim */
+	unsigned pause; /* requests to refuse: there was no pipe just now */
+	bool used;      /* by bulk, with or without a pipe, since the last trim */
 };
 
 /* NULL: none can be had. */

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define COPY_MAX 16384 /* up to here a copy is cheaper than two splices */
-#define ROUNDS 16      /* steps of one turn, before others have theirs: 2 MiB through a pipe, about a millisecond */
+#define COPY_MAX 16384  /* up to here a copy is cheaper than two splices */
+#define COPY_BULK 65536 /* where no pipe can be had */
+#define ROUNDS 16       /* steps of one turn, before others have theirs: 2 MiB through a pipe, about a millisecond */
 
 /* One step: >0 moved something, 0 would block (an event will come), <0 the flow is broken. */
 
@@ -60,8 +61,8 @@ static int keep_rest(struct stream *stream, const uint8_t *data, size_t size)
 
 static int copy(struct stream *stream, int from, int to, uint64_t *count)
 {
-	uint8_t buf[COPY_MAX];
-	ssize_t n = recv(from, buf, sizeof(buf), MSG_DONTWAIT), sent;
+	uint8_t buf[COPY_BULK];
+	ssize_t n = recv(from, buf, stream->bulk ? COPY_BULK : COPY_MAX, MSG_DONTWAIT), sent;
 
 	if (n < 0 && errno == EAGAIN) {
 		stream->hup = false; /* its end, when it comes, is an event */
@@ -82,7 +83,7 @@ static int copy(struct stream *stream, int from, int to, uint64_t *count)
 			return r;
 		sent = 0;
 	}
-	stream->bulk = n == (ssize_t)sizeof(buf);
+	stream->bulk = n >= COPY_MAX;
 	if (sent < n) {
 		int r = keep_rest(stream, buf + sent, (size_t)(n - sent));
 
@@ -102,7 +103,6 @@ static int fill_pipe(struct pipe_pool *pool, struct stream *stream, int from, ui
 	if (n > 0) {
 		*count += (uint64_t)n;
 		pipe->bytes = (size_t)n;
-		pool->used = true;
 		return 1;
 	}
 	pipe_return(pool, pipe);
@@ -123,6 +123,7 @@ static int step(struct pipe_pool *pool, struct stream *stream, int from, int to,
 		stream->ended = true;
 		return 0;
 	}
+	pool->used |= stream->bulk;
 	if (stream->bulk && !stream->pipe)
 		stream->pipe = pipe_lend(pool);
 	return stream->pipe ? fill_pipe(pool, stream, from, count) : copy(stream, from, to, count);

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """TCP from the sandbox to the outside; tests/e2e/gateway_tcp.bats says what each function shows."""
+import fcntl
+import itertools
 import os
 import select
 import time
@@ -231,6 +233,21 @@ def idle(world):
         sleeps(box)
         box.open_tcp(V4, port)
         sleeps(box)
+
+
+def without_pipes(world):
+    """pages of pipes are limited by user, and we are the gateway's"""
+    hoard = [os.pipe() for _ in range(80)]
+    refused = 0
+    for _, end in hoard:
+        try:
+            fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 1 << 20)
+        except PermissionError:
+            refused += 1
+    assert refused, "there is no limit"
+    large(world)
+    for end in itertools.chain(*hoard):
+        os.close(end)
 
 
 def turns(world):
