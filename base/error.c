@@ -120,8 +120,7 @@ static const struct {
 	{VNIC_STEP_LOCK, EEXIST, "'vnic ns list' shows whose it is; choose another name"},
 	{VNIC_STEP_UNSHARE, EPERM,
 	 "needs root (CAP_SYS_ADMIN); without it a relay's ports go into namespaces of your own: 'vnic ns add red', "
-	 "then "
-	 "netns=red"},
+	 "then netns=red"},
 	{VNIC_STEP_NS_JOIN, EPERM, "joining needs the right to trace the process: be its owner or root"},
 	{VNIC_STEP_NS_OPEN, EACCES, "looking at the namespaces of another user's process needs root (CAP_SYS_PTRACE)"},
 	{VNIC_STEP_PACKET, EPERM, "needs CAP_NET_RAW in the network namespace of the link"},

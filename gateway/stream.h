@@ -3,8 +3,9 @@
  * Bytes from one stream socket to another.
  *
  * Small amounts are received and sent through one buffer, two system calls; when it fills, the stream goes over
- * to splice(2) through a lent pipe, which moves pages.  What the other side does not take is kept: in the pipe,
- * or copied.  For edge-triggered events: a stream is pumped until one side would block.
+ * to splice(2) through a lent pipe, which moves pages, or to larger copies where there is none.  What the other side
+ * does not take is kept: in the pipe, or copied.  For edge-triggered events: a stream is pumped until one side would
+ * block.
  */
 #ifndef GATEWAY_STREAM_H
 #define GATEWAY_STREAM_H

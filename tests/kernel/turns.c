@@ -2,7 +2,6 @@
 /* When the gateway gets its turn: its slice, its policy while much is carried, and what its caller chose. */
 #include "turns.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>

@@ -289,6 +289,26 @@ static void an_answer_before_the_end_of_the_question_arrives_before_the_reset(vo
 
 /* --- time --------------------------------------------------------------------------- */
 
+/* The host has answered, and the sandbox may now connect as if nobody had asked. */
+static int offer_flow(struct world *world, int *ret_server)
+{
+	int client = client_at(0);
+
+	write_syn(world, world_port(client));
+	take_syn(world);
+	*ret_server = accept_at(world, world->listener);
+	world_rest(world);
+	return client;
+}
+
+/* Longer than an offer stands. */
+static void oversleep(struct world *world)
+{
+	world->gateway->now += 11 * NS_PER_S;
+	tcp_expire(world->gateway->tcp);
+	tcp_settle(world->gateway->tcp);
+}
+
 static void who_was_accepted_while_the_gateway_slept_is_not_late(void **state)
 {
 	struct world world;
@@ -296,15 +316,9 @@ static void who_was_accepted_while_the_gateway_slept_is_not_late(void **state)
 
 	(void)state;
 	world_start(&world, AF_INET, (struct world_options){.streams = true});
-	client = client_at(0);
-	write_syn(&world, world_port(client));
-	take_syn(&world);
-	server = accept_at(&world, world.listener);
-	world_rest(&world);
+	client = offer_flow(&world, &server);
 	shake_hands(&world, client);
-	world.gateway->now += 11 * NS_PER_S;
-	tcp_expire(world.gateway->tcp);
-	tcp_settle(world.gateway->tcp);
+	oversleep(&world);
 	carries(&world, client, server);
 	close(client);
 	close(server);
@@ -319,14 +333,8 @@ static void who_never_answers_an_offer_is_given_up_and_counted(void **state)
 
 	(void)state;
 	world_start(&world, AF_INET, (struct world_options){.streams = true});
-	client = client_at(0);
-	write_syn(&world, world_port(client));
-	take_syn(&world);
-	server = accept_at(&world, world.listener);
-	world_rest(&world);
-	world.gateway->now += 11 * NS_PER_S;
-	tcp_expire(world.gateway->tcp);
-	tcp_settle(world.gateway->tcp);
+	client = offer_flow(&world, &server);
+	oversleep(&world);
 	assert_int_equal(world.gateway->stats.failed, 1);
 	assert_int_equal(world.gateway->stats.tcp_open, 0);
 	/* And who comes after all hears a reset, not an end. */
