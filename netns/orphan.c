@@ -54,7 +54,7 @@ int ns_orphan(const char *name, unsigned namespaces, int *keep, unsigned keep_co
 	int pair[2], status;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, name, NULL);
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the process in between", NULL);
 	pid_t pid = ns_clone(0, false, &pidfd, err);
 	if (pid == 0) {
 		int ignored = -1;
@@ -69,10 +69,13 @@ int ns_orphan(const char *name, unsigned namespaces, int *keep, unsigned keep_co
 	}
 	close_fd(&pair[1]);
 	ssize_t n = pid < 0 ? 0 : TEMP_FAILURE_RETRY(recv(pair[0], &said, sizeof(said), 0));
+	int r = n < 0 ? -errno : 0;
 	close_fd(&pair[0]);
 	if (pid < 0)
 		return pid;
 	TEMP_FAILURE_RETRY(waitpid(pid, &status, 0));
+	if (r < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, -r, "to the process in between", NULL);
 	if (n != (ssize_t)sizeof(said))
 		return vnic_fail(err, VNIC_STEP_CLONE, ECHILD, name, "the process in between was killed");
 	if (said.code && err)

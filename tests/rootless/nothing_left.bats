@@ -33,3 +33,8 @@ not_with_a_sanitizer() {
 	not_with_a_sanitizer
 	soak inject.py --every 600 --no-limits
 }
+
+@test "a namespace is added whole and said to be, or is not there and an error said, whichever system call fails" {
+	not_with_a_sanitizer
+	soak inject.py --only '^ns add$' --no-limits
+}

@@ -163,6 +163,18 @@ class Place(verbs.Place):
         return "; ".join(filter(None, why))
 
 
+class Log:
+    """What was said after each fault, for readers: does it help who reads only that?"""
+
+    def __init__(self, path):
+        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644) if path else -1
+
+    def write(self, verb, wanted, code, place):
+        said = " | ".join(re.findall(r"vnic: [^\n]*(?:\n  [^\n]*)*", place.said())).replace("\n", " | ")
+        if self.fd >= 0 and (said or place.status != 0):
+            os.write(self.fd, f"{verb.text}: {wanted} = {errno.errorcode[code]}: {place.status}: {said}\n".encode())
+
+
 # --- failing calls -----------------------------------------------------------------------
 
 
@@ -204,7 +216,7 @@ class Fault:
         return place.outcome(self.verb, self.tracer, self.wanted.name if self.wanted else None, self.code)
 
 
-def every_call(report, place, verb, step):
+def every_call(report, place, verb, step, log):
     plan = Fault(verb)
     why = plan.run(place)
     report.add(plan.calls and not why, f"{verb.text}: undisturbed", why)
@@ -221,6 +233,7 @@ def every_call(report, place, verb, step):
             missed += 1  # in another order this time
             continue
         counts[wanted.name] = counts.get(wanted.name, 0) + 1
+        log.write(verb, wanted, code, place)
         if why:
             faults.append(f"{wanted} = {errno.errorcode[code]}: {why}")
     total = sum(counts.values())
@@ -294,19 +307,20 @@ def main():
     parser.add_argument("--no-limits", action="store_true", help="failing calls only")
     parser.add_argument("--no-calls", action="store_true", help="limits only")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="so many at a time, each in a place of its own")
+    parser.add_argument("--log", metavar="FILE", help="append what vnic said after each fault")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     args = parser.parse_args()
     results = world.Results()
     results.note(f"seed {args.seed}")
 
     def torture(work):
-        place = Place()
+        log, place = Log(args.log), Place()
         chosen = [verb for verb in verbs.verbs(place) if re.search(args.only, verb.text)]
         for verb, report in work.take(chosen):
             random.seed(f"{args.seed} {verb.text}")
             report.count(verbs=1)
             if tracer.supported and not args.no_calls:
-                every_call(report, place, verb, args.every)
+                every_call(report, place, verb, args.every, log)
             if not args.no_limits and not verb.loops and verb.limits:
                 low_limits(report, place, verb, args.every)
         place.close()
