@@ -35,6 +35,7 @@ static const char *const step_texts[] = {
 	[VNIC_STEP_RULE] = "set routing rule",
 	[VNIC_STEP_NEIGH] = "set neighbour",
 	[VNIC_STEP_NFT] = "set up nf_tables:",
+	[VNIC_STEP_REDIRECT] = "redirect frames of link",
 	[VNIC_STEP_NS_CHECK] = "combine namespaces",
 	[VNIC_STEP_CLONE] = "start a process in new namespaces",
 	[VNIC_STEP_UNSHARE] = "make a namespace",
@@ -113,6 +114,10 @@ static const struct {
 	 "the kernel lacks nf_tables: 'sudo modprobe nf_tables nft_tproxy', and see 'vnic doctor'"},
 	{VNIC_STEP_NFT, EOPNOTSUPP,
 	 "the kernel lacks nf_tables: 'sudo modprobe nf_tables nft_tproxy', and see 'vnic doctor'"},
+	{VNIC_STEP_REDIRECT, ENOENT,
+	 "the kernel lacks redirection: 'sudo modprobe -a sch_ingress cls_u32 act_mirred', or leave out "
+	 "--fast-path"},
+	{VNIC_STEP_REDIRECT, EEXIST, "the link has traffic control of its own (a clsact qdisc), which is left alone"},
 	{VNIC_STEP_SYSCTL, EROFS, "/proc/sys is read-only here: have the container's engine leave it writable"},
 	{VNIC_STEP_HOSTNAME, EINVAL, "a host name has 64 bytes at most"},
 	{VNIC_STEP_NS_PIN, EPERM, "needs root (CAP_SYS_ADMIN)"},

@@ -101,7 +101,7 @@ static bool is_unsupported(const struct vnic_error *err)
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
-		return err->step == VNIC_STEP_TUN_OPEN;
+		return err->step == VNIC_STEP_TUN_OPEN || err->step == VNIC_STEP_REDIRECT;
 	default:
 		return false;
 	}

@@ -193,6 +193,13 @@ static int addr_holds(const struct wish *wish, struct vnic_nl *nl, struct vnic_e
 						 : r;
 }
 
+int vnic_monitor_look(struct vnic_monitor *monitor, int index, struct vnic_link_info *ret_info, struct vnic_error *err)
+{
+	int r = drain(monitor, err);
+
+	return r < 0 ? r : vnic_link_get(monitor->nl, index, NULL, ret_info, err);
+}
+
 int vnic_monitor_wait_link(struct vnic_monitor *monitor, int index, const char *name, unsigned flags, int timeout_ms,
 			   struct vnic_error *err)
 {

@@ -38,6 +38,7 @@ enum vnic_step {
 	VNIC_STEP_RULE,      /* add, delete or list a routing rule */
 	VNIC_STEP_NEIGH,     /* add, delete or list a neighbour */
 	VNIC_STEP_NFT,       /* set up nf_tables */
+	VNIC_STEP_REDIRECT,  /* redirect a link's frames in the kernel */
 	VNIC_STEP_NS_CHECK,  /* combine namespaces */
 	VNIC_STEP_CLONE,     /* start a process in new namespaces */
 	VNIC_STEP_UNSHARE,   /* make a namespace */

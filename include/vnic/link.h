@@ -107,6 +107,14 @@ struct vnic_neigh {
 	uint16_t state; /* NUD_*, 0: NUD_PERMANENT */
 };
 
+/* All frames of one link that go to another one of its namespace instead, in the kernel and whole. */
+struct vnic_redirect {
+	int from;         /* ifindex */
+	bool sent;        /* those that it is about to send; else those that it receives */
+	int to;           /* ifindex; while it is down they are lost */
+	bool as_received; /* there, as if it had received them; else it sends them */
+};
+
 /* What the kernel says of a link. */
 struct vnic_link_info {
 	int index;
@@ -156,6 +164,12 @@ VNIC_API void vnic_batch_rule_del(struct vnic_batch *batch, const struct vnic_ru
  * whose other end polls holds the sender back instead of dropping (Linux 6.16).  A wish, which the kernel may refuse.
  */
 VNIC_API void vnic_batch_queue_set(struct vnic_batch *batch, int index, unsigned packets);
+/*
+ * A link has one redirection at most, and no other hooks for traffic control (the qdisc clsact): -EEXIST.  Deleting
+ * what is not there fails with -ENOENT or -EINVAL.
+ */
+VNIC_API void vnic_batch_redirect_add(struct vnic_batch *batch, const struct vnic_redirect *redirect);
+VNIC_API void vnic_batch_redirect_del(struct vnic_batch *batch, int index);
 VNIC_API void vnic_batch_neigh_add(struct vnic_batch *batch, const struct vnic_neigh *neigh);
 VNIC_API void vnic_batch_neigh_del(struct vnic_batch *batch, const struct vnic_neigh *neigh);
 
@@ -222,6 +236,10 @@ VNIC_API int vnic_monitor_get_fd(const struct vnic_monitor *monitor);
  * kernel's deferred work (net/core/link_watch.c) has looked at its carrier, and drops frames until then.
  */
 #define VNIC_LINK_OPER_UP 0x80000000u
+
+/* Takes the events that are there and asks how the link with `index` is after them.  -ENODEV: there is none. */
+VNIC_API int vnic_monitor_look(struct vnic_monitor *monitor, int index, struct vnic_link_info *ret_info,
+			       struct vnic_error *err);
 
 /*
  * Waits until the link with `index` (or `name`, when index is 0) has all `flags` (IFF_*, for
