@@ -2,37 +2,94 @@
 /*
  * Theory of operation.  Who polls busily hopes to save the time that a wake-up takes.  But he occupies a CPU, so
  * whoever waits for his frames sleeps on another one, and must be woken there: in a virtual machine that takes 15 us
- * and more.  Two that sleep in turn and share a CPU hand it over in 2 us, and stay together once they are.  Which is
- * better depends on the machine and on who speaks.  So both are tried, for some frames each: spinning, and sleep
- * on another CPU each time.  What let the frames through sooner is kept for many; sleep must be clearly better.  As
- * long as spinning wins the trials get rare.  After a silence, of which nothing can be learnt, all begins anew.
+ * and more.  Two that share a CPU, whether they sleep in turn or one spins and gives way, hand it over in 2 us, and
+ * stay together once they are.  Which is better depends on the machine, on who speaks, and above all on where: from
+ * another CPU either way is slow.  So rounds of trials are made: both ways, where the thread is and on some other CPUs,
+ * for some frames each.  A trial is over, and lost, once it is not clearly faster than the best before it, so a round
+ * takes little more than the best does, and where nothing makes a difference the thread spins, and stays where it is.
+ * Then it goes back to the best and keeps to it: for ever longer, unless it becomes far slower than it was on trial, as
+ * when the scheduler has moved one of the two.  After a silence, of which nothing can be learnt, all begins anew.
  *
- * Rejected: to follow the sender to his CPU, for a TAP does not tell which it is; to stay on one CPU, for the
- * scheduler knows of the others who want it; to keep idle CPUs awake by /dev/cpu_dma_latency, which is root's
- * and burns every CPU of the host.
+ * The first frames of a trial do not count: the scheduler is still about to bring the two together, or apart.
+ *
+ * Rejected: to try the ways alone, with sleep on another CPU each time, for then a trial tells where the thread
+ * was, and its end leaves it there; to follow the sender to his CPU, for a TAP does not tell which it is; to stay on
+ * one CPU, for the scheduler knows of the others who want it; to keep idle CPUs awake by /dev/cpu_dma_latency, which is
+ * root's and burns every CPU of the host.
  */
 #include "pace.h"
 
 #include <sched.h>
 
+#define SETTLE_FRAMES 16
 #define TRIAL_FRAMES 128
-#define KEPT_TRIALS 128u /* at most */
+#define REST_FIRST 8 /* times TRIAL_FRAMES */
+#define REST_MOST 2048
 #define SILENCE_NS 10000000LL
 
-static void begin(struct pace *pace, enum pace_way way, bool chosen, int64_t now)
+static void begin(struct pace *pace, enum pace_way way, unsigned place)
 {
 	pace->way = way;
-	pace->chosen = chosen;
+	pace->place = place;
+	pace->settled = false;
 	pace->frames = 0;
-	pace->began = now;
 }
 
-static void choose(struct pace *pace, int64_t now)
+static bool begin_round(struct pace *pace)
 {
-	bool sleeps = pace->took[PACE_SLEEP] < pace->took[PACE_SPIN] / 4 * 3;
+	pace->chosen = false;
+	pace->best.took = 0;
+	begin(pace, PACE_SPIN, 0);
+	return true;
+}
 
-	pace->rest = sleeps || pace->rest >= KEPT_TRIALS ? KEPT_TRIALS : pace->rest * 2;
-	begin(pace, sleeps ? PACE_SLEEP : PACE_SPIN, true, now);
+static bool keep_best(struct pace *pace)
+{
+	bool moves = pace->best.place != pace->place;
+
+	pace->chosen = true;
+	pace->kept = 0;
+	pace->worse = 0;
+	begin(pace, pace->best.way, pace->best.place);
+	return moves;
+}
+
+static bool next_trial(struct pace *pace)
+{
+	if (pace->way == PACE_SPIN) {
+		begin(pace, PACE_SLEEP, pace->place);
+		return false;
+	}
+	if (pace->place + 1 >= pace->places)
+		return keep_best(pace);
+	begin(pace, PACE_SPIN, pace->place + 1);
+	return true;
+}
+
+static bool count_trial(struct pace *pace, int64_t took)
+{
+	if (pace->best.took && took >= pace->best.took / 4 * 3)
+		return next_trial(pace);
+	if (pace->frames < TRIAL_FRAMES)
+		return false;
+	pace->best.way = pace->way;
+	pace->best.place = pace->place;
+	pace->best.took = took * TRIAL_FRAMES / (int64_t)pace->frames;
+	return next_trial(pace);
+}
+
+static bool count_kept(struct pace *pace, int64_t took, int64_t now)
+{
+	if (pace->frames < TRIAL_FRAMES)
+		return false;
+	pace->worse = took * TRIAL_FRAMES / (int64_t)pace->frames > 2 * pace->best.took ? pace->worse + 1 : 0;
+	pace->kept++;
+	pace->frames = 0;
+	pace->began = now;
+	if (pace->kept < pace->rest && pace->worse < 2 + pace->rest / 32)
+		return false;
+	pace->rest = pace->rest < REST_MOST ? pace->rest * 4 : REST_MOST;
+	return begin_round(pace);
 }
 
 bool pace_count(struct pace *pace, unsigned frames, int64_t now)
@@ -42,38 +99,54 @@ bool pace_count(struct pace *pace, unsigned frames, int64_t now)
 	pace->last = now;
 	pace->frames += frames;
 	if (silence) {
-		begin(pace, PACE_SPIN, false, now);
-		pace->rest = 1;
-	} else if (pace->chosen) {
-		if (pace->frames >= (uint64_t)pace->rest * TRIAL_FRAMES)
-			begin(pace, PACE_SPIN, false, now);
-	} else if (pace->frames >= TRIAL_FRAMES) {
-		pace->took[pace->way] = now - pace->began;
-		if (pace->way == PACE_SLEEP) {
-			choose(pace, now);
-		} else {
-			begin(pace, PACE_SLEEP, false, now);
-			return true;
-		}
+		pace->rest = REST_FIRST;
+		return begin_round(pace);
+	}
+	if (pace->settled)
+		return pace->chosen ? count_kept(pace, now - pace->began, now) : count_trial(pace, now - pace->began);
+	if (pace->frames >= SETTLE_FRAMES) {
+		pace->settled = true;
+		pace->frames = 0;
+		pace->began = now;
 	}
 	return false;
 }
 
-void pace_visit_cpu(unsigned *visits)
+/* --- the CPUs --------------------------------------------------------------------------- */
+
+/* Here, and those that follow the last one visited. */
+static void choose_cpus(struct pace *pace, const cpu_set_t *allowed)
 {
-	cpu_set_t allowed, one;
-	unsigned skip;
+	int here = sched_getcpu();
+	unsigned cpu = pace->cpus[pace->places ? pace->places - 1 : 0];
+
+	pace->places = 1;
+	pace->cpus[0] = here < 0 ? 0 : (unsigned)here;
+	for (unsigned left = CPU_SETSIZE; left && pace->places < PACE_PLACES; left--) {
+		cpu = (cpu + 1) % CPU_SETSIZE;
+		if (CPU_ISSET(cpu, allowed) && cpu != pace->cpus[0])
+			pace->cpus[pace->places++] = cpu;
+	}
+}
+
+static void move_to(unsigned cpu, const cpu_set_t *allowed)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (sched_setaffinity(0, sizeof(one), &one) == 0)
+		sched_setaffinity(0, sizeof(*allowed), allowed);
+}
+
+void pace_go(struct pace *pace)
+{
+	cpu_set_t allowed;
 
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
 		return; /* more CPUs than a cpu_set_t has */
-	skip = (*visits)++ % (unsigned)CPU_COUNT(&allowed);
-	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &allowed) || skip-- > 0)
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		if (sched_setaffinity(0, sizeof(one), &one) == 0)
-			sched_setaffinity(0, sizeof(allowed), &allowed);
-		return;
-	}
+	if (!pace->chosen && pace->place == 0)
+		choose_cpus(pace, &allowed);
+	else if (CPU_ISSET(pace->cpus[pace->place], &allowed))
+		move_to(pace->cpus[pace->place], &allowed);
 }

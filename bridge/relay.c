@@ -200,7 +200,7 @@ int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_er
 		path_flush(relay);
 	}
 	if (moved && relay->config.busy_poll && pace_count(&relay->pace, (unsigned)moved, relay->now))
-		pace_visit_cpu(&relay->visits);
+		pace_go(&relay->pace);
 	if (relay->failure.code)
 		return take_failure(relay, err);
 	return n < 0 ? n : moved;

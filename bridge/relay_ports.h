@@ -40,7 +40,6 @@ struct vnic_relay {
 	struct vnic_error failure; /* code 0: none */
 	bool busy;                 /* the last wait was short, so the next may be */
 	struct pace pace;          /* of one that polls busily */
-	unsigned visits;           /* of CPUs, by pace_visit_cpu */
 	int64_t now;               /* CLOCK_MONOTONIC at the begin of a turn, ns */
 	struct vnic_relay **lanes; /* of the other threads; see lanes.c */
 	unsigned lane_count;

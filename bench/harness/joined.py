@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import os
+import signal
 import time
 
 from .sides import Lane
@@ -25,6 +26,18 @@ class Pair(Lane):
 
     def other(self, at):
         return self.ends[1], FAR
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """Its processes take no CPU now."""
+        pids = self.pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def up(self):
         for namespace, address in zip(self.ends, (NEAR, FAR)):

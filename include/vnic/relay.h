@@ -32,8 +32,8 @@ struct vnic_relay_config {
 	bool hub;           /* send every frame everywhere, learn nothing */
 	/*
 	 * Look for frames all the time: one CPU is always busy, and no frame waits for this thread to wake up.  While
-	 * frames come it is tried now and then whether sleep would let them through sooner, as it does where who waits
-	 * for them then has the CPU at once; then it sleeps.
+	 * frames come it is tried now and then whether they pass sooner when it sleeps, or on another CPU: who waits
+	 * for them may then have the CPU at once.  It keeps to what was best.
 	 */
 	bool busy_poll;
 	/*
