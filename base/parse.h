@@ -30,4 +30,8 @@ int parse_sockaddr(const char *text, struct sockaddr_storage *ret_addr, socklen_
  */
 int parse_item(char **cursor, char **ret_key, char **ret_value, struct vnic_error *err);
 
+/* Of the words that next(ctx, 0), next(ctx, 1), ... yield until NULL the one that may have been meant; NULL: none is
+ * near. */
+const char *parse_nearest(const char *word, const char *(*next)(const void *ctx, int index), const void *ctx);
+
 #endif

@@ -100,9 +100,6 @@ int cli_parse(const struct command *command, int argc, char **argv, struct cli_a
 	      struct vnic_error *err);
 void cli_args_free(struct cli_args *args);
 
-/* Of the words that next() yields until NULL, the one that the user may have meant; NULL: none is near. */
-const char *cli_nearest(const char *word, const char *(*next)(const void *ctx, int index), const void *ctx);
-
 /* --- help.c ------------------------------------------------------------------------- */
 
 void cli_help_top(FILE *out);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "parse.h"
+
 const struct command *const cli_commands[] = {
 	&cmd_run, &cmd_exec, &cmd_vm, &cmd_ns, &cmd_tap, &cmd_relay, &cmd_list, &cmd_doctor, NULL,
 };
@@ -23,7 +25,7 @@ static bool asks_help(const char *word)
 
 static int fail_word(const char *path, const char *word, const struct command *const *table, struct vnic_error *err)
 {
-	const char *nearest = cli_nearest(word, command_name_at, table);
+	const char *nearest = parse_nearest(word, command_name_at, table);
 
 	if (nearest)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, word, "%s has no such %s; did you mean %s?", path,

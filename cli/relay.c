@@ -219,6 +219,9 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 
 	if (at && args->value_count > 1)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--at", "it goes with no other option");
+	if (at && !args->operand_count)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--at",
+				 "it needs a command: set, clear, link, isolate or stats");
 	if (at)
 		return relay_control_ask(at, args->operands, err);
 	if (args->operand_count < 2)
@@ -258,7 +261,6 @@ const struct command cmd_relay = {
 		   "With --at PATH a running relay is told: set PORT KEY=VALUE,... | clear PORT |\n"
 		   "link PORT up|down | isolate PORT on|off | stats",
 	.options = options,
-	.min_operands = 1,
 	.max_operands = VNIC_RELAY_PORTS,
 	.run = run,
 };

@@ -57,6 +57,9 @@ static int read_namespaces(const struct cli_args *args, struct vnic_sandbox_conf
 		r = vnic_ns_parse(less, &mask, err);
 	if (r < 0 || !less)
 		return r;
+	if (mask & CLONE_NEWUSER && cli_value(args, "map"))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--map",
+				 "it needs a user namespace: leave out --share user");
 	config->spawn.namespaces &= ~mask;
 	/* Without a network namespace of its own the default NIC has no place. */
 	if (mask & CLONE_NEWNET && !cli_value(args, "nic"))

@@ -23,6 +23,8 @@ static int read_nics(const struct cli_args *args, struct vnic_sandbox_config *co
 	for (int i = 0; (text = cli_value_at(args, "nic", i)); i++) {
 		if (i == 0)
 			config->nic_count = 0;
+		if (!strcmp(text, "none") && cli_value_at(args, "nic", 1))
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--nic none", "there is another --nic");
 		if (!strcmp(text, "none"))
 			continue;
 		if (config->nic_count == VNIC_NICS)

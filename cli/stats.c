@@ -2,6 +2,7 @@
 /* What a sandbox's gateway has counted, on standard error: standard output is the command's. */
 #include "stats.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -118,7 +119,9 @@ void stats_print(struct vnic_sandbox *sandbox, bool json)
 
 	if (r == 0)
 		r = figures.nic_count = vnic_sandbox_drops(sandbox, figures.nics, &err);
-	if (r < 0) {
+	if (r == -ENODATA) {
+		cli_warn("no figures: the sandbox has no gateway");
+	} else if (r < 0) {
 		vnic_error_text(&err, text, sizeof(text));
 		cli_warn("no figures: %s", text);
 	} else if (json) {

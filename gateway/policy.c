@@ -227,7 +227,7 @@ static int parse_who(const char *who, const char *whole, struct vnic_rule_policy
 			rule->class = classes[i];
 			return 0;
 		}
-	if (!strpbrk(who, ".:"))
+	if (!strpbrk(who, ".:") || who[strspn(who, "0123456789abcdefABCDEF.:/")])
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, whole, RULE_HELP);
 	return vnic_addr_parse(who, &rule->net, err);
 }

@@ -43,7 +43,8 @@ int ns_check_in(unsigned namespaces, const struct ns_surroundings *here, struct 
 		return REFUSE(EOPNOTSUPP, "this kernel has no %s namespaces", vnic_ns_text(unknown, buf, sizeof(buf)));
 	if (namespaces & CLONE_NEWUSER) {
 		if (here->no_user_namespaces)
-			return REFUSE(EPERM, "/proc/sys/user/max_user_namespaces is 0");
+			return REFUSE(EPERM, "/proc/sys/user/max_user_namespaces is 0: 'sudo sysctl "
+					     "user.max_user_namespaces=10000' allows them");
 		if (here->chrooted)
 			return REFUSE(EPERM, "a process in a chroot may not make user namespaces; use pivot_root(8) "
 					     "instead of chroot(8), or start outside of it");

@@ -39,6 +39,8 @@ static const char *search_path(void)
 
 static bool exists(const char *file)
 {
+	if (!*file)
+		return false;
 	return strchr(file, '/') ? access(file, F_OK) == 0 : is_in(search_path(), file);
 }
 

@@ -35,7 +35,7 @@ int vnic_name_check(const char *name, struct vnic_error *err)
 	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
 
 	if (!isalpha((unsigned char)name[0]))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, name[0] ? name : "\"\"", "a name begins with a letter");
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, name, "a name begins with a letter");
 	if (name[len])
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, name,
 				 "a name has letters, digits, '_', '.' and '-' only");

@@ -6,6 +6,7 @@
 #include "build.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -60,6 +61,44 @@ static int check_placed(const struct vnic_sandbox_config *config, struct vnic_er
 	return 0;
 }
 
+/* What only the gateway does: given without it, somebody thinks that it protects or serves. */
+static int check_gated(const struct vnic_sandbox_config *config, struct vnic_error *err)
+{
+	const struct {
+		const char *option;
+		bool given;
+	} options[] = {
+		{"--publish", config->publish_count > 0},
+		{config->policy.count > 1 && config->policy.rules[1].allow ? "--allow" : "--deny",
+		 config->policy.count > 1},
+		{"--dns", config->dns.count > 0},
+	};
+
+	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]) && !gateway_nics(config); i++)
+		if (options[i].given)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, options[i].option,
+					 "it needs a NIC on the gateway (veth, tap or tun without to=)");
+	return 0;
+}
+
+/* The kernel would say that somebody else listens there. */
+static int check_published_once(const struct vnic_sandbox_config *config, struct vnic_error *err)
+{
+	for (unsigned i = 0; i < config->publish_count; i++)
+		for (unsigned j = 0; j < i; j++) {
+			const struct vnic_publish *a = &config->publishes[i], *b = &config->publishes[j];
+			char port[32];
+
+			if (a->udp != b->udp || a->port >= b->port + b->count || b->port >= a->port + a->count ||
+			    memcmp(&a->addr, &b->addr, sizeof(a->addr)) != 0)
+				continue;
+			snprintf(port, sizeof(port), "%u%s", a->port > b->port ? a->port : b->port,
+				 a->udp ? "/udp" : "");
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port, "this port is published twice");
+		}
+	return 0;
+}
+
 static int check_config(const struct vnic_sandbox_config *config, struct vnic_error *err)
 {
 	unsigned namespaces = config->spawn.namespaces, handed = 0;
@@ -82,9 +121,11 @@ static int check_config(const struct vnic_sandbox_config *config, struct vnic_er
 					 nic_needs_host(&config->nics[i]) ? " on the host's links" : " with to=none");
 	if (config->capture && !config->nic_count)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--capture", "there is no NIC to capture");
-	if (config->publish_count && !gateway_nics(config))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--publish",
-				 "it needs a NIC on the gateway (veth, tap or tun without to=)");
+	r = check_gated(config, err);
+	if (r == 0)
+		r = check_published_once(config, err);
+	if (r < 0)
+		return r;
 	for (unsigned i = 0; i < config->nic_count; i++)
 		if (config->rootless && nic_needs_host(&config->nics[i]))
 			return vnic_fail(err, VNIC_STEP_SANDBOX, EPERM, vnic_nic_kind_text(config->nics[i].kind),

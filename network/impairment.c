@@ -8,6 +8,7 @@
 
 #include <vnic/sandbox.h>
 
+#include "impairment.h"
 #include "parse.h"
 
 #define LIMIT_BYTES_MAX ((double)(1ULL << 40))
@@ -123,6 +124,18 @@ static int set_other(struct vnic_impairment *impairment, const char *key, const 
 	r = parse_quantity(value, sizes, UINT32_MAX, "a burst is written 3000, 15k or 1m", &number, err);
 	impairment->burst = (uint32_t)number;
 	return r;
+}
+
+const char *impairment_key_at(unsigned index)
+{
+	const unsigned other_count = sizeof(others) / sizeof(others[0]);
+	const unsigned count = other_count + sizeof(probabilities) / sizeof(probabilities[0]);
+
+	if (index < other_count)
+		return others[index];
+	if (index < count)
+		return probabilities[index - other_count].key;
+	return index == count ? "overtake" : NULL;
 }
 
 static bool is_other(const char *key)

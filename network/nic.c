@@ -18,6 +18,20 @@ const char *vnic_nic_kind_text(enum vnic_nic_kind kind)
 	return kinds[kind];
 }
 
+/* Can a link have it for its own? */
+static bool is_host(const struct vnic_addr *addr)
+{
+	static const struct vnic_addr others[] = {
+		{AF_INET, 8, {0}},    {AF_INET, 8, {127}},   {AF_INET, 4, {224}},
+		{AF_INET6, 127, {0}}, {AF_INET6, 8, {0xff}},
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (vnic_addr_contains(&others[i], addr))
+			return false;
+	return true;
+}
+
 static int set_ip(struct vnic_nic *nic, const char *value, struct vnic_error *err)
 {
 	if (!strcmp(value, "dhcp")) {
@@ -31,9 +45,13 @@ static int set_ip(struct vnic_nic *nic, const char *value, struct vnic_error *er
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value,
 				 "ip= needs a prefix length, as in 10.0.2.100/24, or is dhcp");
 	int r = vnic_addr_parse(value, &nic->addrs[nic->addr_count], err);
-	if (r == 0)
-		nic->addr_count++;
-	return r;
+	if (r < 0)
+		return r;
+	if (!is_host(&nic->addrs[nic->addr_count]))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value,
+				 "a NIC's address is neither of the loopback, nor of multicast, nor zero");
+	nic->addr_count++;
+	return 0;
 }
 
 static int set_gw(struct vnic_nic *nic, const char *value, struct vnic_error *err)
@@ -140,6 +158,8 @@ static int check(const struct vnic_nic *nic, struct vnic_error *err)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "a TUN device has no MAC");
 	if (nic->kind == VNIC_NIC_TUN && nic->to == VNIC_TO_BRIDGE)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "a TUN device cannot be a port of a bridge");
+	if (!strcmp(nic->name, "lo"))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, nic->name, "the loopback has this name");
 	if (nic->no_gw && nic->gw_count)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "gw=none and a gw= address exclude each other");
 	return nic->dhcp ? check_dhcp(nic, err) : 0;

@@ -12,6 +12,7 @@
 
 #include <vnic/sandbox.h>
 
+#include "impairment.h"
 #include "parse.h"
 
 #define KIND(name) (1u << VNIC_PORT_##name)
@@ -45,6 +46,9 @@ static int take_endpoint(const char *text, bool inet, struct vnic_endpoint *ret_
 
 	if (inet)
 		return parse_sockaddr(text, &ret_endpoint->addr, &ret_endpoint->len, err);
+	if (inet_pton(AF_INET, text, &(struct in_addr){0}) == 1)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
+				 "an address has a port, as in %s:5000, and a path of this name a slash", text);
 	if (len < 2 || len >= sizeof(un->sun_path))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a socket's path has 2 to %zu bytes",
 				 sizeof(un->sun_path) - 1);
@@ -250,18 +254,6 @@ static const struct key {
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
-static int refuse_key(const struct vnic_port *port, const char *key, struct vnic_error *err)
-{
-	char list[256] = "";
-	size_t len = 0;
-
-	for (size_t i = 0; i < KEYS; i++)
-		if (keys[i].kinds & 1u << port->kind)
-			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "", keys[i].name);
-	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key,
-			 "%s ports have the keys %s, and those for filters and weather", kinds[port->kind].name, list);
-}
-
 /* "in.delay", "out.delay", "delay". */
 static enum vnic_direction take_direction(const char **name)
 {
@@ -272,6 +264,44 @@ static enum vnic_direction take_direction(const char **name)
 	if (!strncmp(*name, "out.", 4))
 		*name += 4;
 	return VNIC_EGRESS;
+}
+
+/* For parse_nearest: a port's own keys, then those that all have. */
+static const char *key_at(const void *ctx, int index)
+{
+	const struct vnic_port *port = ctx;
+
+	for (size_t i = 0; i < KEYS; i++)
+		if (keys[i].kinds & 1u << port->kind && index-- == 0)
+			return keys[i].name;
+	return index == 0 ? "filter" : impairment_key_at((unsigned)index - 1);
+}
+
+/* Of a port of any kind. */
+static bool is_key(const char *name)
+{
+	for (size_t i = 0; i < KEYS; i++)
+		if (!strcmp(name, keys[i].name))
+			return true;
+	return false;
+}
+
+static int refuse_key(const struct vnic_port *port, const char *key, struct vnic_error *err)
+{
+	const char *name = key, *nearest;
+	char list[256] = "";
+	size_t len = 0;
+
+	take_direction(&name);
+	nearest = is_key(name) ? NULL : parse_nearest(name, key_at, port);
+	if (nearest)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "%s ports have no such key; did you mean %s?",
+				 kinds[port->kind].name, nearest);
+	for (size_t i = 0; i < KEYS; i++)
+		if (keys[i].kinds & 1u << port->kind)
+			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "", keys[i].name);
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key,
+			 "%s ports have the keys %s, and those for filters and weather", kinds[port->kind].name, list);
 }
 
 /* -ENOENT: there is no such key. */
@@ -345,6 +375,8 @@ static int take_argument(struct vnic_port *port, char **cursor, struct vnic_erro
 
 	if (!kinds[port->kind].argument)
 		return 0;
+	if (**cursor == '\0' || **cursor == ',')
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text, "what is meant stands behind the colon");
 	r = parse_item(cursor, &argument, &value, err);
 	if (r < 0)
 		return r;

@@ -61,7 +61,7 @@ static int parse_proto(char *text, bool *ret_udp, struct vnic_error *err)
 /* Cuts an address off the front: "[::1]:" or "127.0.0.1:" before two more parts. */
 static int parse_addr(char **text, struct vnic_addr *ret_addr, struct vnic_error *err)
 {
-	char *start = *text, *end;
+	char *whole = *text, *start = whole, *end;
 
 	if (*start == '[') {
 		end = strstr(++start, "]:");
@@ -74,6 +74,8 @@ static int parse_addr(char **text, struct vnic_addr *ret_addr, struct vnic_error
 			return 0; /* none: all addresses */
 		*text = end + 1;
 	}
+	if (end == start)
+		return refuse(whole, err);
 	*end = '\0';
 	return vnic_addr_parse(start, ret_addr, err);
 }

@@ -79,7 +79,34 @@ hosted() {
 	complains 2 'vnic: cannot understand 77: --ready-fd: *'
 	run "$VNIC" run --exit-fd x -- true
 	complains 2 'vnic: cannot understand *'
+	run "$VNIC" run --nic none --nic veth -- true
+	complains 2 'vnic: cannot understand --nic none: there is another --nic'
+	run "$VNIC" run --map root --share user -- true
+	complains 2 'vnic: cannot understand --map: it needs a user namespace*'
+	run "$VNIC" run --publish 20000-20005:80-85 --publish 20003:90 -- true
+	complains 2 'vnic: cannot understand 20003: this port is published twice'
+	run "$VNIC" run --publish 20003:80/udp --publish 20003:80 -- true
+	((status == 0))
 	((EUID == 0)) || { run "$VNIC" run --share user -- true && complains 2 'vnic: cannot understand --share user: *'; }
+}
+
+@test "what only the gateway does is refused where no NIC is on it" {
+	for nic in "--nic none" "--nic veth,to=none" "--share net"; do
+		for option in "--allow lan" "--deny internet" "--dns 192.0.2.1"; do
+			# shellcheck disable=SC2086 # words
+			run "$VNIC" run $nic $option -- true
+			complains 2 "vnic: cannot understand *${option%% *}: it needs a NIC on the gateway *" || { echo "$nic $option" && return 1; }
+		done
+	done
+	run "$VNIC" run --nic veth,to=none --nic veth --deny internet --dns none -- true
+	((status == 0))
+}
+
+@test "what is empty is told as such" {
+	run "$VNIC" run --dns "" -- true
+	complains 2 'vnic: cannot understand "": this is not an IP address'
+	run "$VNIC" run -- ""
+	complains 127 'vnic: cannot execute "": No such file or directory'
 }
 
 @test "bridges and parents that are not there, or are not such, are told" {

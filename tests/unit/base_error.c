@@ -41,6 +41,17 @@ static void a_mistake_of_the_user_is_told_in_our_words_only(void **state)
 	assert_says(&err, "cannot understand --nmae: there is no such option; did you mean --name?");
 }
 
+static void what_the_user_wrote_is_seen_though_it_is_empty(void **state)
+{
+	struct vnic_error err;
+
+	(void)state;
+	vnic_fail(&err, VNIC_STEP_USAGE, EINVAL, "", "this is not an IP address");
+	assert_says(&err, "cannot understand \"\": this is not an IP address");
+	vnic_fail(&err, VNIC_STEP_EXEC, ENOENT, "", NULL);
+	assert_says(&err, "cannot execute \"\": No such file or directory");
+}
+
 static void an_error_without_object_reads_well(void **state)
 {
 	struct vnic_error err;
@@ -124,6 +135,7 @@ int main(void)
 		vt_test(an_error_says_step_object_and_cause),
 		vt_test(the_kernels_own_words_are_added),
 		vt_test(a_mistake_of_the_user_is_told_in_our_words_only),
+		vt_test(what_the_user_wrote_is_seen_though_it_is_empty),
 		vt_test(an_error_without_object_reads_well),
 		vt_test(an_error_may_be_made_from_its_own_parts),
 		vt_test(nobody_has_to_ask_for_the_error),

@@ -105,6 +105,27 @@ static void an_empty_item_is_refused(void **state)
 	}
 }
 
+static const char *word_at(const void *ctx, int index)
+{
+	const char *const *words = ctx;
+
+	return words[index];
+}
+
+static void the_nearest_word_is_found_within_few_mistakes(void **state)
+{
+	static const char *const words[] = {"run", "exec", "ns", "relay", "doctor", NULL};
+
+	(void)state;
+	assert_string_equal(parse_nearest("rnu", word_at, words), "run");
+	assert_string_equal(parse_nearest("docter", word_at, words), "doctor");
+	assert_string_equal(parse_nearest("realy", word_at, words), "relay");
+	assert_null(parse_nearest("list", word_at, words));
+	assert_null(parse_nearest("x", word_at, words));
+	assert_null(parse_nearest("", word_at, words));
+	assert_null(parse_nearest("a-word-much-longer-than-any-command-that-there-is", word_at, words));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +135,7 @@ int main(void)
 		vt_test(an_interface_name_is_what_the_kernel_takes),
 		vt_test(items_are_cut_at_commas_and_split_at_the_first_equals_sign),
 		vt_test(an_empty_item_is_refused),
+		vt_test(the_nearest_word_is_found_within_few_mistakes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

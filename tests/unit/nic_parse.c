@@ -147,6 +147,23 @@ static void keys_that_exclude_each_other_are_told(void **state)
 	assert_complains("tun,to=bridge:br0", "tun", "a TUN device cannot be a port of a bridge");
 }
 
+static void a_name_or_address_that_a_link_cannot_have_is_refused(void **state)
+{
+	static const char *const addresses[] = {"0.0.0.0/0",    "0.1.2.3/8", "127.0.0.1/8", "224.0.0.1/4",
+						"239.1.2.3/24", "::/64",     "::1/128",     "ff02::1/16"};
+	char text[64];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		snprintf(text, sizeof(text), "veth,ip=%s", addresses[i]);
+		assert_complains(text, addresses[i],
+				 "a NIC's address is neither of the loopback, nor of multicast, nor zero");
+	}
+	assert_complains("tap,name=lo", "lo", "the loopback has this name");
+	assert_int_equal(
+		nic_of("veth,ip=1.0.0.1/8,ip=223.255.255.254/24,ip=240.0.0.1/4,ip=::2/64,ip=fe80::1/64").addr_count, 5);
+}
+
 static void too_many_addresses_are_refused(void **state)
 {
 	char text[512] = "veth";
@@ -170,6 +187,7 @@ int main(void)
 		vt_test(what_stands_on_a_link_names_it),
 		vt_test(each_mistake_has_its_own_sentence),
 		vt_test(keys_that_exclude_each_other_are_told),
+		vt_test(a_name_or_address_that_a_link_cannot_have_is_refused),
 		vt_test(too_many_addresses_are_refused),
 	};
 

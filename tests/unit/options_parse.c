@@ -235,28 +235,7 @@ static void each_mistake_has_its_own_sentence(void **state)
 	assert_complains(ARGV("--json=yes", "op"), "--json", "it takes no argument");
 	assert_complains(ARGV("--name", "a", "--name", "b", "op"), "--name", "it was given twice");
 	assert_complains(ARGV("--map", "ro", "op"), "ro", "--map takes one of root|self|auto");
-	assert_complains(ARGV("--map=", "op"), "", "--map takes one of root|self|auto");
-}
-
-static const char *word_at(const void *ctx, int index)
-{
-	const char *const *words = ctx;
-
-	return words[index];
-}
-
-static void the_nearest_word_is_found_within_few_mistakes(void **state)
-{
-	static const char *const words[] = {"run", "exec", "ns", "relay", "doctor", NULL};
-
-	(void)state;
-	assert_string_equal(cli_nearest("rnu", word_at, words), "run");
-	assert_string_equal(cli_nearest("docter", word_at, words), "doctor");
-	assert_string_equal(cli_nearest("realy", word_at, words), "relay");
-	assert_null(cli_nearest("list", word_at, words));
-	assert_null(cli_nearest("x", word_at, words));
-	assert_null(cli_nearest("", word_at, words));
-	assert_null(cli_nearest("a-word-much-longer-than-any-command-that-there-is", word_at, words));
+	assert_complains(ARGV("--map=", "op"), "\"\"", "--map takes one of root|self|auto");
 }
 
 int main(void)
@@ -273,7 +252,6 @@ int main(void)
 		vt_test(help_is_an_option_of_every_command),
 		vt_test(a_near_miss_gets_a_suggestion),
 		vt_test(each_mistake_has_its_own_sentence),
-		vt_test(the_nearest_word_is_found_within_few_mistakes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,6 +107,14 @@ static void each_mistake_has_its_own_sentence(void **state)
 	assert_complains("tap:eth0,mtu", "mtu", "this key of a port needs a value: mtu=...");
 	assert_complains("tap:eth0,mtu=70000", "70000", "mtu= takes a number from 68 to 65535");
 	assert_complains("veth:eth0,ip=10.9.0.1", "10.9.0.1", "ip= needs a prefix length, as in 10.9.0.1/24");
+	assert_complains("tap:", "tap:", "what is meant stands behind the colon");
+	assert_complains("pcap:,write", "pcap:", "what is meant stands behind the colon");
+	assert_complains("stream:10.9.0.1", "10.9.0.1",
+			 "an address has a port, as in 10.9.0.1:5000, and a path of this name a slash");
+	assert_complains("tap:t0,dealy=3ms", "dealy", "tap ports have no such key; did you mean delay?");
+	assert_complains("tap:t0,in.los=1%", "in.los", "tap ports have no such key; did you mean loss?");
+	assert_complains("udp:10.9.0.1:80,overtaek", "overtaek", "udp ports have no such key; did you mean overtake?");
+	assert_complains("vxlan:id=7,filtre=ip", "filtre", "vxlan ports have no such key; did you mean filter?");
 	assert_complains("fd:x", "x", "fd: takes a number from 0 to 1048576");
 }
 
