@@ -196,6 +196,9 @@ _Noreturn static void joiner_main(const struct exec *exec)
 {
 	struct vnic_error err;
 
+	/* We and the command, until it executes, are copies of the caller's memory among processes that may trace us.
+	 */
+	prctl(PR_SET_DUMPABLE, 0);
 	if (joiner_run(exec, &err) == 0)
 		_exit(0);
 	report(exec, &err);

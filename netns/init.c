@@ -310,15 +310,17 @@ static int init_start(struct init *init, struct vnic_error *err)
 		return vnic_fail(err, VNIC_STEP_SIGNAL, errno, NULL, NULL);
 	if (!(init->spawn->namespaces & CLONE_NEWPID))
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
+	/* Nobody's debuggee, not even the sandbox's root's, and not for the moment in which the command runs already:
+	 * we are a copy of the caller, memory and descriptors.  What execve(2) makes of the command is not marked. */
+	prctl(PR_SET_DUMPABLE, 0);
 	return run_command(init, err);
 }
 
-/* From here on we are nobody's debuggee, not even the sandbox's root's, and hold no descriptor of the command's. */
+/* What is left of the caller's goes, and the command's descriptors, which had to be here to be inherited. */
 static void withdraw(struct init *init)
 {
 	int keep[] = {init->control, init->signals, init->spawn->name ? init->spawn->name->fd : -1};
 
-	prctl(PR_SET_DUMPABLE, 0);
 	ns_close_all_but(keep, 3);
 }
 

@@ -213,3 +213,38 @@ assert links_of(peer) in (errno.EPERM, errno.EACCES), links_of(peer)
 	run "${box[@]}" -- sh -c 'ls -l /proc/self/fd'
 	[[ $output != *net:* && $output != *user:* && $output != *packet* && $output != */dev/net/tun* && $output != *eventfd* ]]
 }
+
+@test "a command that joins is a copy of its caller until it executes, and safe from the sandbox's root" {
+	cat >"$BATS_TEST_TMPDIR/watch.py" <<'END'
+import sys; sys.path.insert(0, sys.argv[1])
+from probe import *
+def name(pid): return open(f"/proc/{pid}/comm").read()
+control()
+print("up", flush=True)
+met = set()
+while len(met) < 5:
+    for pid in (int(p) for p in os.listdir("/proc") if p.isdigit() and p != "1"):
+        try:
+            if name(pid) != "vnic\n":
+                continue
+            try:
+                fd = os.open(f"/proc/{pid}/mem", os.O_RDWR)
+            except PermissionError:
+                met.add(pid)
+                continue
+            if name(pid) == "vnic\n":  # else it has executed meanwhile
+                sys.exit(f"the memory of {pid} is open")
+            os.close(fd)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+END
+	exec {out}< <(exec "$VNIC" run --name watched --nic none --map root -- python3 -B "$BATS_TEST_TMPDIR/watch.py" "$BATS_TEST_TMPDIR" 2>&1)
+	front=$!
+	read -r line <&"$out"
+	[[ $line == up ]]
+	while kill -0 "$front" 2>/dev/null; do
+		"$VNIC" exec watched -- true || true # it ends meanwhile
+	done
+	wait "$front"
+	[[ -z $(cat <&"$out") ]]
+}
