@@ -26,12 +26,12 @@
 #include "reserve.h"
 #include "udp.h"
 
-int arrivals_open(struct arrivals *ret_arrivals, uint32_t max)
+int arrivals_open(struct arrivals *ret_arrivals, uint32_t max, const struct hash_secret *secret)
 {
 	static const int64_t not_by_time[TABLE_CLASSES] = {0};
 	struct arrivals arrivals = {.arrival = reserve(max + 1, sizeof(struct arrival))};
 
-	if (!arrivals.arrival || table_open(&arrivals.table, max, not_by_time) < 0) {
+	if (!arrivals.arrival || table_open(&arrivals.table, max, not_by_time, secret) < 0) {
 		release(arrivals.arrival, max + 1, sizeof(struct arrival));
 		return -ENOMEM;
 	}

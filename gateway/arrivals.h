@@ -21,7 +21,7 @@ struct arrivals {
 	struct arrival *arrival; /* by the table's slots */
 };
 
-int arrivals_open(struct arrivals *ret_arrivals, uint32_t max);
+int arrivals_open(struct arrivals *ret_arrivals, uint32_t max, const struct hash_secret *secret);
 void arrivals_close(struct arrivals *arrivals);
 
 #endif

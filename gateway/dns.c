@@ -318,13 +318,12 @@ static void give_up_server(struct dns *dns, uint32_t slot, unsigned server)
  * What names a question: a second one with the same name is the asker's repetition.  Some askers use one id and port
  * for different questions, so these go into the key, where our own address would stand.
  */
-static struct flow_key identity(const struct flow_key *client, const struct dnsmsg_query *info, const uint8_t *message)
+static struct flow_key identity(const struct dns *dns, const struct flow_key *client, const struct dnsmsg_query *info,
+				const uint8_t *message)
 {
 	struct flow_key key = *client;
-	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+	uint64_t hash = hash_bytes(&dns->gateway->secret, message, info->question);
 
-	for (size_t i = 0; i < info->question; i++)
-		hash = (hash ^ message[i]) * 0x100000001b3;
 	memcpy(key.dst.addr, &hash, sizeof(hash));
 	key.dst.port = info->id;
 	return key;
@@ -345,7 +344,7 @@ static void refuse(struct dns *dns, const struct query *query, unsigned rcode)
 
 static void start(struct dns *dns, const struct query *asked)
 {
-	struct flow_key key = identity(&asked->client, &asked->info, asked->message);
+	struct flow_key key = identity(dns, &asked->client, &asked->info, asked->message);
 	struct query *query;
 	uint32_t slot;
 
@@ -562,7 +561,7 @@ int dns_new(struct vnic_gateway *gateway, const struct vnic_dns_config *config, 
 	r = check(dns, err);
 	if (r == 0) {
 		dns->queries = calloc(QUERIES + 1, sizeof(*dns->queries));
-		if (!dns->queries || table_open(&dns->table, QUERIES, times) < 0)
+		if (!dns->queries || table_open(&dns->table, QUERIES, times, &gateway->secret) < 0)
 			r = vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	}
 	if (r < 0)

@@ -44,14 +44,3 @@ bool sockaddr_to_endpoint(const struct sockaddr_storage *addr, struct endpoint *
 	*ret_family = addr->ss_family;
 	return true;
 }
-
-/* FNV-1a over the key's bytes, 64 bits; the sandbox can only crowd its own flows into a bucket. */
-uint64_t flow_key_hash(const struct flow_key *key)
-{
-	const uint8_t *p = (const uint8_t *)key;
-	uint64_t hash = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < sizeof(*key); i++)
-		hash = (hash ^ p[i]) * 0x100000001b3;
-	return hash ^ hash >> 32;
-}

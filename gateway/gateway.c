@@ -287,8 +287,11 @@ static bool has_forwarder(const struct vnic_dns_config *config)
 
 static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 {
-	int r = loop_open(&gateway->epfd, err);
+	int r = hash_secret_make(&gateway->secret);
 
+	if (r < 0)
+		return vnic_fail(err, VNIC_STEP_READ, -r, "the kernel's random numbers", NULL);
+	r = loop_open(&gateway->epfd, err);
 	if (r < 0)
 		return r;
 	gateway->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);

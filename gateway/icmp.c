@@ -293,7 +293,7 @@ int icmp_new(struct vnic_gateway *gateway, struct icmp **ret_icmp, struct vnic_e
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	icmp->gateway = gateway;
 	icmp->echo = reserve(FLOWS + SPARE + 1, sizeof(*icmp->echo));
-	if (!icmp->echo || table_open(&icmp->flows, FLOWS + SPARE, idle_times) < 0 ||
+	if (!icmp->echo || table_open(&icmp->flows, FLOWS + SPARE, idle_times, &gateway->secret) < 0 ||
 	    fragments_open(&gateway->stats.fragments_dropped, &icmp->fragments) < 0) {
 		icmp_free(icmp);
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);

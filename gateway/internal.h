@@ -12,6 +12,7 @@
 #include <vnic/gateway.h>
 #include <vnic/tap.h>
 
+#include "hash.h"
 #include "loop.h"
 #include "packet.h"
 
@@ -43,7 +44,8 @@ struct leases;
 struct vnic_gateway {
 	struct vnic_gateway_config config;
 	struct vnic_gateway_stats stats;
-	struct link_ends ends; /* of frames that we send */
+	struct link_ends ends;     /* of frames that we send */
+	struct hash_secret secret; /* of all tables of flows */
 	int epfd;
 	bool stopped;
 	bool bulk;    /* as the caller was told */
@@ -112,7 +114,6 @@ void gateway_reset(int *fd);
 /* Socket addresses of keys and back. */
 socklen_t endpoint_to_sockaddr(uint16_t family, const struct endpoint *endpoint, struct sockaddr_storage *ret_addr);
 bool sockaddr_to_endpoint(const struct sockaddr_storage *addr, struct endpoint *ret_endpoint, uint16_t *ret_family);
-uint64_t flow_key_hash(const struct flow_key *key);
 
 /* --- tcp.c -------------------------------------------------------------------------- */
 

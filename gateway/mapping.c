@@ -11,12 +11,12 @@ struct mapping {
 	in_port_t port; /* network byte order */
 };
 
-int mappings_open(struct mappings *ret_mappings, uint32_t max)
+int mappings_open(struct mappings *ret_mappings, uint32_t max, const struct hash_secret *secret)
 {
 	static const int64_t not_by_time[TABLE_CLASSES] = {0};
 	struct mappings mappings = {.mapping = reserve(max + 1, sizeof(struct mapping))};
 
-	if (!mappings.mapping || table_open(&mappings.table, max, not_by_time) < 0) {
+	if (!mappings.mapping || table_open(&mappings.table, max, not_by_time, secret) < 0) {
 		release(mappings.mapping, max + 1, sizeof(struct mapping));
 		return -ENOMEM;
 	}

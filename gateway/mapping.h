@@ -22,7 +22,7 @@ struct mappings {
 	struct mapping *mapping;
 };
 
-int mappings_open(struct mappings *ret_mappings, uint32_t max);
+int mappings_open(struct mappings *ret_mappings, uint32_t max, const struct hash_secret *secret);
 void mappings_close(struct mappings *mappings);
 
 /*

@@ -5,16 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
 #include "reserve.h"
 
-int table_open(struct table *ret_table, uint32_t max, const int64_t idle[TABLE_CLASSES])
+int table_open(struct table *ret_table, uint32_t max, const int64_t idle[TABLE_CLASSES],
+	       const struct hash_secret *secret)
 {
 	uint32_t buckets = 1;
 
 	while (buckets < max)
 		buckets <<= 1;
-	struct table table = {.max = max, .mask = buckets - 1};
+	struct table table = {.max = max, .mask = buckets - 1, .secret = secret};
 	table.buckets = reserve(buckets, sizeof(*table.buckets));
 	table.entries = reserve(max + 1, sizeof(*table.entries));
 	if (!table.buckets || !table.entries) {
@@ -37,7 +37,7 @@ void table_close(struct table *table)
 
 static uint32_t *bucket_of(const struct table *table, const struct flow_key *key)
 {
-	return &table->buckets[flow_key_hash(key) & table->mask];
+	return &table->buckets[hash_bytes(table->secret, key, sizeof(*key)) & table->mask];
 }
 
 uint32_t table_find(const struct table *table, const struct flow_key *key)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hash.h"
 #include "packet.h"
 
 #define TABLE_CLASSES 3
@@ -26,6 +27,7 @@ struct table_entry {
 };
 
 struct table {
+	const struct hash_secret *secret; /* not ours */
 	struct table_entry *entries;
 	uint32_t *buckets;
 	uint32_t max, mask;      /* slots 1..max; buckets - 1 */
@@ -36,7 +38,8 @@ struct table {
 };
 
 /* Memory is touched only as far as slots are used.  `idle` in ns, by class.  -ENOMEM. */
-int table_open(struct table *ret_table, uint32_t max, const int64_t idle[TABLE_CLASSES]);
+int table_open(struct table *ret_table, uint32_t max, const int64_t idle[TABLE_CLASSES],
+	       const struct hash_secret *secret);
 void table_close(struct table *table);
 
 uint32_t table_find(const struct table *table, const struct flow_key *key);

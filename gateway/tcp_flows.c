@@ -42,7 +42,7 @@ void tcp_queue_remove(struct tcp *tcp, struct queue *queue, uint32_t slot)
 
 static uint32_t *bucket_of(struct tcp *tcp, const struct flow_key *key)
 {
-	return &tcp->buckets[flow_key_hash(key) & (BUCKETS - 1)];
+	return &tcp->buckets[hash_bytes(&tcp->gateway->secret, key, sizeof(*key)) & (BUCKETS - 1)];
 }
 
 struct flow *tcp_find(struct tcp *tcp, const struct flow_key *key)
@@ -75,6 +75,8 @@ static void unhash(struct tcp *tcp, struct flow *flow)
 {
 	uint32_t *at = bucket_of(tcp, &flow->key);
 
+	if (!flow->key.family) /* it has lost its name */
+		return;
 	while (&tcp->flows[*at] != flow)
 		at = &tcp->flows[*at].hash_next;
 	*at = flow->hash_next;
@@ -83,13 +85,8 @@ static void unhash(struct tcp *tcp, struct flow *flow)
 /* It lives on without its name, which another takes. */
 static void lose_name(struct tcp *tcp, struct flow *flow)
 {
-	uint32_t *bucket;
-
 	unhash(tcp, flow);
 	flow->key = (struct flow_key){0};
-	bucket = bucket_of(tcp, &flow->key);
-	flow->hash_next = *bucket;
-	*bucket = tcp_slot(tcp, flow);
 }
 
 /* For the router's kernel it is over; what has come until then may still wait for us. */

@@ -441,9 +441,9 @@ int udp_new(struct vnic_gateway *gateway, struct udp **ret_udp, struct vnic_erro
 	udp->gateway = gateway;
 	udp->max = max;
 	udp->flow = reserve(max + SPARE + 1, sizeof(*udp->flow));
-	if (!udp->flow || table_open(&udp->flows, max + SPARE, idle_times) < 0 ||
-	    mappings_open(&udp->mappings, max + SPARE) < 0 || arrivals_open(&udp->arrivals, max + SPARE) < 0 ||
-	    datagrams_open(&udp->batch) < 0) {
+	if (!udp->flow || table_open(&udp->flows, max + SPARE, idle_times, &gateway->secret) < 0 ||
+	    mappings_open(&udp->mappings, max + SPARE, &gateway->secret) < 0 ||
+	    arrivals_open(&udp->arrivals, max + SPARE, &gateway->secret) < 0 || datagrams_open(&udp->batch) < 0) {
 		udp_free(udp);
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	}

@@ -14,9 +14,10 @@ struct net {
 
 static struct net net_start(void)
 {
+	static const struct hash_secret secret = {{1, 2}};
 	struct net net;
 
-	assert_int_equal(mappings_open(&net.mappings, 16), 0);
+	assert_int_equal(mappings_open(&net.mappings, 16, &secret), 0);
 	for (uint8_t i = 0; i < SERVERS; i++)
 		net.servers[i] = world_socket(AF_INET, (uint8_t)(20 + i), 0);
 	return net;
