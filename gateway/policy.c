@@ -254,7 +254,7 @@ void vnic_policy_init(struct vnic_policy *policy)
 {
 	*policy = (struct vnic_policy){.count = 1};
 	policy->rules[0] = (struct vnic_rule_policy){
-		.allow = true, .by_class = true, .class = VNIC_CLASS_INTERNET, .port_last = 65535};
+		.allow = true, .by_class = true, .fallback = true, .class = VNIC_CLASS_INTERNET, .port_last = 65535};
 }
 
 int vnic_policy_add(struct vnic_policy *policy, bool allow, const char *text, struct vnic_error *err)
@@ -296,10 +296,13 @@ static bool matches(const struct vnic_rule_policy *rule, const struct vnic_polic
 	return rule->class == VNIC_CLASS_ANY || rule->class == vnic_policy_class(&flow->dst, flow->host);
 }
 
-/* From the top: network, class, any; length of the prefix; few ports; a protocol; deny. */
+/*
+ * From the top: network, class, any, the default; length of the prefix; few ports; a protocol; deny.  The default
+ * comes last although it is about one class: `--deny any` means the Internet, too.
+ */
 static uint64_t rank(const struct vnic_rule_policy *rule)
 {
-	uint64_t kind = !rule->by_class ? 2 : rule->class != VNIC_CLASS_ANY;
+	uint64_t kind = rule->fallback ? 0 : !rule->by_class ? 3 : rule->class == VNIC_CLASS_ANY ? 1 : 2;
 	/* An IPv4 network is compared as the IPv6 network of its mapped addresses. */
 	uint64_t prefix = rule->by_class ? 0 : rule->net.prefix + (rule->net.family == AF_INET ? 96u : 0u);
 	uint64_t few = 65535u - (uint64_t)(rule->port_last - rule->port_first);

@@ -28,6 +28,7 @@ enum vnic_proto { VNIC_PROTO_ANY, VNIC_PROTO_TCP, VNIC_PROTO_UDP, VNIC_PROTO_ICM
 struct vnic_rule_policy {
 	bool allow;
 	bool by_class; /* else by net */
+	bool fallback; /* decides only where no other rule matches */
 	enum vnic_class class;
 	struct vnic_addr net;
 	uint16_t port_first, port_last; /* 0, 65535: any */
@@ -48,7 +49,7 @@ struct vnic_policy_flow {
 	bool loopback; /* it stands for the host's loopback */
 };
 
-/* The default: internet is allowed. */
+/* The default: where no other rule matches, internet is allowed. */
 VNIC_API void vnic_policy_init(struct vnic_policy *policy);
 
 /*
@@ -58,10 +59,10 @@ VNIC_API void vnic_policy_init(struct vnic_policy *policy);
 VNIC_API int vnic_policy_add(struct vnic_policy *policy, bool allow, const char *text, struct vnic_error *err);
 
 /*
- * May it start?  The most specific matching rule decides: a network before a class, a longer prefix before a
- * shorter, a single class before `any`; then fewer ports before more, then a protocol before none; among equals
- * deny before allow.  Without a match: no.  A network does not open the host's loopback because the address that
- * stands for it happens to lie there: only a rule for `host`, `any`, or that one address does.
+ * May it start?  The most specific matching rule decides, the default last of all: a network before a class, a longer
+ * prefix before a shorter, a single class before `any`; then fewer ports before more, then a protocol before none;
+ * among equals deny before allow.  Without a match: no.  A network does not open the host's loopback because the
+ * address that stands for it happens to lie there: only a rule for `host`, `any`, or that one address does.
  */
 VNIC_API bool vnic_policy_allows(const struct vnic_policy *policy, const struct vnic_policy_flow *flow);
 

@@ -54,6 +54,24 @@ static void by_default_the_internet_is_allowed_and_nothing_else(void **state)
 	assert_false(vnic_policy_allows(&policy, &own));
 }
 
+static void the_default_decides_only_where_no_rule_matches(void **state)
+{
+	struct vnic_policy policy;
+	struct vnic_error err;
+
+	(void)state;
+	vnic_policy_init(&policy);
+	vt_ok(vnic_policy_add(&policy, false, "any:25", &err), &err);
+	assert_false(allows(&policy, "8.8.8.8", 25, VNIC_PROTO_TCP));
+	assert_true(allows(&policy, "8.8.8.8", 443, VNIC_PROTO_TCP));
+	vt_ok(vnic_policy_add(&policy, false, "any", &err), &err);
+	assert_false(allows(&policy, "8.8.8.8", 443, VNIC_PROTO_TCP));
+	assert_false(allows(&policy, "2606:4700::1111", 0, VNIC_PROTO_ICMP));
+	vt_ok(vnic_policy_add(&policy, true, "internet:443/tcp", &err), &err);
+	assert_true(allows(&policy, "8.8.8.8", 443, VNIC_PROTO_TCP));
+	assert_false(allows(&policy, "8.8.8.8", 80, VNIC_PROTO_TCP));
+}
+
 static void a_rule_is_read_into_its_parts(void **state)
 {
 	static const struct {
@@ -372,6 +390,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_test(by_default_the_internet_is_allowed_and_nothing_else),
+		vt_test(the_default_decides_only_where_no_rule_matches),
 		vt_test(a_rule_is_read_into_its_parts),
 		vt_test(a_bad_rule_is_refused_and_changes_nothing),
 		vt_test(there_is_a_most_of_rules),
