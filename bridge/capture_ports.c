@@ -76,6 +76,8 @@ int vnic_relay_set_capture(struct vnic_relay *relay, const struct vnic_capture *
 		return r;
 	if (relay->lane_count)
 		return vnic_fail(err, VNIC_STEP_USAGE, EOPNOTSUPP, NULL, "a relay with threads has no capture");
+	if (relay->fast)
+		return vnic_fail(err, VNIC_STEP_USAGE, EBUSY, NULL, "a relay with a fast path has no capture");
 	relay->capture_timer.run = flush_waiting;
 	return capture_new(capture, &relay->capture, err);
 }

@@ -22,7 +22,7 @@ int vnic_relay_set_inspector(struct vnic_relay *relay, vnic_inspector *inspector
 		return vnic_fail(err, VNIC_STEP_USAGE, EOPNOTSUPP, NULL, "a relay with threads has no inspector");
 	relay->inspector = inspector;
 	relay->inspector_ctx = ctx;
-	return 0;
+	return fast_path_update(relay, err);
 }
 
 /* From the frame's first byte to its room's end. */

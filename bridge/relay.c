@@ -104,7 +104,7 @@ static int take_queue_event(struct vnic_relay *relay, unsigned number, unsigned 
 
 static bool polls(const struct vnic_relay *relay)
 {
-	return relay->config.busy_poll && relay->pace.way == PACE_SPIN;
+	return relay->config.busy_poll && relay->pace.way == PACE_SPIN && !fast_path_is_open(relay);
 }
 
 /*

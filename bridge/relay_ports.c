@@ -41,6 +41,18 @@ const char *vnic_drop_text(enum vnic_drop drop)
 	return (unsigned)drop < VNIC_DROP_COUNT ? drop_texts[drop] : "unknown";
 }
 
+const char *vnic_fast_text(enum vnic_fast_state state)
+{
+	static const char *const texts[] = {
+		[VNIC_FAST_NONE] = "none",
+		[VNIC_FAST_CLOSED] = "closed",
+		[VNIC_FAST_OPEN] = "open",
+		[VNIC_FAST_LOST] = "lost",
+	};
+
+	return (unsigned)state < sizeof(texts) / sizeof(texts[0]) ? texts[state] : "unknown";
+}
+
 const char *vnic_made_text(enum vnic_made made)
 {
 	return (unsigned)made < VNIC_MADE_COUNT ? made_texts[made] : "unknown";
@@ -160,6 +172,7 @@ void vnic_relay_free(struct vnic_relay *relay)
 {
 	if (!relay)
 		return;
+	fast_path_free(relay);
 	lanes_free(relay);
 	vnic_relay_set_capture(relay, NULL, NULL);
 	for (unsigned i = 0; i < relay->count; i++)
@@ -350,6 +363,7 @@ void relay_close_port(struct vnic_relay *relay, unsigned number)
 	port->open = false;
 	relay->opened--;
 	fdb_forget_port(&relay->fdb, number);
+	fast_path_update(relay, NULL); /* its device is gone, or nobody needs it */
 }
 
 void relay_remove_last_port(struct vnic_relay *relay)
@@ -450,6 +464,14 @@ int vnic_relay_at_end(struct vnic_relay *relay, unsigned port, void (*at_end)(vo
 	return 0;
 }
 
+int vnic_relay_get_tap(const struct vnic_relay *relay, unsigned port, const struct vnic_tap **ret_tap)
+{
+	if (port >= relay->count || !relay->ports[port]->open || relay->ports[port]->ops != &port_tap_ops)
+		return -ENOENT;
+	*ret_tap = &relay->ports[port]->tap;
+	return 0;
+}
+
 int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bool isolated)
 {
 	if (port >= relay->count)
@@ -457,7 +479,7 @@ int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bool isolat
 	relay->ports[port]->isolated = isolated;
 	for (unsigned i = 0; i < relay->lane_count; i++)
 		relay->lanes[i]->ports[port]->isolated = isolated;
-	return 0;
+	return fast_path_update(relay, NULL);
 }
 
 int vnic_relay_set_link(struct vnic_relay *relay, unsigned port, bool up)
@@ -467,7 +489,7 @@ int vnic_relay_set_link(struct vnic_relay *relay, unsigned port, bool up)
 	relay->ports[port]->link_down = !up;
 	for (unsigned i = 0; i < relay->lane_count; i++)
 		relay->lanes[i]->ports[port]->link_down = !up;
-	return 0;
+	return fast_path_update(relay, NULL);
 }
 
 int vnic_relay_get_fd(const struct vnic_relay *relay)
@@ -515,7 +537,8 @@ static void add_stats(const struct vnic_relay *relay, struct vnic_relay_stats *s
 
 void vnic_relay_get_stats(const struct vnic_relay *relay, struct vnic_relay_stats *ret_stats)
 {
-	struct vnic_relay_stats stats = {.ports = relay->opened};
+	struct vnic_relay_stats stats = {
+		.ports = relay->opened, .fast_path = fast_path_state(relay), .held = fast_path_held(relay)};
 
 	add_stats(relay, &stats);
 	for (unsigned i = 0; i < relay->lane_count; i++)
@@ -549,5 +572,6 @@ int vnic_relay_get_port(const struct vnic_relay *relay, unsigned port, const cha
 	*ret_stats = relay->ports[port]->stats;
 	for (unsigned i = 0; i < relay->lane_count; i++)
 		add_port_stats(&relay->lanes[i]->ports[port]->stats, ret_stats);
+	fast_path_add_port(relay, port, ret_stats);
 	return 0;
 }

@@ -46,6 +46,7 @@ struct vnic_relay {
 	struct timers timers;
 	struct watch watches[VNIC_RELAY_WATCHES];
 	struct capture *capture; /* NULL: none */
+	struct fast_path *fast;  /* NULL: none, ever */
 	struct timer capture_timer;
 	struct fdb fdb;
 	struct port *ports[VNIC_RELAY_PORTS]; /* by number; a closed port keeps its number and its counters */
@@ -104,6 +105,15 @@ void path_lose_merged(struct port *port);
 void path_free_merge(struct port *port);
 /* The end of a turn. */
 void path_flush(struct vnic_relay *relay);
+
+/* The way around user space (fast_path.c): to be asked after each change of what is done to frames. */
+int fast_path_update(struct vnic_relay *relay, struct vnic_error *err);
+bool fast_path_is_open(const struct vnic_relay *relay);
+enum vnic_fast_state fast_path_state(const struct vnic_relay *relay);
+/* Adds what has gone by it to the counters of a port. */
+void fast_path_add_port(const struct vnic_relay *relay, unsigned number, struct vnic_port_stats *stats);
+uint64_t fast_path_held(const struct vnic_relay *relay);
+void fast_path_free(struct vnic_relay *relay);
 
 /* Asks the inspector, which there is; the frame may be another one then.  VNIC_DROP_COUNT: it goes on. */
 enum vnic_drop relay_inspect(struct vnic_relay *relay, const struct port *port, struct frame *frame);

@@ -74,7 +74,7 @@ int vnic_relay_set_filter(struct vnic_relay *relay, unsigned port, enum vnic_dir
 		return r;
 	filter_free(side->filter);
 	side->filter = filter;
-	return 0;
+	return fast_path_update(relay, err);
 }
 
 static int change_weather(struct port_side *side, const struct vnic_impairment *impairment, struct vnic_error *err)
@@ -101,9 +101,11 @@ int vnic_relay_set_impairment(struct vnic_relay *relay, unsigned port, enum vnic
 	if (r < 0)
 		return r;
 	relay->now = monotonic_ns(); /* what is let go may be held elsewhere */
-	if (impairment)
-		return change_weather(side, impairment, err);
+	if (impairment) {
+		r = change_weather(side, impairment, err);
+		return r < 0 ? r : fast_path_update(relay, err);
+	}
 	path_let_go(side);
 	calm(side);
-	return 0;
+	return fast_path_update(relay, err);
 }

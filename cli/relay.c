@@ -18,6 +18,7 @@ static const struct cli_option options[] = {
 	{"macs", 0, "N", false, NULL, "MAC addresses learnt at most; 4096 if not given"},
 	{"threads", 0, "N", false, NULL, "a thread for each queue of TAPs and TUNs; 1 if not given"},
 	{"busy-poll", 0, NULL, false, NULL, "do not sleep where that means delay: it takes up to a CPU a thread"},
+	{"fast-path", 0, NULL, false, NULL, "let the kernel carry the frames of two TAPs while nothing looks at them"},
 	{"stats", 's', NULL, false, NULL, "print counters of the ports at the end"},
 	{"json", 0, NULL, false, NULL, "print the counters as JSON"},
 	{"interval", 0, "SECONDS", false, NULL, "with --json: a line of JSON now and again instead, and at the end"},
@@ -64,6 +65,22 @@ struct session {
 	int ready_fd;
 };
 
+static int check_fast_path(const struct session *session, struct vnic_error *err)
+{
+	const char *why = NULL;
+
+	if (!cli_flag(session->args, "fast-path"))
+		return 0;
+	for (int i = 0; i < session->args->operand_count; i++)
+		if (session->ports[i].kind != VNIC_PORT_TAP || i == VNIC_FAST_PORTS)
+			why = "it is between two ports of the kind tap";
+	if (session->capture.path)
+		why = "what goes by it cannot be captured";
+	if (session->threads > 1)
+		why = "a relay with threads has none";
+	return why ? vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--fast-path", "%s", why) : 0;
+}
+
 /* All are understood before the first one is made. */
 static int open_ports(struct session *session, struct vnic_error *err)
 {
@@ -79,6 +96,8 @@ static int open_ports(struct session *session, struct vnic_error *err)
 		if (r >= 0 && !session->ports[i].queues)
 			session->ports[i].queues = session->threads;
 	}
+	if (r >= 0)
+		r = check_fast_path(session, err);
 	for (int i = 0; r >= 0 && i < args->operand_count; i++) {
 		r = vnic_port_open(&session->ports[i], state_dir, session->relay, err);
 		if (r >= 0 && session->ports[i].answers)
@@ -87,6 +106,15 @@ static int open_ports(struct session *session, struct vnic_error *err)
 				 session->ports[i].text);
 	}
 	return r;
+}
+
+static void tell_of_loss(void *ctx, const struct vnic_error *why)
+{
+	char text[512];
+
+	(void)ctx;
+	vnic_error_text(why, text, sizeof(text));
+	cli_warn("the fast path is lost, frames go through the relay: %s", text);
 }
 
 /* Before anything is open, or the number might turn out to be one of ours. */
@@ -144,6 +172,8 @@ static int begin(struct session *session, struct vnic_error *err)
 	bool top = cli_flag(args, "top");
 	int r = open_ports(session, err);
 
+	if (r >= 0 && cli_flag(args, "fast-path"))
+		r = vnic_fast_path_start(session->relay, tell_of_loss, NULL, err);
 	if (r >= 0)
 		r = start_capture(&session->capture, session->relay, err);
 	if (r >= 0 && control)

@@ -88,12 +88,17 @@ static int either(const char *word, const char *yes, const char *no, bool *ret_v
 	return 0;
 }
 
+static int outcome(int result, const char *word, struct vnic_error *err)
+{
+	return result < 0 ? vnic_fail(err, VNIC_STEP_RELAY, -result, word, NULL) : 0;
+}
+
 static int do_link(struct relay_control *control, unsigned number, const char *word, struct vnic_error *err)
 {
 	bool up = false;
 	int r = either(word, "up", "down", &up, err);
 
-	return r < 0 ? r : vnic_relay_set_link(control->relay, number, up);
+	return r < 0 ? r : outcome(vnic_relay_set_link(control->relay, number, up), word, err);
 }
 
 static int do_isolate(struct relay_control *control, unsigned number, const char *word, struct vnic_error *err)
@@ -101,7 +106,7 @@ static int do_isolate(struct relay_control *control, unsigned number, const char
 	bool on = false;
 	int r = either(word, "on", "off", &on, err);
 
-	return r < 0 ? r : vnic_relay_set_isolated(control->relay, number, on);
+	return r < 0 ? r : outcome(vnic_relay_set_isolated(control->relay, number, on), word, err);
 }
 
 static const struct {

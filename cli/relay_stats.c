@@ -41,6 +41,8 @@ void relay_stats_print(const struct vnic_relay *relay)
 		       all.merged);
 	if (all.capture.frames || all.capture.missed)
 		printf("captured %" PRIu64 ", missed %" PRIu64 "\n", all.capture.frames, all.capture.missed);
+	if (all.fast_path != VNIC_FAST_NONE)
+		printf("fast path %s\n", vnic_fast_text(all.fast_path));
 	printf("MACs %u, moved %" PRIu64 ", not learnt %" PRIu64 "\n", all.fdb_entries, all.fdb_moves, all.fdb_full);
 }
 
@@ -78,11 +80,12 @@ json_t *relay_stats_json(const struct vnic_relay *relay)
 				  (json_int_t)port.tx_frames, "tx_bytes", (json_int_t)port.tx_bytes, "rx_dropped",
 				  drops_json(port.rx_dropped), "tx_dropped", drops_json(port.tx_dropped)));
 	vnic_relay_get_stats(relay, &all);
-	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I}", "ports", ports, "made",
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:s, s:I, s:I, s:i, s:I, s:I}", "ports", ports, "made",
 			 made_json(all.made), "held", (json_int_t)all.held, "held_bytes", (json_int_t)all.held_bytes,
-			 "merged", (json_int_t)all.merged, "captured", (json_int_t)all.capture.frames, "not_captured",
-			 (json_int_t)all.capture.missed, "macs", (int)all.fdb_entries, "macs_moved",
-			 (json_int_t)all.fdb_moves, "macs_not_learnt", (json_int_t)all.fdb_full);
+			 "merged", (json_int_t)all.merged, "fast_path", vnic_fast_text(all.fast_path), "captured",
+			 (json_int_t)all.capture.frames, "not_captured", (json_int_t)all.capture.missed, "macs",
+			 (int)all.fdb_entries, "macs_moved", (json_int_t)all.fdb_moves, "macs_not_learnt",
+			 (json_int_t)all.fdb_full);
 }
 
 /* --- now and again ------------------------------------------------------------------ */

@@ -177,14 +177,16 @@ static void draw_list(const struct relay_top *top, struct screen *screen)
 
 static void draw_last_line(const struct relay_top *top, const struct screen *screen, unsigned lines)
 {
-	char text[LINE_MAX_BYTES], part[64] = "";
+	char text[LINE_MAX_BYTES], part[64] = "", fast[32] = "";
 	struct vnic_relay_stats all;
 
 	vnic_relay_get_stats(top->relay, &all);
 	if (lines > screen->lines)
 		snprintf(part, sizeof(part), "lines %u-%u of %u, arrows move. ", screen->first + 1,
 			 screen->first + screen->lines, lines);
-	snprintf(text, sizeof(text), "%sq ends. MACs %u, held %" PRIu64 ".", part, all.fdb_entries, all.held);
+	if (all.fast_path != VNIC_FAST_NONE)
+		snprintf(fast, sizeof(fast), ", fast path %s", vnic_fast_text(all.fast_path));
+	snprintf(text, sizeof(text), "%sq ends. MACs %u, held %" PRIu64 "%s.", part, all.fdb_entries, all.held, fast);
 	fputs(LAST_LINE, stdout);
 	print_cut(screen, text);
 }

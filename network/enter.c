@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Devices and sockets opened in another namespace: the rooms below, called where the target is. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "fd.h"
 #include "ns.h"
@@ -26,6 +28,14 @@ int vnic_tap_open_in(const struct vnic_target *target, const struct vnic_tap_con
 	struct tap_call call = {config, ret_tap};
 
 	return target ? vnic_target_call(target, open_tap, &call, err) : open_tap(&call, err);
+}
+
+void silence_netns(void)
+{
+	CLEANUP_FD int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, "1", 1) < 0)
+		return;
 }
 
 static int open_nl(void *ctx, struct vnic_error *err)

@@ -146,6 +146,12 @@ int plan_open_device(const struct nic_plan *plan, const char *name, const struct
  */
 int nl_open_beside(int fd, struct vnic_nl **ret_nl, struct vnic_error *err);
 
+/*
+ * enter.c: in a new network namespace, for links that speak for others and never for themselves: without IPv6 they send
+ * nothing of their own.
+ */
+void silence_netns(void);
+
 /* For CLEANUP. */
 static inline void close_nl(struct vnic_nl **nl)
 {

@@ -108,15 +108,6 @@ static int open_link(void *ctx, struct vnic_error *err)
 	return r < 0 ? r : blame(opening->port, vnic_packet_open(info.index, &opening->fd, err), err);
 }
 
-/* The relay's end speaks for others, never for itself: without IPv6 it sends nothing of its own. */
-static void silence_namespace(void)
-{
-	CLEANUP_FD int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0 && write(fd, "1", 1) < 0)
-		return;
-}
-
 static int make_pair(const struct vnic_port *port, struct vnic_nl *nl, int target_fd, struct vnic_error *err)
 {
 	struct vnic_link inner = {
@@ -171,7 +162,7 @@ static int open_pair(void *ctx, struct vnic_error *err)
 		r = ns_leave_netns(&target_fd, err);
 	if (r < 0)
 		return r;
-	silence_namespace();
+	silence_netns();
 	r = vnic_nl_open(&opening->there, err);
 	if (r == 0)
 		r = vnic_monitor_open(&monitor, err);

@@ -77,6 +77,14 @@ enum vnic_made {
 	VNIC_MADE_COUNT,
 };
 
+/* Of a relay with a fast path, see struct vnic_fast_path. */
+enum vnic_fast_state {
+	VNIC_FAST_NONE,   /* it has none */
+	VNIC_FAST_CLOSED, /* for now: something looks at the frames, or a device is down */
+	VNIC_FAST_OPEN,   /* the kernel carries the frames */
+	VNIC_FAST_LOST,   /* for good */
+};
+
 /* As a port sees it: from the port into the relay, and back. */
 enum vnic_direction { VNIC_INGRESS, VNIC_EGRESS, VNIC_DIRECTIONS };
 
@@ -101,9 +109,10 @@ struct vnic_relay_stats {
 	unsigned ports; /* still open */
 	uint64_t made[VNIC_MADE_COUNT];
 	uint64_t held;       /* on their way, for now */
-	uint64_t held_bytes; /* of these */
+	uint64_t held_bytes; /* of these, but for what the kernel holds on a fast path */
 	uint64_t merged;     /* frames that became part of a super-frame that was counted */
 	struct vnic_capture_stats capture;
+	enum vnic_fast_state fast_path;
 	unsigned fdb_entries;
 	uint64_t fdb_full;  /* MACs not learnt because the table was full */
 	uint64_t fdb_moves; /* MACs seen on another port than before */
@@ -259,6 +268,45 @@ VNIC_API int vnic_relay_set_link(struct vnic_relay *relay, unsigned port, bool u
 
 VNIC_API int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bool isolated);
 
+/* The device of a port that is one; owned by the relay.  -ENOENT: no such port, or no TAP or TUN. */
+VNIC_API int vnic_relay_get_tap(const struct vnic_relay *relay, unsigned port, const struct vnic_tap **ret_tap);
+
+#define VNIC_FAST_PORTS 2
+
+/* What has gone by the fast path since it was made; each only grows. */
+struct vnic_fast_count {
+	uint64_t rx_frames, rx_bytes; /* from the port */
+	uint64_t rx_overruns;         /* from the port, and dropped before they were counted there */
+	uint64_t tx_frames, tx_bytes; /* to the port */
+	uint64_t tx_full;             /* meant for it, and dropped */
+};
+
+/*
+ * A way around user space: something that can have the kernel carry frames between the two ports of a patch by itself.
+ * The relay opens it for as long as nothing would be done to a frame but to pass it on: no filter, no weather, no
+ * inspector, no link that is down, and not both ports isolated.  Such a relay has no capture.
+ */
+struct vnic_fast_path {
+	void *ctx;
+	/* Frames take it from now on, or come to the ports again; on failure all is as it was. */
+	int (*set)(void *ctx, bool open, struct vnic_error *err);
+	/*
+	 * By port; untouched on failure.  What has come in at one port is counted after what has gone out at the other,
+	 * so that more never goes out.
+	 */
+	int (*count)(void *ctx, struct vnic_fast_count ret_counts[VNIC_FAST_PORTS]);
+	void (*free)(void *ctx); /* closed before */
+};
+
+/*
+ * Gives a relay of two ports a fast path, which it owns when that succeeds, and opens it if it may.  NULL: ends it, for
+ * good.  -EINVAL: not two ports, or threads, or a capture; -EBUSY: there is one already, or was.
+ */
+VNIC_API int vnic_relay_set_fast_path(struct vnic_relay *relay, const struct vnic_fast_path *way, bool usable,
+				      struct vnic_error *err);
+/* Whether it can be used, for now, as far as those know who made it. */
+VNIC_API int vnic_relay_let_fast_path(struct vnic_relay *relay, bool usable, struct vnic_error *err);
+
 /* Readable when there is work; for the caller's own loop.  Owned by the relay. */
 VNIC_API int vnic_relay_get_fd(const struct vnic_relay *relay);
 
@@ -288,8 +336,9 @@ VNIC_API void vnic_relay_get_stats(const struct vnic_relay *relay, struct vnic_r
 /* -ENOENT: no such port.  *ret_name is owned by the relay; *ret_open says whether the device is still there. */
 VNIC_API int vnic_relay_get_port(const struct vnic_relay *relay, unsigned port, const char **ret_name, bool *ret_open,
 				 struct vnic_port_stats *ret_stats);
-/* "full", "down", ...; "copy", "segment", ...; static. */
+/* "full", "down", ...; "copy", "segment", ...; "open", "closed", ...; static. */
 VNIC_API const char *vnic_drop_text(enum vnic_drop drop);
 VNIC_API const char *vnic_made_text(enum vnic_made made);
+VNIC_API const char *vnic_fast_text(enum vnic_fast_state state);
 
 #endif
