@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The relay on real devices, frame by frame: VLAN tags, queues, devices that are down or go away, refusals. */
 #include "lan.h"
+#include "relay_told.h"
 
 #include <errno.h>
 #include <string.h>
@@ -55,15 +56,6 @@ static size_t relayed(struct vnic_relay *relay, int socket, uint8_t *frame, size
 	while (vt_ok(vnic_relay_dispatch(relay, 0, &err), &err) > 0)
 		;
 	return lan_take(socket, frame, size);
-}
-
-static struct vnic_port_stats stats_of(const struct vnic_relay *relay, unsigned number, bool *ret_open)
-{
-	struct vnic_port_stats stats;
-	const char *name;
-
-	assert_int_equal(vnic_relay_get_port(relay, number, &name, ret_open, &stats), 0);
-	return stats;
 }
 
 static void a_frame_passes_from_tap_to_tap(void **state)
@@ -218,7 +210,6 @@ static void a_device_deleted_while_relaying_is_closed_and_the_others_go_on(void 
 	struct vnic_error err;
 	struct vnic_nl *nl;
 	uint8_t frame[100], got[200];
-	bool open;
 	int a = lan_socket("tap0"), c = lan_socket("tap2");
 
 	(void)state;
@@ -229,8 +220,7 @@ static void a_device_deleted_while_relaying_is_closed_and_the_others_go_on(void 
 	assert_int_equal(relayed(relay, c, got, sizeof(got)), sizeof(frame));
 	vnic_relay_get_stats(relay, &stats);
 	assert_int_equal(stats.ports, 2);
-	stats_of(relay, 1, &open);
-	assert_false(open);
+	assert_false(is_open(relay, 1));
 	close(c);
 	vt_ok(vnic_link_del(nl, 0, "tap2", &err), &err);
 	vt_fails(vnic_relay_run(relay, &err), &err, VNIC_STEP_RELAY, ENODEV);
@@ -255,15 +245,14 @@ static void a_port_that_is_down_loses_frames_until_it_is_up(enum vnic_drop why, 
 {
 	uint8_t frame[100], got[200];
 	struct vnic_error err;
-	bool open;
 	int b;
 
 	lan_frame(frame, sizeof(frame), 2, 1);
 	lan_down(to_port);
 	assert_int_equal(write(from, frame, sizeof(frame)), sizeof(frame));
-	while (!stats_of(relay, 1, &open).tx_dropped[why])
+	while (!stats_of(relay, 1).tx_dropped[why])
 		vt_ok(vnic_relay_dispatch(relay, VT_DEADLINE_MS, &err), &err);
-	assert_true(open);
+	assert_true(is_open(relay, 1));
 	lan_up(to_port);
 	lan_ready(to_port);
 	b = lan_socket(to);
@@ -289,8 +278,6 @@ static void what_a_packet_socket_had_no_room_for_is_counted(void **state)
 	struct vnic_port_stats stats[2];
 	uint8_t frame[60];
 	struct vnic_error err;
-	const char *name;
-	bool open;
 	int fd, a;
 
 	(void)state;
@@ -307,7 +294,7 @@ static void what_a_packet_socket_had_no_room_for_is_counted(void **state)
 	while (vt_ok(vnic_relay_dispatch(relay, 0, &err), &err) > 0)
 		;
 	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(vnic_relay_get_port(relay, i, &name, &open, &stats[i]), 0);
+		stats[i] = stats_of(relay, i);
 	assert_true(stats[0].rx_frames >= 1000);
 	assert_true(stats[0].rx_dropped[VNIC_DROP_OVERRUN] > 0);
 	assert_int_equal(stats[0].rx_dropped[VNIC_DROP_OVERRUN] + stats[1].tx_frames, stats[0].rx_frames);

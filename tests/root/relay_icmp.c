@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "checksum.h"
+#include "relay_told.h"
 
 /* An ICMP message that quotes the head of a datagram. */
 struct message {
@@ -55,11 +56,9 @@ static void an_icmp_error_of_any_kind_does_not_end_a_udp_port(void **state)
 	int peer = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
 	const struct sockaddr_in own = bound(fd), far = bound(peer);
-	const char frame[60] = "", *name;
-	struct vnic_port_stats stats;
+	const char frame[60] = "";
 	struct vnic_relay *relay;
 	struct vnic_error err;
-	bool open;
 
 	(void)state;
 	assert_int_equal(connect(fd, (const struct sockaddr *)&far, sizeof(far)), 0);
@@ -76,10 +75,9 @@ static void an_icmp_error_of_any_kind_does_not_end_a_udp_port(void **state)
 		assert_int_equal(send(peer, frame, sizeof(frame), 0), sizeof(frame));
 		while (vt_ok(vnic_relay_dispatch(relay, VT_DEADLINE_MS, &err), &err) == 0)
 			;
-		assert_int_equal(vnic_relay_get_port(relay, 0, &name, &open, &stats), 0);
-		assert_true(open);
-		assert_int_equal(stats.rx_frames, code + 1);
-		assert_int_equal(stats.rx_dropped[VNIC_DROP_OVERSIZE], 0);
+		assert_true(is_open(relay, 0));
+		assert_int_equal(stats_of(relay, 0).rx_frames, code + 1);
+		assert_int_equal(stats_of(relay, 0).rx_dropped[VNIC_DROP_OVERSIZE], 0);
 	}
 	vnic_relay_free(relay);
 	close(pair[1]);

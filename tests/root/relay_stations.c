@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Whole network stacks on both sides of a relay: ping, and 100 MB of TCP byte by byte. */
 #include "lan.h"
+#include "relay_told.h"
 
 #include <linux/if_packet.h>
 #include <string.h>
@@ -13,16 +14,6 @@ static struct vnic_relay *new_relay(void)
 
 	vt_ok(vnic_relay_new(&config, &relay, &err), &err);
 	return relay;
-}
-
-static struct vnic_port_stats stats_of(const struct vnic_relay *relay, unsigned number)
-{
-	struct vnic_port_stats stats;
-	const char *name;
-	bool open;
-
-	assert_int_equal(vnic_relay_get_port(relay, number, &name, &open, &stats), 0);
-	return stats;
 }
 
 /* Station 1, whose job is the test, behind `first`; station 2 behind `second`; and maybe a third. */

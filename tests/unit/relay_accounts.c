@@ -129,7 +129,7 @@ static uint64_t count_of(const struct world *world, enum vnic_drop why)
 	uint64_t count = 0;
 
 	for (unsigned i = 0; i < world->count; i++)
-		count += stats_of(world, i).rx_dropped[why] + stats_of(world, i).tx_dropped[why];
+		count += stats_of(world->relay, i).rx_dropped[why] + stats_of(world->relay, i).tx_dropped[why];
 	return count;
 }
 

@@ -203,10 +203,10 @@ static void counters_have_what_went_both_ways(void **state)
 
 	(void)state;
 	say_one(&world);
-	assert_int_equal(stats_of(&world, 0).rx_frames, 11);
-	assert_int_equal(stats_of(&world, 1).tx_frames, 8);
-	assert_int_equal(stats_of(&world, 1).tx_dropped[VNIC_DROP_FULL], 2);
-	assert_int_equal(stats_of(&world, 0).tx_bytes, 300);
+	assert_int_equal(stats_of(world.relay, 0).rx_frames, 11);
+	assert_int_equal(stats_of(world.relay, 1).tx_frames, 8);
+	assert_int_equal(stats_of(world.relay, 1).tx_dropped[VNIC_DROP_FULL], 2);
+	assert_int_equal(stats_of(world.relay, 0).tx_bytes, 300);
 	assert_int_equal(all_of(&world).held, 2);
 	assert_accounts_close(&world);
 	assert_int_equal(fake.counts, 1); /* all of one moment */
@@ -215,8 +215,8 @@ static void counters_have_what_went_both_ways(void **state)
 	assert_int_equal(all_of(&world).held, 2);
 	settle(&world);
 	assert_int_equal(all_of(&world).held, 1);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_OVERRUN], 5);
-	assert_int_equal(stats_of(&world, 0).rx_frames, 16);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_OVERRUN], 5);
+	assert_int_equal(stats_of(world.relay, 0).rx_frames, 16);
 	assert_accounts_close(&world);
 	world_free(&world);
 }
@@ -230,12 +230,12 @@ static void when_it_is_lost_its_figures_stay_and_what_was_under_way_is_lost(void
 	vnic_relay_set_fast_path(world.relay, NULL, false, NULL);
 	assert_int_equal(fake.frees, 1);
 	assert_int_equal(all_of(&world).fast_path, VNIC_FAST_LOST);
-	assert_int_equal(stats_of(&world, 0).rx_frames, 10);
-	assert_int_equal(stats_of(&world, 1).tx_dropped[VNIC_DROP_DOWN], 3);
+	assert_int_equal(stats_of(world.relay, 0).rx_frames, 10);
+	assert_int_equal(stats_of(world.relay, 1).tx_dropped[VNIC_DROP_DOWN], 3);
 	assert_int_equal(all_of(&world).held, 0);
 	assert_accounts_close(&world);
 	say_one(&world);
-	assert_int_equal(stats_of(&world, 0).rx_frames, 11);
+	assert_int_equal(stats_of(world.relay, 0).rx_frames, 11);
 	world_free(&world);
 	assert_int_equal(fake.frees, 1);
 }

@@ -105,7 +105,7 @@ static void what_an_inspector_drops_goes_nowhere_and_is_counted(void **state)
 	(void)state;
 	say(&world, &udp);
 	assert_int_equal(hear(&world, 1, &hdr, heard), -1);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_INSPECTED], 1);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_INSPECTED], 1);
 	assert_accounts_close(&world);
 	world_free(&world);
 }
@@ -192,20 +192,20 @@ static void what_outgrows_its_room_or_loses_its_header_is_dropped(void **state)
 
 	(void)state;
 	size_t len = say(&world, &udp);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_OVERSIZE], 1);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_OVERSIZE], 1);
 	looker.grows = -(int)len;
 	say(&world, &udp);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_INSPECTED], 1);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_INSPECTED], 1);
 	looker.grows = 10 - (int)len;
 	say(&world, &udp);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_SHORT], 1);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_SHORT], 1);
 	looker.grows = 30 - (int)superframe_make(&large_tcp, room, &hdr);
 	say(&world, &large_tcp); /* its checksum's place is gone */
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_SEGMENT], 1);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_SEGMENT], 1);
 	looker.grows = -1;
 	looker.changes = true;
 	say(&world, &(struct superframe){.v6 = true, .payload = 5000, .gso_size = 1000}); /* IPv6's length is wrong */
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_SEGMENT], 2);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_SEGMENT], 2);
 	assert_int_equal(hear(&world, 1, &hdr, heard), -1);
 	assert_accounts_close(&world);
 	world_free(&world);
@@ -223,7 +223,7 @@ static void an_answer_leaves_uninspected_and_is_counted(void **state)
 	assert_int_equal(hear(&world, 0, &hdr, heard), 60);
 	assert_int_equal(heard[14], 'a');
 	assert_int_equal(all_of(&world).made[VNIC_MADE_INJECTED], 1);
-	assert_int_equal(stats_of(&world, 0).tx_frames, 1);
+	assert_int_equal(stats_of(world.relay, 0).tx_frames, 1);
 	assert_accounts_close(&world);
 	world_free(&world);
 }
@@ -275,7 +275,7 @@ static void an_answer_to_a_port_that_goes_leaves_the_others_alone(void **state)
 	while (all_of(&world).ports == 3)
 		vt_ok(vnic_relay_dispatch(world.relay, VT_DEADLINE_MS, NULL), NULL);
 	settle(&world);
-	assert_true(hear(&world, 1, &hdr, heard) > 0 || stats_of(&world, 0).rx_dropped[VNIC_DROP_DOWN]);
+	assert_true(hear(&world, 1, &hdr, heard) > 0 || stats_of(world.relay, 0).rx_dropped[VNIC_DROP_DOWN]);
 	assert_accounts_close(&world);
 	world_free(&world);
 }

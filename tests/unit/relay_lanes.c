@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A relay with threads: each has its own queues, also the next time, and of what could not be added nothing is left. */
-#include "vt.h"
+#include "relay_told.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -96,16 +96,6 @@ static void pass_a_frame_on_each_queue(struct world *world)
 	assert_int_equal(pthread_join(world->thread, NULL), 0);
 }
 
-static struct vnic_port_stats stats_of(const struct world *world, unsigned number)
-{
-	struct vnic_port_stats stats;
-	const char *name;
-	bool open;
-
-	assert_int_equal(vnic_relay_get_port(world->relay, number, &name, &open, &stats), 0);
-	return stats;
-}
-
 static void all_threads_run_again_after_a_stop(void **state)
 {
 	struct world world = world_new();
@@ -114,8 +104,8 @@ static void all_threads_run_again_after_a_stop(void **state)
 	add_devices(&world);
 	for (unsigned times = 1; times <= 3; times++) {
 		pass_a_frame_on_each_queue(&world);
-		assert_int_equal(stats_of(&world, 0).rx_frames, times * LANES);
-		assert_int_equal(stats_of(&world, 1).tx_frames, times * LANES);
+		assert_int_equal(stats_of(world.relay, 0).rx_frames, times * LANES);
+		assert_int_equal(stats_of(world.relay, 1).tx_frames, times * LANES);
 	}
 	world_free(&world);
 }
@@ -137,9 +127,9 @@ static void a_device_that_cannot_be_added_leaves_nothing_in_any_thread(void **st
 		close(far[lane]);
 	add_devices(&world);
 	pass_a_frame_on_each_queue(&world);
-	assert_int_equal(stats_of(&world, 0).rx_frames, LANES);
-	assert_int_equal(stats_of(&world, 0).tx_frames, 0);
-	assert_int_equal(stats_of(&world, 1).tx_frames, LANES);
+	assert_int_equal(stats_of(world.relay, 0).rx_frames, LANES);
+	assert_int_equal(stats_of(world.relay, 0).tx_frames, 0);
+	assert_int_equal(stats_of(world.relay, 1).tx_frames, LANES);
 	world_free(&world);
 }
 

@@ -12,6 +12,7 @@
 
 #include "pcap.h"
 #include "relay_ports.h"
+#include "relay_told.h"
 
 #define SECOND 1000000000LL
 #define FRAME_LEN 60
@@ -437,16 +438,6 @@ static void add_pcap(struct vnic_relay *relay, int fd, bool write, double speed)
 	struct vnic_error err;
 
 	vt_ok(vnic_relay_add_pcap(relay, write ? "out" : "in", &config, &err), &err);
-}
-
-static struct vnic_port_stats stats_of(const struct vnic_relay *relay, unsigned number)
-{
-	struct vnic_port_stats stats;
-	const char *name;
-	bool open;
-
-	assert_int_equal(vnic_relay_get_port(relay, number, &name, &open, &stats), 0);
-	return stats;
 }
 
 static struct file three_records(void)

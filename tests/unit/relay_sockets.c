@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "relay_ports.h"
+#include "relay_told.h"
 
 #define FRAME_LEN 60
 
@@ -58,26 +59,6 @@ static void settle(struct world *world)
 	while (vt_ok(vnic_relay_dispatch(world->relay, 0, &err), &err) > 0)
 		;
 	vt_ok(vnic_relay_dispatch(world->relay, 0, &err), &err);
-}
-
-static struct vnic_port_stats stats_of(const struct world *world, unsigned number)
-{
-	struct vnic_port_stats stats;
-	const char *name;
-	bool open;
-
-	assert_int_equal(vnic_relay_get_port(world->relay, number, &name, &open, &stats), 0);
-	return stats;
-}
-
-static bool is_open(const struct world *world, unsigned number)
-{
-	struct vnic_port_stats stats;
-	const char *name;
-	bool open;
-
-	assert_int_equal(vnic_relay_get_port(world->relay, number, &name, &open, &stats), 0);
-	return open;
 }
 
 static void fill_frame(uint8_t *frame, size_t len, uint8_t first)
@@ -178,7 +159,7 @@ static void a_short_frame_is_dropped_and_the_stream_stays_in_step(void **state)
 	assert_int_equal(write(peer, bytes, len), len);
 	settle(&world);
 	assert_far_gets(&world, 60, 2);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_SHORT], 2);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_SHORT], 2);
 	close(peer);
 	world_free(&world);
 }
@@ -193,8 +174,8 @@ static void a_length_that_cannot_be_ends_the_port(void **state)
 	(void)state;
 	assert_int_equal(write(peer, &lie, 4), 4);
 	vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
-	assert_false(is_open(&world, 0));
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_OVERSIZE], 1);
+	assert_false(is_open(world.relay, 0));
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_OVERSIZE], 1);
 	close(peer);
 	world_free(&world);
 }
@@ -214,7 +195,7 @@ static void a_slow_peer_loses_whole_frames_only(void **state)
 		assert_int_equal(send(world.far, frame, sizeof(frame), 0), sizeof(frame));
 		settle(&world);
 	}
-	assert_true(stats_of(&world, 0).tx_dropped[VNIC_DROP_FULL] > 0);
+	assert_true(stats_of(world.relay, 0).tx_dropped[VNIC_DROP_FULL] > 0);
 	while ((n = recv(peer, got + len, sizeof(got) - len, MSG_DONTWAIT)) > 0) {
 		len += (size_t)n;
 		settle(&world);
@@ -226,8 +207,8 @@ static void a_slow_peer_loses_whole_frames_only(void **state)
 		assert_int_equal(ntohl(length), sizeof(frame));
 		assert_memory_equal(got + at + 4, frame, sizeof(frame));
 	}
-	assert_int_equal(frames, stats_of(&world, 0).tx_frames);
-	assert_int_equal(frames + stats_of(&world, 0).tx_dropped[VNIC_DROP_FULL], 2000);
+	assert_int_equal(frames, stats_of(world.relay, 0).tx_frames);
+	assert_int_equal(frames + stats_of(world.relay, 0).tx_dropped[VNIC_DROP_FULL], 2000);
 	close(peer);
 	world_free(&world);
 }
@@ -271,8 +252,8 @@ static void a_peer_that_has_stopped_listening_costs_nothing(void **state)
 		assert_int_equal(send(world.far, frame, sizeof(frame), 0), sizeof(frame));
 		settle(&world);
 	}
-	assert_int_equal(stats_of(&world, 0).tx_dropped[VNIC_DROP_DOWN], 2);
-	assert_int_equal(stats_of(&world, 0).tx_frames, 0);
+	assert_int_equal(stats_of(world.relay, 0).tx_dropped[VNIC_DROP_DOWN], 2);
+	assert_int_equal(stats_of(world.relay, 0).tx_frames, 0);
 	assert_int_equal(poll(&(struct pollfd){.fd = vnic_relay_get_fd(world.relay), .events = POLLIN}, 1, 0), 0);
 	len = put_on_stream(bytes, FRAME_LEN, 7);
 	assert_int_equal(write(peer, bytes, len), len);
@@ -280,7 +261,7 @@ static void a_peer_that_has_stopped_listening_costs_nothing(void **state)
 	assert_far_gets(&world, FRAME_LEN, 7);
 	close(peer);
 	vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
-	assert_false(is_open(&world, 0));
+	assert_false(is_open(world.relay, 0));
 	world_free(&world);
 }
 
@@ -295,7 +276,7 @@ static void frames_that_wait_when_the_peer_goes_are_counted_as_lost(void **state
 	ssize_t n;
 
 	(void)state;
-	for (; !stats_of(&world, 0).tx_dropped[VNIC_DROP_FULL]; sent++) {
+	for (; !stats_of(world.relay, 0).tx_dropped[VNIC_DROP_FULL]; sent++) {
 		assert_int_equal(send(world.far, frame, sizeof(frame), 0), sizeof(frame));
 		settle(&world);
 	}
@@ -303,8 +284,8 @@ static void frames_that_wait_when_the_peer_goes_are_counted_as_lost(void **state
 	assert_true(n > 0);
 	close(peer);
 	vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
-	assert_false(is_open(&world, 0));
-	stats = stats_of(&world, 0);
+	assert_false(is_open(world.relay, 0));
+	stats = stats_of(world.relay, 0);
 	assert_true(stats.tx_dropped[VNIC_DROP_DOWN] > 0);
 	assert_int_equal(stats.tx_frames, n / (ssize_t)(4 + sizeof(frame)));
 	assert_int_equal(stats.tx_bytes, stats.tx_frames * sizeof(frame));
@@ -348,7 +329,7 @@ static void a_listener_takes_one_peer_after_the_other(void **state)
 	add_far(&world);
 	assert_int_equal(send(world.far, bytes, FRAME_LEN, 0), FRAME_LEN);
 	settle(&world);
-	assert_int_equal(stats_of(&world, 0).tx_dropped[VNIC_DROP_DOWN], 1);
+	assert_int_equal(stats_of(world.relay, 0).tx_dropped[VNIC_DROP_DOWN], 1);
 	for (uint8_t i = 1; i < 4; i++) {
 		int peer = connected_to(&addr, addr_len);
 		size_t len = put_on_stream(bytes, FRAME_LEN, i);
@@ -359,7 +340,7 @@ static void a_listener_takes_one_peer_after_the_other(void **state)
 		assert_int_equal(write(peer, bytes, 7), 7); /* half a frame, that the next peer must not inherit */
 		close(peer);
 		settle(&world);
-		assert_true(is_open(&world, 0));
+		assert_true(is_open(world.relay, 0));
 	}
 	world_free(&world);
 }
@@ -467,7 +448,7 @@ static void a_lost_connection_is_dialled_again(void **state)
 		while ((peer = accept(server, NULL, NULL)) < 0)
 			vt_ok(vnic_relay_dispatch(world.relay, 1000, &err), &err);
 		assert_int_equal(write(peer, bytes, len), len);
-		while (stats_of(&world, 0).rx_frames == (uint64_t)i)
+		while (stats_of(world.relay, 0).rx_frames == (uint64_t)i)
 			vt_ok(vnic_relay_dispatch(world.relay, 1000, &err), &err);
 		assert_far_gets(&world, FRAME_LEN, (uint8_t)i);
 		close(peer);
@@ -475,7 +456,7 @@ static void a_lost_connection_is_dialled_again(void **state)
 	close(server);
 	while (dialler.calls < 6) /* nobody is there now: it goes on, one rest after the other */
 		vt_ok(vnic_relay_dispatch(world.relay, 1000, &err), &err);
-	assert_true(is_open(&world, 0));
+	assert_true(is_open(world.relay, 0));
 	world_free(&world);
 }
 
@@ -514,7 +495,7 @@ static void a_connection_that_cannot_be_had_again_is_the_end_of_its_port(void **
 	(void)state;
 	close(peer);
 	vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
-	assert_false(is_open(&world, 0));
+	assert_false(is_open(world.relay, 0));
 	world_free(&world);
 }
 
@@ -538,12 +519,12 @@ static void a_datagram_is_a_frame_and_the_last_speaker_is_answered(void **state)
 	fill_frame(frame, sizeof(frame), 5);
 	assert_int_equal(send(world.far, frame, sizeof(frame), 0), sizeof(frame));
 	settle(&world);
-	assert_int_equal(stats_of(&world, 0).tx_dropped[VNIC_DROP_DOWN], 1); /* to whom? */
+	assert_int_equal(stats_of(world.relay, 0).tx_dropped[VNIC_DROP_DOWN], 1); /* to whom? */
 	for (int i = 0; i < 2; i++) {
 		peers[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 		assert_int_equal(connect(peers[i], (struct sockaddr *)&addr, len), 0);
 		assert_int_equal(send(peers[i], frame, sizeof(frame), 0), sizeof(frame));
-		while (stats_of(&world, 0).rx_frames < (uint64_t)i + 1)
+		while (stats_of(world.relay, 0).rx_frames < (uint64_t)i + 1)
 			vt_ok(vnic_relay_dispatch(world.relay, 1000, &err), &err);
 		assert_far_gets(&world, FRAME_LEN, 5);
 		assert_int_equal(send(world.far, frame, sizeof(frame), 0), sizeof(frame));
@@ -578,8 +559,8 @@ static void a_peer_that_is_not_there_yet_does_not_end_the_port(void **state)
 		assert_int_equal(send(world.far, frame, sizeof(frame), 0), sizeof(frame));
 		settle(&world);
 	}
-	assert_true(is_open(&world, 0));
-	assert_int_equal(stats_of(&world, 0).tx_frames + stats_of(&world, 0).tx_dropped[VNIC_DROP_DOWN], 10);
+	assert_true(is_open(world.relay, 0));
+	assert_int_equal(stats_of(world.relay, 0).tx_frames + stats_of(world.relay, 0).tx_dropped[VNIC_DROP_DOWN], 10);
 	world_free(&world);
 }
 
@@ -614,12 +595,12 @@ static void only_the_peer_of_a_udp_port_is_listened_to(void **state)
 		assert_int_equal(
 			sendto(fds[i], frame, sizeof(frame), 0, (struct sockaddr *)&addrs[0], sizeof(addrs[0])),
 			sizeof(frame));
-		while (stats_of(&world, 0).rx_frames < (uint64_t)i)
+		while (stats_of(world.relay, 0).rx_frames < (uint64_t)i)
 			vt_ok(vnic_relay_dispatch(world.relay, VT_DEADLINE_MS, &err), &err);
 	}
 	assert_far_gets(&world, FRAME_LEN, 1);
 	assert_int_equal(recv(world.far, frame, 1, MSG_DONTWAIT), -1);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_STRANGER], 1);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_STRANGER], 1);
 	close(fds[1]);
 	close(fds[2]);
 	world_free(&world);
@@ -647,7 +628,7 @@ static void a_speaker_without_an_address_is_heard_and_not_answered(void **state)
 	assert_int_equal(sendto(named, frame, sizeof(frame), 0, (struct sockaddr *)&addr, len), sizeof(frame));
 	assert_int_equal(sendto(unnamed, frame, sizeof(frame), 0, (struct sockaddr *)&addr, len), sizeof(frame));
 	settle(&world);
-	assert_int_equal(stats_of(&world, 0).rx_frames, 2);
+	assert_int_equal(stats_of(world.relay, 0).rx_frames, 2);
 	assert_int_equal(send(world.far, frame, sizeof(frame), 0), sizeof(frame));
 	settle(&world);
 	assert_int_equal(recv(named, got, sizeof(got), 0), sizeof(frame));
@@ -680,10 +661,10 @@ static void what_the_kernel_had_no_room_for_is_counted(void **state)
 	for (unsigned i = 0; i < count; i++)
 		assert_int_equal(send(speaker, frame, sizeof(frame), 0), sizeof(frame));
 	settle(&world);
-	assert_int_equal(stats_of(&world, 0).rx_frames, count);
-	assert_true(stats_of(&world, 0).rx_dropped[VNIC_DROP_OVERRUN] > 0);
-	to = stats_of(&world, 1);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_OVERRUN],
+	assert_int_equal(stats_of(world.relay, 0).rx_frames, count);
+	assert_true(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_OVERRUN] > 0);
+	to = stats_of(world.relay, 1);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_OVERRUN],
 			 count - to.tx_frames - to.tx_dropped[VNIC_DROP_FULL]);
 	world_free(&world);
 	close(speaker);
@@ -724,13 +705,13 @@ static void a_sequenced_packet_is_a_frame_and_its_end_is_the_ports(void **state)
 	assert_int_equal(send(pair[1], frame, sizeof(frame), 0), sizeof(frame));
 	settle(&world);
 	assert_far_gets(&world, FRAME_LEN, 3);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_SHORT], 1);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_SHORT], 1);
 	assert_int_equal(send(world.far, frame, sizeof(frame), 0), sizeof(frame));
 	settle(&world);
 	assert_int_equal(recv(pair[1], got, sizeof(got), MSG_DONTWAIT), sizeof(frame));
 	close(pair[1]);
 	vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
-	assert_false(is_open(&world, 0));
+	assert_false(is_open(world.relay, 0));
 	world_free(&world);
 }
 

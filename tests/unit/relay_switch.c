@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "relay_ports.h"
+#include "relay_told.h"
 
 #define FRAME_LEN 20
 #define PORTS 4
@@ -127,16 +128,6 @@ static int heard(struct lan *lan, unsigned station)
 		assert_int_equal(heard((lan), 1), b); \
 		assert_int_equal(heard((lan), 2), c); \
 	} while (0)
-
-static struct vnic_port_stats stats_of(const struct lan *lan, unsigned number)
-{
-	struct vnic_port_stats stats;
-	const char *name;
-	bool open;
-
-	assert_int_equal(vnic_relay_get_port(lan->relay, number, &name, &open, &stats), 0);
-	return stats;
-}
 
 static struct vnic_relay_stats table_of(const struct lan *lan)
 {
@@ -272,7 +263,7 @@ static void isolated_ports_reach_only_the_others(void **state)
 	assert_heard(&lan, 0, 0, 1);
 	say(&lan, 1, BOB, ALICE);
 	assert_heard(&lan, 0, 0, 0);
-	assert_int_equal(stats_of(&lan, 1).rx_dropped[VNIC_DROP_ISOLATED], 1);
+	assert_int_equal(stats_of(lan.relay, 1).rx_dropped[VNIC_DROP_ISOLATED], 1);
 	say(&lan, 2, CAROL, ALICE);
 	say(&lan, 2, CAROL, BOB);
 	assert_heard(&lan, 1, 1, 0);
@@ -288,7 +279,7 @@ static void a_pair_of_isolated_ports_is_silent(void **state)
 	vnic_relay_set_isolated(lan.relay, 1, true);
 	say(&lan, 0, ALICE, EVERYBODY);
 	assert_int_equal(heard(&lan, 1), 0);
-	assert_int_equal(stats_of(&lan, 0).rx_dropped[VNIC_DROP_ISOLATED], 1);
+	assert_int_equal(stats_of(lan.relay, 0).rx_dropped[VNIC_DROP_ISOLATED], 1);
 	lan_free(&lan);
 }
 
@@ -303,7 +294,7 @@ static void a_frame_to_where_it_came_from_is_dropped(void **state)
 	assert_heard(&lan, 0, 1, 1);
 	say(&lan, 0, BOB, ALICE);
 	assert_heard(&lan, 0, 0, 0);
-	assert_int_equal(stats_of(&lan, 0).rx_dropped[VNIC_DROP_SAME_PORT], 1);
+	assert_int_equal(stats_of(lan.relay, 0).rx_dropped[VNIC_DROP_SAME_PORT], 1);
 	lan_free(&lan);
 }
 
@@ -315,7 +306,7 @@ static void a_source_that_no_station_can_have_is_dropped(void **state)
 	say(&lan, 0, EVERYBODY, ALICE);
 	say(&lan, 0, NOBODY, ALICE);
 	assert_heard(&lan, 0, 0, 0);
-	assert_int_equal(stats_of(&lan, 0).rx_dropped[VNIC_DROP_SOURCE], 2);
+	assert_int_equal(stats_of(lan.relay, 0).rx_dropped[VNIC_DROP_SOURCE], 2);
 	assert_int_equal(table_of(&lan).fdb_entries, 0);
 	lan_free(&lan);
 }
@@ -329,8 +320,8 @@ static void a_frame_without_a_whole_header_is_dropped(void **state)
 	settle(&lan);
 	say(&lan, 0, ALICE, BOB);
 	assert_int_equal(heard(&lan, 1), 1);
-	assert_int_equal(stats_of(&lan, 0).rx_frames, 2);
-	assert_int_equal(stats_of(&lan, 0).rx_dropped[VNIC_DROP_SHORT], 1);
+	assert_int_equal(stats_of(lan.relay, 0).rx_frames, 2);
+	assert_int_equal(stats_of(lan.relay, 0).rx_dropped[VNIC_DROP_SHORT], 1);
 	lan_free(&lan);
 }
 
@@ -340,13 +331,13 @@ static void a_full_port_loses_frames_and_does_not_hold_up_the_others(void **stat
 	unsigned said = 0;
 
 	(void)state;
-	while (!stats_of(&lan, 2).tx_dropped[VNIC_DROP_FULL]) {
+	while (!stats_of(lan.relay, 2).tx_dropped[VNIC_DROP_FULL]) {
 		say(&lan, 0, ALICE, EVERYBODY);
 		assert_int_equal(heard(&lan, 1), 1);
 		said++;
 	}
-	assert_int_equal(stats_of(&lan, 2).tx_frames, said - 1);
-	assert_int_equal(stats_of(&lan, 1).tx_frames, said);
+	assert_int_equal(stats_of(lan.relay, 2).tx_frames, said - 1);
+	assert_int_equal(stats_of(lan.relay, 1).tx_frames, said);
 	lan_free(&lan);
 }
 
@@ -361,7 +352,7 @@ static void all_frames_read_are_written_or_counted(void **state)
 	for (int i = 0; i < 4000; i++)
 		say(&lan, (unsigned)rand() % 4, rand() % 5, 1 + rand() % 4);
 	for (unsigned i = 0; i < 4; i++) {
-		struct vnic_port_stats stats = stats_of(&lan, i);
+		struct vnic_port_stats stats = stats_of(lan.relay, i);
 
 		in += stats.rx_frames;
 		out += stats.tx_frames;
@@ -378,9 +369,6 @@ static void all_frames_read_are_written_or_counted(void **state)
 static void a_port_that_goes_takes_its_macs_along_and_the_others_go_on(void **state)
 {
 	struct lan lan = lan_of(3, NULL);
-	struct vnic_port_stats stats;
-	const char *name;
-	bool open;
 
 	(void)state;
 	say(&lan, 2, CAROL, EVERYBODY);
@@ -388,9 +376,8 @@ static void a_port_that_goes_takes_its_macs_along_and_the_others_go_on(void **st
 	close(lan.station[2]);
 	lan.station[2] = -1;
 	settle(&lan);
-	assert_int_equal(vnic_relay_get_port(lan.relay, 2, &name, &open, &stats), 0);
-	assert_false(open);
-	assert_int_equal(stats.rx_frames, 1);
+	assert_false(is_open(lan.relay, 2));
+	assert_int_equal(stats_of(lan.relay, 2).rx_frames, 1);
 	assert_int_equal(table_of(&lan).ports, 2);
 	assert_int_equal(table_of(&lan).fdb_entries, 0);
 	say(&lan, 0, ALICE, CAROL);

@@ -10,6 +10,7 @@
 
 #include "bytes.h"
 #include "relay_ports.h"
+#include "relay_told.h"
 
 #define VNI 0x010203
 #define FRAME_LEN 60
@@ -66,17 +67,6 @@ static void world_free(struct world *world)
 		close(world->remotes[i]);
 }
 
-static struct vnic_port_stats stats_of(const struct world *world, unsigned number)
-{
-	struct vnic_port_stats stats;
-	const char *name;
-	bool open;
-
-	assert_int_equal(vnic_relay_get_port(world->relay, number, &name, &open, &stats), 0);
-	assert_true(open);
-	return stats;
-}
-
 static uint64_t made_copies(const struct world *world)
 {
 	struct vnic_relay_stats stats;
@@ -89,7 +79,7 @@ static void wait_for_rx(struct world *world, unsigned port, uint64_t frames)
 {
 	struct vnic_error err;
 
-	while (stats_of(world, port).rx_frames < frames)
+	while (stats_of(world->relay, port).rx_frames < frames)
 		vt_ok(vnic_relay_dispatch(world->relay, 1000, &err), &err);
 }
 
@@ -106,7 +96,7 @@ static void make_frame(uint8_t *frame, uint8_t dst, uint8_t src)
 static void comes(struct world *world, unsigned i, uint32_t first, uint32_t vni, uint8_t dst, uint8_t src)
 {
 	uint8_t datagram[HEADER_LEN + FRAME_LEN];
-	uint64_t before = stats_of(world, 0).rx_frames;
+	uint64_t before = stats_of(world->relay, 0).rx_frames;
 
 	put32(datagram, first);
 	put32(datagram + 4, vni << 8);
@@ -130,7 +120,7 @@ static void comes_right(struct world *world, unsigned i, uint8_t dst, uint8_t sr
 static void goes(struct world *world, uint8_t dst, uint8_t src)
 {
 	uint8_t frame[FRAME_LEN];
-	uint64_t before = stats_of(world, 1).rx_frames;
+	uint64_t before = stats_of(world->relay, 1).rx_frames;
 
 	make_frame(frame, dst, src);
 	assert_int_equal(send(world->far, frame, FRAME_LEN, 0), FRAME_LEN);
@@ -172,7 +162,7 @@ static void what_is_for_nobody_known_goes_to_all_remotes(void **state)
 			assert_true(arrives(&world, i, (uint8_t)dst, 1));
 	}
 	assert_int_equal(made_copies(&world), 4);
-	assert_int_equal(stats_of(&world, 0).tx_frames, 6);
+	assert_int_equal(stats_of(world.relay, 0).tx_frames, 6);
 	world_free(&world);
 }
 
@@ -203,18 +193,19 @@ static void strangers_and_other_networks_are_dropped_and_counted(void **state)
 	assert_int_equal(connect(stranger, (struct sockaddr *)&world.own, sizeof(world.own)), 0);
 	assert_int_equal(send(stranger, datagram, sizeof(datagram), 0), sizeof(datagram));
 	wait_for_rx(&world, 0, 1);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_STRANGER], 1);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_STRANGER], 1);
 	comes(&world, 0, 0x08000000, VNI + 1, 1, 2);
 	comes(&world, 0, 0x00000000, VNI, 1, 2);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_TUNNEL], 2);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_TUNNEL], 2);
 	for (size_t len = 0; len < HEADER_LEN + 14; len++) {
 		assert_int_equal(
 			sendto(world.remotes[0], datagram, len, 0, (struct sockaddr *)&world.own, sizeof(world.own)),
 			len);
 		wait_for_rx(&world, 0, 4 + len);
 	}
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_TUNNEL], 2 + HEADER_LEN);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_SHORT], 14);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_TUNNEL], 2 + HEADER_LEN);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_SHORT], 14);
+	assert_true(is_open(world.relay, 0));
 	assert_int_equal(recv(world.far, datagram, 1, MSG_DONTWAIT), -1);
 	close(stranger);
 	world_free(&world);
@@ -243,7 +234,7 @@ static void with_no_remote_given_whoever_speaks_is_one(void **state)
 
 	(void)state;
 	goes(&world, 2, 1);
-	assert_int_equal(stats_of(&world, 0).tx_dropped[VNIC_DROP_DOWN], 1);
+	assert_int_equal(stats_of(world.relay, 0).tx_dropped[VNIC_DROP_DOWN], 1);
 	for (unsigned i = 0; i < 3; i++) {
 		addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + i);
 		peers[i] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -281,7 +272,7 @@ static void there_are_so_many_remotes_and_no_more(void **state)
 		wait_for_rx(&world, 0, i + 1);
 		close(fd);
 	}
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_STRANGER], 1);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_STRANGER], 1);
 	world_free(&world);
 }
 

@@ -42,11 +42,11 @@ static void what_is_held_is_told_in_frames_and_bytes(void **state)
 	say(&world, 1000);
 	assert_int_equal(all_of(&world).held, 2);
 	assert_int_equal(all_of(&world).held_bytes, 1574);
-	assert_int_equal(stats_of(&world, 0).rx_dropped[VNIC_DROP_HELD], 1);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_HELD], 1);
 	assert_accounts_close(&world);
 	set(&world, 0, VNIC_INGRESS, NULL);
 	assert_int_equal(all_of(&world).held_bytes, 0);
-	assert_int_equal(stats_of(&world, 1).tx_frames, 2);
+	assert_int_equal(stats_of(world.relay, 1).tx_frames, 2);
 	assert_accounts_close(&world);
 	world_free(&world);
 }

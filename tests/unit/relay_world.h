@@ -14,6 +14,7 @@
 
 #include "checksum.h"
 #include "relay_ports.h"
+#include "relay_told.h"
 #include "superframe.h"
 
 #define STATIONS 4
@@ -116,16 +117,6 @@ static inline ssize_t hear(struct world *world, unsigned station, struct vnic_vn
 	return n < 0 ? -1 : n - (ssize_t)sizeof(*ret_hdr);
 }
 
-static inline struct vnic_port_stats stats_of(const struct world *world, unsigned number)
-{
-	struct vnic_port_stats stats;
-	const char *name;
-	bool open;
-
-	assert_int_equal(vnic_relay_get_port(world->relay, number, &name, &open, &stats), 0);
-	return stats;
-}
-
 static inline struct vnic_relay_stats all_of(const struct world *world)
 {
 	struct vnic_relay_stats stats;
@@ -141,7 +132,7 @@ static inline void assert_accounts_close(const struct world *world)
 	uint64_t in = 0, out = all.held;
 
 	for (unsigned i = 0; i < world->count; i++) {
-		struct vnic_port_stats stats = stats_of(world, i);
+		struct vnic_port_stats stats = stats_of(world->relay, i);
 
 		in += stats.rx_frames;
 		out += stats.tx_frames;
