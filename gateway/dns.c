@@ -38,7 +38,6 @@
 #include "table.h"
 
 #define PORT 53
-#define QUERIES 1024            /* under way; more are answered SERVFAIL */
 #define TRY_TIME (2 * NS_PER_S) /* before the next server is asked */
 #define SENDS 3                 /* so that a question lasts as long as an asker waits: 5 s */
 #define REFRESH_TIME NS_PER_S   /* between looks at the host's resolvers */
@@ -70,7 +69,7 @@ struct dns {
 	struct vnic_gateway *gateway;
 	struct vnic_dns_config config;
 	struct vnic_dns_stats stats;
-	struct table table;    /* by `identity` */
+	struct table table;    /* by `identity`; when it is full questions are answered SERVFAIL */
 	struct query *queries; /* by slot of the table */
 	unsigned preferred;    /* the server that answered last */
 	int64_t refresh_at;
@@ -560,8 +559,8 @@ int dns_new(struct vnic_gateway *gateway, const struct vnic_dns_config *config, 
 	dns->config = *config;
 	r = check(dns, err);
 	if (r == 0) {
-		dns->queries = calloc(QUERIES + 1, sizeof(*dns->queries));
-		if (!dns->queries || table_open(&dns->table, QUERIES, times, &gateway->secret) < 0)
+		dns->queries = calloc(gateway->max.dns + 1, sizeof(*dns->queries));
+		if (!dns->queries || table_open(&dns->table, gateway->max.dns, times, &gateway->secret) < 0)
 			r = vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	}
 	if (r < 0)

@@ -23,6 +23,7 @@
 #define CROWDED_NS 100000           /* giving way took longer: there are more to run than CPUs */
 #define VAIN_REST_NS (10 * 1000000) /* when it was in vain, not to look again for so long */
 #define CROWDED_REST_NS NS_PER_S    /* and when somebody else needs the CPU */
+#define OWN_DESCRIPTORS 64          /* of the loop, the slow path, listeners and leases, and some to spare */
 #define SLOW_BATCH 4096             /* packets of the slow path in one turn: all that its socket can hold, and an end */
 
 /* --- the slow path ------------------------------------------------------------------ */
@@ -298,6 +299,11 @@ static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 	if (gateway->timer_fd < 0)
 		return vnic_fail(err, VNIC_STEP_OPEN, errno, "a timer", NULL);
 	gateway_keep_spare(gateway);
+	gateway->max = shares_here(OWN_DESCRIPTORS + gateway->config.publish_count);
+	if (gateway->config.tcp_max)
+		gateway->max.tcp = gateway->config.tcp_max;
+	if (gateway->config.udp_max)
+		gateway->max.udp = gateway->config.udp_max;
 	memcpy(gateway->ends.to, gateway->config.slow_mac.bytes, VNIC_MAC_LEN);
 	memcpy(gateway->ends.from, gateway->config.own_mac.bytes, VNIC_MAC_LEN);
 	r = tcp_new(gateway, &gateway->tcp, err);

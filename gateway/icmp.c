@@ -29,7 +29,6 @@
 #include "reserve.h"
 #include "table.h"
 
-#define FLOWS 1024
 #define SPARE 256 /* slots for one batch of events while those that ended are not free yet */
 #define ECHO_HEADER 8
 /* RFC 792; netinet/ip_icmp.h has a struct icmp of its own. */
@@ -101,7 +100,7 @@ static uint32_t new_slot(struct icmp *icmp, const struct flow_key *key)
 {
 	uint32_t slot;
 
-	if (icmp->flows.count >= FLOWS) {
+	if (icmp->flows.count >= icmp->gateway->max.icmp) {
 		icmp->gateway->stats.full++;
 		end(icmp, table_first(&icmp->flows));
 	}
@@ -288,12 +287,13 @@ void icmp_settle(struct icmp *icmp)
 int icmp_new(struct vnic_gateway *gateway, struct icmp **ret_icmp, struct vnic_error *err)
 {
 	struct icmp *icmp = reserve(1, sizeof(*icmp));
+	uint32_t slots = gateway->max.icmp + SPARE;
 
 	if (!icmp)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	icmp->gateway = gateway;
-	icmp->echo = reserve(FLOWS + SPARE + 1, sizeof(*icmp->echo));
-	if (!icmp->echo || table_open(&icmp->flows, FLOWS + SPARE, idle_times, &gateway->secret) < 0 ||
+	icmp->echo = reserve(slots + 1, sizeof(*icmp->echo));
+	if (!icmp->echo || table_open(&icmp->flows, slots, idle_times, &gateway->secret) < 0 ||
 	    fragments_open(&gateway->stats.fragments_dropped, &icmp->fragments) < 0) {
 		icmp_free(icmp);
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
@@ -312,6 +312,6 @@ void icmp_free(struct icmp *icmp)
 		end(icmp, slot);
 	fragments_close(icmp->fragments);
 	table_close(&icmp->flows);
-	release(icmp->echo, FLOWS + SPARE + 1, sizeof(*icmp->echo));
+	release(icmp->echo, icmp->gateway->max.icmp + SPARE + 1, sizeof(*icmp->echo));
 	release(icmp, 1, sizeof(*icmp));
 }

@@ -15,6 +15,7 @@
 #include "hash.h"
 #include "loop.h"
 #include "packet.h"
+#include "shares.h"
 
 /* What became ready: the type of a loop_ref; `index` is a flow's slot, `sub` says which of its descriptors. */
 enum gateway_ref {
@@ -48,8 +49,9 @@ struct vnic_gateway {
 	struct hash_secret secret; /* of all tables of flows */
 	int epfd;
 	bool stopped;
-	bool bulk;    /* as the caller was told */
-	bool busy;    /* a flow wants a turn although no event will come */
+	bool bulk; /* as the caller was told */
+	bool busy; /* a flow wants a turn although no event will come */
+	struct shares max;
 	int spare_fd; /* closed when there is no other, see spare.c */
 	int timer_fd;
 	int64_t timer_at;     /* when it fires, ns; 0: not armed */

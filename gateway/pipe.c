@@ -57,7 +57,7 @@ static struct pipe *take_new(struct pipe_pool *pool)
 		pool->pause--;
 		return NULL;
 	}
-	pipe = pool->lent < PIPE_LENT ? open_pipe() : NULL;
+	pipe = pool->lent < pool->max ? open_pipe() : NULL;
 	if (!pipe)
 		pool->pause = PAUSE;
 	return pipe;

@@ -23,6 +23,7 @@ struct pipe {
 
 struct pipe_pool {
 	struct pipe *warm;
+	unsigned max; /* lent at the same time: up to PIPE_LENT */
 	unsigned warm_count, lent;
 	unsigned pause; /* requests to refuse: there was no pipe just now */
 	bool used;      /* by bulk, with or without a pipe, since the last trim */

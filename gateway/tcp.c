@@ -36,7 +36,6 @@
 #include "reserve.h"
 #include "tcp_flows.h"
 
-#define FLOWS_DEFAULT 32768
 #define CONNECT_BATCH 16              /* fresh flows connected in one turn */
 #define BACKLOG_DEFAULT 2048          /* a new namespace's for SYNs */
 #define OFFERED_MAX 1024              /* at most, and half of the backlog */
@@ -475,13 +474,14 @@ bool tcp_is_bulk(const struct tcp *tcp)
 
 int tcp_new(struct vnic_gateway *gateway, struct tcp **ret_tcp, struct vnic_error *err)
 {
-	uint32_t max = gateway->config.tcp_max ? gateway->config.tcp_max : FLOWS_DEFAULT;
+	uint32_t max = gateway->max.tcp;
 	struct tcp *tcp = reserve(1, sizeof(*tcp));
 
 	if (!tcp)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	tcp->gateway = gateway;
 	tcp->max = max;
+	tcp->pipes.max = gateway->max.pipes;
 	tcp->offered_max = (gateway->config.backlog ? gateway->config.backlog : BACKLOG_DEFAULT) / 2;
 	if (tcp->offered_max > OFFERED_MAX)
 		tcp->offered_max = OFFERED_MAX;

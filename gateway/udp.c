@@ -35,7 +35,6 @@
 #include "reserve.h"
 #include "udp.h"
 
-#define FLOWS_DEFAULT 8192
 #define SPARE (2 * DATAGRAMS) /* slots that one batch of events may use while those that ended are not free yet */
 #define BUSY_BUFFER (1 << 20) /* the kernel gives what net.core.rmem_max and wmem_max allow */
 #define DNS_PORT 53
@@ -433,7 +432,7 @@ void udp_settle(struct udp *udp)
 
 int udp_new(struct vnic_gateway *gateway, struct udp **ret_udp, struct vnic_error *err)
 {
-	uint32_t max = gateway->config.udp_max ? gateway->config.udp_max : FLOWS_DEFAULT;
+	uint32_t max = gateway->max.udp;
 	struct udp *udp = calloc(1, sizeof(*udp));
 
 	if (!udp)

@@ -52,7 +52,8 @@ struct vnic_gateway_config {
 	int lease_sockets[VNIC_LEASE_SOCKETS]; /* in the router, where there is a lease; -1: none; owned */
 	struct vnic_policy policy;
 	struct vnic_dns_config dns;
-	unsigned tcp_max, udp_max; /* flows; 0: 32768 and 8192; clients of published ports have at most half */
+	unsigned tcp_max, udp_max; /* flows; 0: 32768 and 8192, or as RLIMIT_NOFILE allows; clients of published ports
+				      have at most half */
 	/* Called for the first denied flow of a kind, with the option that would allow it; may be NULL. */
 	void (*denied)(void *ctx, const struct vnic_policy_flow *flow, const char *option);
 	/*

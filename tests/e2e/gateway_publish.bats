@@ -22,6 +22,7 @@ shows() { shows_of gateway_publish "$1"; }
 @test "a reset passes in and out" { shows resets; }
 @test "500 connections at once all work, for each address" { shows at_once; }
 @test "2000 connections in a row all work" { shows in_a_row; }
+@test "clients who take all that they get leave the sandbox its own flows" { shows take_all; }
 @test "UDP: a port leads inside, and answers come from the address that was asked" { shows udp_one_port; }
 @test "UDP: a range leads to a range, and not a port further" { shows udp_a_range; }
 @test "UDP: a port bound to an address is on no other" { shows udp_bound; }

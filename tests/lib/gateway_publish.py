@@ -271,5 +271,21 @@ def in_a_row(world):
         is_equal(world.outside.in_a_row("10.77.0.1", 8080, 2000), 2000)
 
 
+def take_all(world):
+    """with 400 descriptors the gateway has room for 40 strangers, and 300 come"""
+    VNIC_RUN[:0] = ["prlimit", "--nofile=400:400"]
+    address = "9.9.9.10"
+    tcp, udp = world.outside.serve("greet", address), world.outside.serve_udp(address)
+    with publish(world, "8080:80") as box:
+        box.serve("hold", ANY[4], 80)
+        for _ in range(300):
+            try:
+                world.outside.open_tcp("10.77.0.1", 8080)
+            except RuntimeError as error:
+                assert "ConnectionResetError" in str(error), error  # turned away at once
+        is_equal(box.hello(address, tcp), "10.77.0.1")
+        is_equal(box.ask_udp(address, udp), "x")
+
+
 if __name__ == "__main__":
     run(globals())
