@@ -144,6 +144,8 @@ static int open_end(struct end *end, const struct vnic_tap *tap, struct vnic_err
 		return vnic_fail(
 			err, VNIC_STEP_USAGE, EINVAL, tap->name,
 			"a persistent device has no fast path, for it would lose frames if the relay were killed");
+	if (!tap->index)
+		return vnic_fail(err, VNIC_STEP_LINK_GET, ENODEV, tap->name, "it is not known where the device is");
 	end->tap = tap->index;
 	end->target.netns_fd = ioctl(tap->fds[0], SIOCGSKNS); /* close-on-exec from birth */
 	if (end->target.netns_fd < 0)

@@ -7,6 +7,7 @@ from harness.subject import Demand, Metric, Subject, against_best
 from harness.traffic import datagrams, iperf, load
 
 PINGS = 10000
+FAST = "relay tap, fast path"
 CAPTURE = ["--capture", "/run/bench.pcapng", "--snaplen", "128"]
 
 
@@ -43,8 +44,8 @@ def measure_awake(lane, case):
     return {"round trip": figures.get("p50_us"), "round trip, p99": figures.get("p99_us")}
 
 
-def relay_against(metric, case, other):
-    return against_best(metric, case, [other], "relay tap")
+def relay_against(metric, case, other, side="relay tap"):
+    return against_best(metric, case, [other], side)
 
 
 def added(side):
@@ -59,22 +60,27 @@ SUBJECT = Subject(
     name="relay",
     title="The relay",
     about="two namespaces, MTU 1500: one TCP stream; UDP datagrams of 64 bytes as fast as they go; 10,000 pings, one "
-    "after the other. `capture` writes 128 bytes of each frame to a file in memory; `busy` "
-    "polls busily, and is stopped while others are measured.",
+    "after the other. `capture` writes 128 bytes of each frame to a file in memory; `fast "
+    "path` leaves them to the kernel; `busy` polls busily, and is stopped while others are measured.",
     metrics=[Metric("throughput", "Gbit/s"), Metric("CPU", "s a gigabit", more_is_better=False, plot=False),
              Metric("frames", "thousands a second"), Metric("loss", "%", more_is_better=False, plot=False),
              Metric("round trip", "us", more_is_better=False),
              Metric("round trip, p99", "us", more_is_better=False, plot=False)],
     cases={"tcp": "TCP", "small": "small frames", "ping": "ping"},
     sides={"relay tap": relay("tap"), "relay veth": relay("veth"),
-           "relay tap, capture": relay("tap", CAPTURE, "relay-capture"),
+           FAST: relay("tap", ["--fast-path"], "relay-fast"), "relay tap, capture": relay("tap", CAPTURE, "relay-capture"),
            "relay tap, busy": sleepless(relay("tap", ["--busy-poll"], "relay-busy")), "bridge": bridge(), "veth": veth,
            "vde_switch": vde},
     measure=measure,
-    demands=[Demand("TCP: relay of taps / bridge", relay_against("throughput", "tcp", "bridge"), 0.9),
-             Demand("TCP: relay of taps / vde_switch", relay_against("throughput", "tcp", "vde_switch"), 25),
+    demands=[Demand("TCP: relay of taps with a fast path / bridge", relay_against("throughput", "tcp", "bridge", FAST), 0.9),
+             Demand("TCP: relay of taps with a fast path / vde_switch",
+                    relay_against("throughput", "tcp", "vde_switch", FAST), 25),
+             Demand("TCP: relay of taps, in user space / bridge", relay_against("throughput", "tcp", "bridge"), 0.4),
+             Demand("TCP: relay of taps, in user space / vde_switch", relay_against("throughput", "tcp", "vde_switch"), 25),
              Demand("TCP: relay of taps that captures headers / one that does not",
                     against_best("throughput", "tcp", ["relay tap"], "relay tap, capture"), 0.7),
+             Demand("small frames: relay of taps with a fast path / bridge",
+                    relay_against("frames", "small", "bridge", FAST), 0.95),
              Demand("small frames: relay of taps / bridge", relay_against("frames", "small", "bridge"), 0.95),
              Demand("small frames: relay of taps / vde_switch", relay_against("frames", "small", "vde_switch"), 2.5),
              Demand("round trip, p50: relay of taps beyond bridge, us", added("relay tap"), at_most=60),

@@ -30,6 +30,8 @@ def while_it_runs(place):
     if verbs.has_tun():
         yield verbs.Verb("run --nic tun, while the command runs", "run", "--nic", "tun", "--", "/bin/cat", for_ever=True)
         yield verbs.Verb("vm, while the VMM runs", "vm", "--", "/usr/bin/env", "tap={fd}", "/bin/cat", for_ever=True)
+        yield verbs.Verb("relay with a fast path, while it runs", "relay", "--fast-path", "tap:v0,netns=red",
+                         "tap:v0,netns=blue", for_ever=True)  # fmt: skip
     path = place.file("run.pcapng")
     yield verbs.Capture("run --capture, while the command runs", "run", "--capture", path, "--snaplen", "64", "--",
                         "/bin/cat", path=path, for_ever=True)  # fmt: skip

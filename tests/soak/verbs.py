@@ -446,6 +446,7 @@ def of_relay(place):
     if has_tun():
         yield relay("of a tap", replay, "tap:t0,netns=red,ip=10.9.0.1/24,queues=2")
         yield relay("of a tun", f"pcap:{place.packets},speed=max", "tun:t0,netns=red,ip=10.9.0.1/24")
+        yield relay("with a fast path", "--fast-path", "tap:t0,netns=red,ip=10.9.0.1/24", "tap:t0,netns=blue", loops=True)
         yield relay("with threads", "--threads", "2", "tap:t0,netns=red", "tap:t0,netns=blue", loops=True)
     for command in ("stats",), ("set", "0", "delay=1ms,loss=1%"), ("clear", "0"), ("link", "1", "up"), ("isolate", "1", "off"):
         yield Verb("relay --at " + command[0], "relay", "--at", place.file("control"), *command,
