@@ -8,7 +8,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -82,28 +81,17 @@ static bool is_own(struct vnic_gateway *gateway, const struct destination *desti
 	return own;
 }
 
-static const char *option_for(const struct vnic_policy_flow *flow, char *buf, size_t size)
-{
-	enum vnic_class class = vnic_policy_class(&flow->dst, flow->host);
-	char text[VNIC_ADDR_TEXT];
-
-	if (class == VNIC_CLASS_SPECIAL)
-		snprintf(buf, size, "--allow %s", vnic_addr_text(&flow->dst, false, text));
-	else
-		snprintf(buf, size, "--allow %s", vnic_class_text(class));
-	return buf;
-}
-
 static void deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow)
 {
 	unsigned kind = (unsigned)vnic_policy_class(&flow->dst, flow->host) * 4 + flow->proto;
-	char option[96];
+	char rule[96];
 
 	gateway->stats.denied++;
 	if (gateway->denied_told & 1u << kind || !gateway->config.denied)
 		return;
 	gateway->denied_told |= 1u << kind;
-	gateway->config.denied(gateway->config.ctx, flow, option_for(flow, option, sizeof(option)));
+	gateway->config.denied(gateway->config.ctx, flow,
+			       vnic_policy_remedy(&gateway->config.policy, flow, rule, sizeof(rule)));
 }
 
 bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,

@@ -14,6 +14,7 @@
 #include <vnic/policy.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -147,18 +148,19 @@ const char *vnic_class_text(enum vnic_class class)
 #define RULE_HELP \
 	"a rule is WHO[:PORT[-PORT]][/tcp|udp|icmp], and WHO is internet, lan, host, any, an address or a network"
 
+static const char *const proto_texts[] = {
+	[VNIC_PROTO_TCP] = "tcp", [VNIC_PROTO_UDP] = "udp", [VNIC_PROTO_ICMP] = "icmp"};
+
 /* Cuts "/tcp" off the end; "/24" stays, for a protocol begins with a letter. */
 static int parse_proto(char *text, const char *whole, enum vnic_proto *ret_proto, struct vnic_error *err)
 {
-	static const char *const names[] = {
-		[VNIC_PROTO_TCP] = "tcp", [VNIC_PROTO_UDP] = "udp", [VNIC_PROTO_ICMP] = "icmp"};
 	char *slash = strrchr(text, '/');
 
 	*ret_proto = VNIC_PROTO_ANY;
 	if (!slash || (slash[1] >= '0' && slash[1] <= '9'))
 		return 0;
 	for (enum vnic_proto proto = VNIC_PROTO_TCP; proto <= VNIC_PROTO_ICMP; proto++)
-		if (!strcmp(slash + 1, names[proto])) {
+		if (!strcmp(slash + 1, proto_texts[proto])) {
 			*slash = '\0';
 			*ret_proto = proto;
 			return 0;
@@ -323,4 +325,35 @@ bool vnic_policy_allows(const struct vnic_policy *policy, const struct vnic_poli
 			best = rule;
 	}
 	return best && best->allow;
+}
+
+/* From 0, the class, to 2, the flow alone. */
+static void write_rule(const struct vnic_policy_flow *flow, int narrow, char *buf, size_t size)
+{
+	char addr[VNIC_ADDR_TEXT];
+
+	vnic_addr_text(&flow->dst, false, addr);
+	if (narrow == 0)
+		snprintf(buf, size, "%s", vnic_class_text(vnic_policy_class(&flow->dst, flow->host)));
+	else if (narrow == 1)
+		snprintf(buf, size, "%s", addr);
+	else if (flow->proto == VNIC_PROTO_ICMP)
+		snprintf(buf, size, "%s/icmp", addr);
+	else
+		snprintf(buf, size, flow->dst.family == AF_INET6 ? "[%s]:%u/%s" : "%s:%u/%s", addr, flow->port,
+			 proto_texts[flow->proto]);
+}
+
+const char *vnic_policy_remedy(const struct vnic_policy *policy, const struct vnic_policy_flow *flow, char *buf,
+			       size_t size)
+{
+	/* What is special has no class that could be written. */
+	for (int narrow = 0; narrow < 3; narrow++) {
+		struct vnic_policy more = *policy;
+
+		write_rule(flow, narrow, buf, size);
+		if (vnic_policy_add(&more, true, buf, NULL) == 0 && vnic_policy_allows(&more, flow))
+			return buf;
+	}
+	return NULL;
 }

@@ -123,20 +123,22 @@ static void tell(const struct gate *gate, const char *text)
 	ns_message_send(gate->step.child, &note, -1, NULL);
 }
 
-static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const char *option)
+static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const char *rule)
 {
-	static const char *const protos[] = {"any", "TCP", "UDP", "ICMP"};
+	static const char *const protos[] = {"any", "TCP", "UDP", "ICMP echo"};
 	const struct gate *gate = ctx;
 	struct ns_message note = {.type = NS_NOTE};
-	char text[VNIC_ADDR_TEXT];
+	char text[VNIC_ADDR_TEXT], port[16] = "";
 
 	vnic_addr_text(&flow->dst, false, text);
-	if (flow->proto == VNIC_PROTO_ICMP)
-		vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "denied: ICMP echo to %s; '%s' would allow it", text,
-			  option);
+	if (flow->proto != VNIC_PROTO_ICMP)
+		snprintf(port, sizeof(port), " port %u", flow->port);
+	if (rule)
+		vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "denied: %s to %s%s; '--allow %s' would allow it",
+			  protos[flow->proto], text, port, rule);
 	else
-		vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "denied: %s to %s port %u; '%s' would allow it",
-			  protos[flow->proto], text, flow->port, option);
+		vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "denied: %s to %s%s, as a --deny says",
+			  protos[flow->proto], text, port);
 	ns_message_send(gate->step.child, &note, -1, NULL);
 }
 

@@ -412,9 +412,29 @@ static int check_vxlan(const struct vnic_port *port, struct vnic_error *err)
 	return 0;
 }
 
+/* Bad weather that loses nothing, and a loss in weather that never comes, are mistakes. */
+static int check_weather(const struct vnic_port *port, struct vnic_error *err)
+{
+	for (unsigned d = 0; d < 2; d++) {
+		const struct vnic_impairment *impairment = &port->sides[d].impairment;
+
+		if (impairment->to_bad > 0 && !(impairment->bad_loss > 0))
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "to-bad",
+					 "nothing is lost when the weather is bad: add bad-loss=1");
+		if (impairment->bad_loss > 0 && !(impairment->to_bad > 0))
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "bad-loss",
+					 "the weather is never bad: add to-bad= and to-good=");
+	}
+	return 0;
+}
+
 /* What one key alone cannot tell. */
 static int check(const struct vnic_port *port, struct vnic_error *err)
 {
+	int r = check_weather(port, err);
+
+	if (r < 0)
+		return r;
 	if (port->kind == VNIC_PORT_VXLAN)
 		return check_vxlan(port, err);
 	if (port->redial_s && port->netns[0] && port->remote.addr.ss_family != AF_UNIX)

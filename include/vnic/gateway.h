@@ -54,8 +54,8 @@ struct vnic_gateway_config {
 	struct vnic_dns_config dns;
 	unsigned tcp_max, udp_max; /* flows; 0: 32768 and 8192, or as RLIMIT_NOFILE allows; clients of published ports
 				      have at most half */
-	/* Called for the first denied flow of a kind, with the option that would allow it; may be NULL. */
-	void (*denied)(void *ctx, const struct vnic_policy_flow *flow, const char *option);
+	/* Called for the first denied flow of a kind, with what vnic_policy_remedy() says; may be NULL. */
+	void (*denied)(void *ctx, const struct vnic_policy_flow *flow, const char *rule);
 	/*
 	 * Called once, when a flow of the sandbox first sends datagrams faster than they are taken: whoever has the
 	 * router may let its kernel merge them (vnic_link_merge_datagrams).  May be NULL.

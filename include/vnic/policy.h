@@ -66,6 +66,13 @@ VNIC_API int vnic_policy_add(struct vnic_policy *policy, bool allow, const char 
  */
 VNIC_API bool vnic_policy_allows(const struct vnic_policy *policy, const struct vnic_policy_flow *flow);
 
+/*
+ * The broadest rule that would let this flow start: its class, else its address, else that with port and protocol.
+ * NULL: a rule as narrow as that forbids it.
+ */
+VNIC_API const char *vnic_policy_remedy(const struct vnic_policy *policy, const struct vnic_policy_flow *flow,
+					char *buf, size_t size);
+
 /* The class of an address; `host` as in struct vnic_policy_flow. */
 VNIC_API enum vnic_class vnic_policy_class(const struct vnic_addr *addr, bool host);
 VNIC_API const char *vnic_class_text(enum vnic_class class);

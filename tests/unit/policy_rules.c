@@ -72,6 +72,43 @@ static void the_default_decides_only_where_no_rule_matches(void **state)
 	assert_false(allows(&policy, "8.8.8.8", 80, VNIC_PROTO_TCP));
 }
 
+static void what_would_open_a_denied_flow_is_the_broadest_rule_that_does(void **state)
+{
+	static const struct {
+		const char *deny, *addr;
+		enum vnic_proto proto;
+		const char *remedy;
+	} cases[] = {
+		{"lan", "10.1.2.3", VNIC_PROTO_TCP, "10.1.2.3"},
+		{"any", "10.1.2.3", VNIC_PROTO_TCP, "lan"},
+		{"any", "8.8.8.8", VNIC_PROTO_ICMP, "internet"},
+		{"internet", "8.8.8.8", VNIC_PROTO_UDP, "8.8.8.8"},
+		{"8.8.0.0/16", "8.8.8.8", VNIC_PROTO_UDP, "8.8.8.8"},
+		{"8.8.8.8", "8.8.8.8", VNIC_PROTO_UDP, "8.8.8.8:443/udp"},
+		{"2606::1", "2606::1", VNIC_PROTO_TCP, "[2606::1]:443/tcp"},
+		{"8.8.8.8", "8.8.8.8", VNIC_PROTO_ICMP, "8.8.8.8/icmp"},
+		{"8.8.8.8:443/udp", "8.8.8.8", VNIC_PROTO_UDP, NULL},
+		{"lan", "169.254.169.254", VNIC_PROTO_TCP, "169.254.169.254"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vnic_policy_flow flow = flow_to(cases[i].addr, 443, cases[i].proto);
+		struct vnic_policy policy;
+		struct vnic_error err;
+		char buf[96];
+
+		vnic_policy_init(&policy);
+		vt_ok(vnic_policy_add(&policy, false, cases[i].deny, &err), &err);
+		assert_false(vnic_policy_allows(&policy, &flow));
+		const char *remedy = vnic_policy_remedy(&policy, &flow, buf, sizeof(buf));
+		assert_int_equal(!remedy, !cases[i].remedy);
+		if (remedy)
+			assert_string_equal(remedy, cases[i].remedy);
+		assert_int_equal(policy.count, 2); /* untouched */
+	}
+}
+
 static void a_rule_is_read_into_its_parts(void **state)
 {
 	static const struct {
@@ -391,6 +428,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_test(by_default_the_internet_is_allowed_and_nothing_else),
 		vt_test(the_default_decides_only_where_no_rule_matches),
+		vt_test(what_would_open_a_denied_flow_is_the_broadest_rule_that_does),
 		vt_test(a_rule_is_read_into_its_parts),
 		vt_test(a_bad_rule_is_refused_and_changes_nothing),
 		vt_test(there_is_a_most_of_rules),

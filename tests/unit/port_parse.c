@@ -115,6 +115,9 @@ static void each_mistake_has_its_own_sentence(void **state)
 	assert_complains("tap:t0,in.los=1%", "in.los", "tap ports have no such key; did you mean loss?");
 	assert_complains("udp:10.9.0.1:80,overtaek", "overtaek", "udp ports have no such key; did you mean overtake?");
 	assert_complains("vxlan:id=7,filtre=ip", "filtre", "vxlan ports have no such key; did you mean filter?");
+	assert_complains("tap:t0,to-bad=1%,to-good=10%", "to-bad",
+			 "nothing is lost when the weather is bad: add bad-loss=1");
+	assert_complains("tap:t0,in.bad-loss=1", "bad-loss", "the weather is never bad: add to-bad= and to-good=");
 	assert_complains("fd:x", "x", "fd: takes a number from 0 to 1048576");
 }
 
