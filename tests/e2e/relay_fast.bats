@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vnic relay --fast-path: the kernel carries frames while nobody looks at them, and nobody notices.  as-user: --tun
-# shellcheck disable=SC2154,SC2030,SC2031 # what ../lib/relay sets; each test is a shell of its own
+# shellcheck disable=SC2154,SC2030,SC2031,SC2016 # what ../lib/relay sets; each test is a shell of its own
 
 load ../lib/relay
 
@@ -10,11 +10,11 @@ namespaces() {
 	"$VNIC" ns add "$red" "$blue" # as an ordinary user each has a user namespace of its own
 }
 
-# joined_fast [OPTION]...: two namespaces and a relay with a fast path between them; KEYS are the first port's.
+# Two namespaces and a relay with a fast path between them; KEYS are the first port's.
 joined_fast() {
 	control=$BATS_TEST_TMPDIR/control
 	namespaces
-	start --fast-path --json --control "$control" "$@" "tap:eth0,netns=$red,ip=10.9.0.1/24${KEYS-}" \
+	start --fast-path --json --control "$control" "tap:eth0,netns=$red,ip=10.9.0.1/24${KEYS-}" \
 		"tap:eth0,netns=$blue,ip=10.9.0.2/24"
 }
 
@@ -135,13 +135,13 @@ rtt() { "$VNIC" exec "$red" -- ping -n -q -c 3 -i 0.05 -W 5 10.9.0.2 | sed -n 's
 	joined_fast
 	sends "$red" 10.9.0.2
 	"$VNIC" exec --privileged "$red" -- sh -ec '
-		unshare --net sh -c "echo \$\$; exec sleep 600" >"$1" &
+		unshare --net sh -c "echo \$\$; exec sleep 100" >"$1" & # it outlives this command
 		until pid=$(cat "$1") && [ "$pid" ]; do :; done
-		trap "kill $pid" EXIT
 		ip link set eth0 netns "$pid"
 		nsenter -t "$pid" -n sh -ec "ip address add 10.9.0.1/24 dev eth0; ip link set eth0 up"
 		until nsenter -t "$pid" -n ping -q -c 1 -W 1 10.9.0.2; do :; done' - "$BATS_TEST_TMPDIR/pid"
 	is lost
+	sandbox=$(<"$BATS_TEST_TMPDIR/pid") # for teardown
 	[[ $(links "$red") == lo ]]
 }
 
