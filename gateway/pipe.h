@@ -13,6 +13,7 @@
 
 #define PIPE_WARM 4   /* kept when nobody uses them, until pipe_pool_trim */
 #define PIPE_LENT 256 /* at most; then flows copy */
+#define KEPT_MAX (16u << 20)
 
 struct pipe {
 	struct pipe *next;
@@ -26,6 +27,7 @@ struct pipe_pool {
 	unsigned max; /* lent at the same time: up to PIPE_LENT */
 	unsigned warm_count, lent;
 	unsigned pause; /* requests to refuse: there was no pipe just now */
+	size_t kept;    /* bytes that streams hold in copies, of KEPT_MAX at most */
 	bool used;      /* by bulk, with or without a pipe, since the last trim */
 };
 

@@ -22,7 +22,16 @@ static int hold_up(struct stream *stream)
 	return -errno;
 }
 
-static int flush_rest(struct stream *stream, int to)
+static void drop_rest(struct stream *stream, struct pipe_pool *pool)
+{
+	if (!stream->rest)
+		return;
+	pool->kept -= stream->rest_end;
+	free(stream->rest);
+	stream->rest = NULL;
+}
+
+static int flush_rest(struct stream *stream, struct pipe_pool *pool, int to)
 {
 	ssize_t n = send(to, stream->rest + stream->rest_at, stream->rest_end - stream->rest_at,
 			 MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -32,8 +41,7 @@ static int flush_rest(struct stream *stream, int to)
 	stream->rest_at += (uint32_t)n;
 	if (stream->rest_at < stream->rest_end)
 		return 0;
-	free(stream->rest);
-	stream->rest = NULL;
+	drop_rest(stream, pool);
 	return 1;
 }
 
@@ -48,7 +56,7 @@ static int flush_pipe(struct stream *stream, int to)
 	return 1;
 }
 
-static int keep_rest(struct stream *stream, const uint8_t *data, size_t size)
+static int keep_rest(struct stream *stream, struct pipe_pool *pool, const uint8_t *data, size_t size)
 {
 	stream->rest = malloc(size);
 	if (!stream->rest)
@@ -56,13 +64,24 @@ static int keep_rest(struct stream *stream, const uint8_t *data, size_t size)
 	memcpy(stream->rest, data, size);
 	stream->rest_at = 0;
 	stream->rest_end = (uint32_t)size;
+	pool->kept += size;
 	return 0;
 }
 
-static int copy(struct stream *stream, int from, int to, uint64_t *count)
+/* What was only looked at: what has gone over is taken from the source, the rest waits there. */
+static int take_sent(struct stream *stream, int from, uint8_t *seen, size_t size, size_t sent)
+{
+	stream->held = sent < size;
+	if (sent && recv(from, seen, sent, MSG_DONTWAIT | MSG_TRUNC) < 0) /* TCP copies nothing then */
+		return -errno;
+	return sent && (stream->held || stream->bulk || stream->hup);
+}
+
+static int copy(struct stream *stream, struct pipe_pool *pool, int from, int to, uint64_t *count)
 {
 	uint8_t buf[COPY_BULK];
-	ssize_t n = recv(from, buf, stream->bulk ? COPY_BULK : COPY_MAX, MSG_DONTWAIT), sent;
+	bool keeps = pool->kept + sizeof(buf) <= KEPT_MAX;
+	ssize_t n = recv(from, buf, stream->bulk ? COPY_BULK : COPY_MAX, MSG_DONTWAIT | (keeps ? 0 : MSG_PEEK)), sent;
 
 	if (n < 0 && errno == EAGAIN) {
 		stream->hup = false; /* its end, when it comes, is an event */
@@ -74,7 +93,6 @@ static int copy(struct stream *stream, int from, int to, uint64_t *count)
 		stream->eof = true;
 		return 1;
 	}
-	*count += (uint64_t)n;
 	sent = send(to, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0) {
 		int r = hold_up(stream);
@@ -83,9 +101,12 @@ static int copy(struct stream *stream, int from, int to, uint64_t *count)
 			return r;
 		sent = 0;
 	}
+	*count += (uint64_t)(keeps ? n : sent);
 	stream->bulk = n >= COPY_MAX;
+	if (!keeps)
+		return take_sent(stream, from, buf, (size_t)n, (size_t)sent);
 	if (sent < n) {
-		int r = keep_rest(stream, buf + sent, (size_t)(n - sent));
+		int r = keep_rest(stream, pool, buf + sent, (size_t)(n - sent));
 
 		return r < 0 ? r : 1;
 	}
@@ -115,7 +136,7 @@ static int fill_pipe(struct pipe_pool *pool, struct stream *stream, int from, ui
 static int step(struct pipe_pool *pool, struct stream *stream, int from, int to, uint64_t *count)
 {
 	if (stream->rest)
-		return flush_rest(stream, to);
+		return flush_rest(stream, pool, to);
 	if (stream->pipe && stream->pipe->bytes)
 		return flush_pipe(stream, to);
 	if (stream->eof) {
@@ -123,10 +144,11 @@ static int step(struct pipe_pool *pool, struct stream *stream, int from, int to,
 		stream->ended = true;
 		return 0;
 	}
+	stream->held = false;
 	pool->used |= stream->bulk;
 	if (stream->bulk && !stream->pipe)
 		stream->pipe = pipe_lend(pool);
-	return stream->pipe ? fill_pipe(pool, stream, from, count) : copy(stream, from, to, count);
+	return stream->pipe ? fill_pipe(pool, stream, from, count) : copy(stream, pool, from, to, count);
 }
 
 int stream_pump(struct stream *stream, struct pipe_pool *pool, int from, int to, uint64_t *count)
@@ -149,12 +171,12 @@ void stream_pump_out(struct stream *stream, struct pipe_pool *pool, int from, in
 
 bool stream_is_held_up(const struct stream *stream)
 {
-	return stream->rest || (stream->pipe && stream->pipe->bytes);
+	return stream->rest || stream->held || (stream->pipe && stream->pipe->bytes);
 }
 
 void stream_close(struct stream *stream, struct pipe_pool *pool)
 {
 	pipe_return(pool, stream->pipe);
-	free(stream->rest);
+	drop_rest(stream, pool);
 	*stream = (struct stream){0};
 }

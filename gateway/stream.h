@@ -4,7 +4,9 @@
  *
  * Small amounts are received and sent through one buffer, two system calls; when it fills, the stream goes over
  * to splice(2) through a lent pipe, which moves pages, or to larger copies where there is none.  What the other side
- * does not take is kept: in the pipe, or copied.  For edge-triggered events: a stream is pumped until one side would
+ * does not take is kept: in the pipe, or copied.  When all streams together keep KEPT_MAX in copies, as when the
+ * sandbox reads nothing of thousands of connections, more stays with its source: it is looked at, and what the other
+ * side took is taken then, a system call more.  For edge-triggered events: a stream is pumped until one side would
  * block.
  */
 #ifndef GATEWAY_STREAM_H
@@ -19,6 +21,7 @@ struct stream {
 	struct pipe *pipe; /* lent while it holds bytes, and while the stream is bulk and not drained */
 	uint8_t *rest;     /* copied bytes that the other side did not take; allocated */
 	uint32_t rest_at, rest_end;
+	bool held;    /* the other side takes no more of what waits at the source */
 	bool bulk;    /* splice */
 	bool hup;     /* the source may have ended, or has urgent data: a short read is not the last word */
 	bool eof;     /* the source has ended */
