@@ -247,15 +247,18 @@ static void of_many_who_take_one_name_one_has_it_at_a_time(void **state)
 
 static void a_directory_that_others_can_write_to_is_refused(void **state)
 {
+	static const mode_t modes[] = {0777, 0770, 0702};
 	struct vnic_name name;
 	struct ns_name_owner owner;
 	struct vnic_error err;
 
 	(void)state;
-	chmod(dir, 0777);
-	vt_fails(vnic_name_take("red", dir, &name, &err), &err, VNIC_STEP_LOCK, EPERM);
-	assert_string_equal(err.object, dir);
-	vt_fails(ns_name_find("red", dir, &owner, &err), &err, VNIC_STEP_NS_OPEN, ENOENT);
+	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		chmod(dir, modes[i]);
+		vt_fails(vnic_name_take("red", dir, &name, &err), &err, VNIC_STEP_LOCK, EPERM);
+		assert_string_equal(err.object, dir);
+		vt_fails(ns_name_find("red", dir, &owner, &err), &err, VNIC_STEP_NS_OPEN, ENOENT);
+	}
 	chmod(dir, 0700);
 }
 
