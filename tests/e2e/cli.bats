@@ -135,6 +135,15 @@ complains() {
 	[[ $status -eq 3 && $output == *"writable by no other"* ]] || { echo "$status: $output" && return 1; }
 }
 
+@test "a state directory of another user is refused" {
+	((EUID == 0)) || skip "needs root, who can give a directory away"
+	# shellcheck disable=SC2016 # for the other shell
+	local list='mount -t tmpfs tmpfs /run && mkdir -m 0755 /run/vnic && chown "$1" /run/vnic && exec "$0" list'
+	run unshare --mount sh -c "$list" "$VNIC" 65534
+	[[ $status -eq 3 && $output == *"/run/vnic: Operation not permitted"*"must belong to this user"* ]]
+	unshare --mount sh -c "$list" "$VNIC" 0
+}
+
 @test "JSON is JSON" {
 	"$VNIC" list --json | python3 -m json.tool >/dev/null
 	"$VNIC" ns list --json | python3 -m json.tool >/dev/null

@@ -194,6 +194,21 @@ assert {"up\x1b[2J", "x?"} < {nic["name"] for nic in box["nics"]}, box' "$name"
 	done
 }
 
+# The order of linux/capability.h: dac_read_search linux_immutable sys_module sys_rawio sys_ptrace sys_pacct sys_admin sys_boot
+# sys_time mknod audit_control mac_override mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore
+@test "as root the command has no capability over the machine, in none of its sets" {
+	((EUID == 0)) || skip "only root has capabilities to lose"
+	local machine=0 number set value out in
+	for number in 2 9 16 17 19 20 21 22 25 27 30 32 33 34 35 36 37 38 39 40; do ((machine |= 1 << number)); done
+	with_all() { setpriv --inh-caps +sys_admin,+syslog,+net_admin --ambient-caps +sys_admin,+syslog,+net_admin -- "$@" cat /proc/self/status | grep ^Cap; }
+	in=$(with_all "$VNIC" run --nic none --)
+	out=$(with_all)
+	while read -r set value; do
+		is "$(printf '%s %016x' "$set" $((0x$value & ~machine)))" "$(grep "^$set" <<<"$in" | tr '\t' ' ')"
+	done <<<"$out"
+	[[ $in != "$out" ]]
+}
+
 @test "as root the command has the capabilities that run leaves, and all with --privileged" {
 	((EUID == 0)) || skip "only root has capabilities to lose"
 	caps() { grep -E '^Cap(Prm|Eff|Bnd|Amb)'; }

@@ -207,6 +207,21 @@ static void more_networks_than_are_remembered_do_no_harm(void **state)
 	assert_int_equal(host.count, SUBNETS);
 }
 
+static void a_wide_network_counts_beside_a_narrow_one_within_it(void **state)
+{
+	const struct vnic_addr narrow = {AF_INET, 25, {10, 0, 2, 5}}, wide = {AF_INET, 16, {10, 0, 2, 5}};
+	struct subnets host = {.count = 0};
+
+	(void)state;
+	subnets_add(&host, &narrow);
+	subnets_add(&host, &wide);
+	assert_int_equal(host.count, 2);
+	subnets_add(&host, &narrow);
+	assert_int_equal(host.count, 2);
+	const struct vnic_addr chosen = subnets_choose(&host, AF_INET, 0);
+	assert_addr(&chosen, "172.30.2.0/24");
+}
+
 static void a_guest_that_asks_has_a_plan_too(void **state)
 {
 	struct plan p = plan(TEXTS("veth,ip=dhcp"));
@@ -349,6 +364,7 @@ int main(void)
 		vt_test(a_default_keeps_clear_of_what_another_nic_was_given),
 		vt_test(without_ipv6_there_are_no_addresses_of_it_but_those_that_were_asked_for),
 		vt_test(more_networks_than_are_remembered_do_no_harm),
+		vt_test(a_wide_network_counts_beside_a_narrow_one_within_it),
 		vt_test(a_guest_that_asks_has_a_plan_too),
 		vt_test(the_forwarder_takes_the_first_free_address_from_the_third_on),
 		vt_test(several_nics_differ_in_all_that_must_differ),
