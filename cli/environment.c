@@ -18,7 +18,8 @@ static int check_owner(const char *dir, struct vnic_error *err)
 	if (lstat(dir, &st) < 0)
 		return errno == ENOENT ? 0 : vnic_fail(err, VNIC_STEP_OPEN, errno, dir, NULL);
 	if (!S_ISDIR(st.st_mode))
-		return vnic_fail(err, VNIC_STEP_OPEN, ENOTDIR, dir, NULL);
+		return vnic_fail(err, VNIC_STEP_OPEN, ENOTDIR, dir,
+				 "names are kept in a directory of this user's, not where a symbolic link leads");
 	if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
 		return vnic_fail(err, VNIC_STEP_OPEN, EPERM, dir,
 				 "this directory keeps names and must belong to this user, writable by no other");
@@ -56,8 +57,11 @@ int cli_state_dir(bool make, const char **ret_dir, struct vnic_error *err)
 		n = snprintf(dir, sizeof(dir), "/tmp/vnic-%u", geteuid());
 	if (n >= (int)sizeof(dir))
 		return vnic_fail(err, VNIC_STEP_OPEN, ENAMETOOLONG, "XDG_RUNTIME_DIR", NULL);
-	if (make && mkdir(dir, geteuid() == 0 ? 0755 : 0700) < 0 && errno != EEXIST)
-		return vnic_fail(err, VNIC_STEP_OPEN, errno, dir, NULL);
+	mode_t mode = geteuid() == 0 ? 0755 : 0700;
+	if (make && mkdir(dir, mode) == 0)
+		chmod(dir, mode); /* whatever the caller's umask is */
+	else if (make && errno != EEXIST)
+		return vnic_fail(err, VNIC_STEP_MKDIR, errno, dir, NULL);
 	r = check_owner(dir, err);
 	if (r < 0)
 		return r;

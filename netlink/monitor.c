@@ -55,7 +55,7 @@ int vnic_monitor_open(struct vnic_monitor **ret_monitor, struct vnic_error *err)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	monitor->events = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (!monitor->events || mnl_socket_bind(monitor->events, groups, MNL_SOCKET_AUTOPID) < 0)
-		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, "netlink", NULL);
+		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, "of netlink", NULL);
 	else
 		r = vnic_nl_open(&monitor->nl, err);
 	if (r < 0) {

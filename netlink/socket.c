@@ -59,7 +59,7 @@ int socket_open(int bus, struct vnic_nl **ret_nl, struct vnic_error *err)
 		int code = errno;
 
 		free(nl);
-		return vnic_fail(err, VNIC_STEP_SOCKET, code, "netlink", NULL);
+		return vnic_fail(err, VNIC_STEP_SOCKET, code, "of netlink", NULL);
 	}
 	/* Without these (before Linux 4.12) errors have no words; nothing else changes. */
 	(void)mnl_socket_setsockopt(nl->wire, NETLINK_EXT_ACK, &on, sizeof(on));

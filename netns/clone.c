@@ -40,9 +40,11 @@ pid_t ns_clone(unsigned namespaces, bool sibling, int *ret_pidfd, struct vnic_er
 
 	if (pid < 0 && errno == ENOSYS)
 		pid = clone_old(namespaces, sibling, &pidfd);
-	if (pid < 0)
+	if (pid < 0 && namespaces)
 		return (pid_t)vnic_fail(err, VNIC_STEP_CLONE, errno, NULL, "wanted: %s",
-					namespaces ? vnic_ns_text(namespaces, text, sizeof(text)) : "none");
+					vnic_ns_text(namespaces, text, sizeof(text)));
+	if (pid < 0)
+		return (pid_t)vnic_fail(err, VNIC_STEP_FORK, errno, NULL, NULL);
 	if (pid > 0)
 		*ret_pidfd = pidfd;
 	return (pid_t)pid;
@@ -53,7 +55,7 @@ int ns_leave_netns(int *ret_old, struct vnic_error *err)
 	CLEANUP_FD int old = ret_old ? open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC) : -1;
 
 	if (ret_old && old < 0)
-		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, "our own network namespace", NULL);
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, "of our own network", NULL);
 	if (unshare(CLONE_NEWNET) < 0)
 		return vnic_fail(err, VNIC_STEP_UNSHARE, errno, "net", NULL);
 	if (ret_old)

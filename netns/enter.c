@@ -56,7 +56,7 @@ struct call {
 static int join(int fd, int kind, const char *what, struct vnic_error *err)
 {
 	if (fd >= 0 && setns(fd, kind) < 0)
-		return vnic_fail(err, VNIC_STEP_NS_JOIN, errno, what, NULL);
+		return vnic_fail(err, VNIC_STEP_NS_JOIN, errno, "the target", "%s namespace", what);
 	return 0;
 }
 
@@ -72,10 +72,10 @@ static int child_main(void *arg)
 	struct call *call = arg;
 
 	/* The user namespace first: it gives the capabilities that the other wants. */
-	call->result = join(call->userns_fd, CLONE_NEWUSER, "user namespace", call->err);
+	call->result = join(call->userns_fd, CLONE_NEWUSER, "user", call->err);
 	set_dumpable(0);
 	if (call->result == 0)
-		call->result = join(call->netns_fd, CLONE_NEWNET, "network namespace", call->err);
+		call->result = join(call->netns_fd, CLONE_NEWNET, "network", call->err);
 	if (call->result == 0)
 		call->result = call->fn(call->ctx, call->err);
 	call->finished = true;
@@ -101,9 +101,9 @@ static int run_child(struct call *call)
 		waitpid(pid, NULL, (int)__WCLONE); /* it has ended: CLONE_VFORK */
 	munmap(stack, GUARD_SIZE + STACK_SIZE);
 	if (pid < 0)
-		return vnic_fail(call->err, VNIC_STEP_CLONE, code, NULL, NULL);
+		return vnic_fail(call->err, VNIC_STEP_FORK, code, NULL, NULL);
 	if (!call->finished)
-		return vnic_fail(call->err, VNIC_STEP_NS_JOIN, EINTR, "namespace",
+		return vnic_fail(call->err, VNIC_STEP_NS_JOIN, EINTR, "the target",
 				 "the child that went there was killed");
 	return call->result;
 }
@@ -128,15 +128,15 @@ int ns_call(int userns_fd, int netns_fd, int (*fn)(void *ctx, struct vnic_error 
 	return r;
 }
 
-int ns_owner(int ns_fd)
+int ns_owner(int ns_fd, int *ret_owner)
 {
 	CLEANUP_FD int owner = ioctl(ns_fd, NS_GET_USERNS); /* close-on-exec from birth */
 	struct stat own, other;
 
-	if (owner < 0)
-		return -1;
-	if (stat("/proc/self/ns/user", &own) == 0 && fstat(owner, &other) == 0 && own.st_dev == other.st_dev &&
-	    own.st_ino == other.st_ino)
-		return -1;
-	return take_fd(&owner);
+	if (owner < 0 && errno != EPERM)
+		return -errno;
+	bool joinable = owner >= 0 && !(stat("/proc/self/ns/user", &own) == 0 && fstat(owner, &other) == 0 &&
+					own.st_dev == other.st_dev && own.st_ino == other.st_ino);
+	*ret_owner = joinable ? take_fd(&owner) : -1;
+	return 0;
 }

@@ -252,7 +252,7 @@ static int start_keeper(struct vnic_child *child, struct vnic_error *err)
 	close_fd(&pair[1]);
 	child->control = pair[0];
 	if (child->keeper < 0)
-		return vnic_fail(err, VNIC_STEP_CLONE, code, "vnic-keeper", NULL);
+		return vnic_fail(err, VNIC_STEP_FORK, code, "vnic-keeper", NULL);
 	return 0;
 }
 

@@ -155,7 +155,7 @@ static int run_command(struct init *init, struct vnic_error *err)
 	int code = errno;
 	munmap(stack, size);
 	if (pid < 0)
-		return vnic_fail(err, VNIC_STEP_CLONE, code, NULL, "for the command");
+		return vnic_fail(err, VNIC_STEP_FORK, code, NULL, "for the command");
 	init->command = pid;
 	init->command_pidfd = pidfd;
 	return start.result;

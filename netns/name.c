@@ -125,8 +125,10 @@ int vnic_name_take(const char *name, const char *state_dir, struct vnic_name *re
 
 	if (r < 0)
 		return r;
-	if (mkdir(state_dir, 0700) < 0 && errno != EEXIST)
-		return vnic_fail(err, VNIC_STEP_LOCK, errno, state_dir, NULL);
+	if (mkdir(state_dir, 0700) == 0)
+		chmod(state_dir, 0700); /* whatever the caller's umask is */
+	else if (errno != EEXIST)
+		return vnic_fail(err, VNIC_STEP_MKDIR, errno, state_dir, NULL);
 	r = check_dir(state_dir, err);
 	if (r < 0)
 		return r;
@@ -135,7 +137,8 @@ int vnic_name_take(const char *name, const char *state_dir, struct vnic_name *re
 		CLEANUP_FD int fd = open(taken.path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 		if (fd < 0)
-			return vnic_fail(err, VNIC_STEP_LOCK, errno, name, NULL);
+			return vnic_fail(err, VNIC_STEP_LOCK, errno, taken.path, NULL);
+		fchmod(fd, 0600); /* as above */
 		r = lock_through_gate(fd, taken.path);
 		if (r == -EAGAIN)
 			return vnic_fail(err, VNIC_STEP_LOCK, EEXIST, name, "it is in use");
@@ -219,6 +222,8 @@ int ns_name_find(const char *name, const char *state_dir, struct ns_name_owner *
 	if (r < 0)
 		return r;
 	CLEANUP_FD int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES) /* of the file: there may be a namespace */
+		return vnic_fail(err, VNIC_STEP_OPEN, errno, path, NULL);
 	if (fd < 0)
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, name, NULL);
 	r = check_dir(state_dir, err);

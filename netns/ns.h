@@ -57,10 +57,10 @@ int ns_call(int userns_fd, int netns_fd, int (*fn)(void *ctx, struct vnic_error 
 	    struct vnic_error *err);
 
 /*
- * The user namespace that owns a namespace, as a new descriptor; -1 where it is the caller's own or
+ * The user namespace that owns a namespace, as a new descriptor; *ret_owner is -1 where it is the caller's own or
  * above it: joining it would gain nothing or be refused.
  */
-int ns_owner(int ns_fd);
+int ns_owner(int ns_fd, int *ret_owner);
 
 /* --- orphan.c ----------------------------------------------------------------------- */
 

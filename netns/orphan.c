@@ -77,7 +77,7 @@ int ns_orphan(const char *name, unsigned namespaces, int *keep, unsigned keep_co
 	if (r < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, -r, "to the process in between", NULL);
 	if (n != (ssize_t)sizeof(said))
-		return vnic_fail(err, VNIC_STEP_CLONE, ECHILD, name, "the process in between was killed");
+		return vnic_fail(err, VNIC_STEP_FORK, ECHILD, name, "the process in between was killed");
 	if (said.code && err)
 		*err = said;
 	return -said.code;

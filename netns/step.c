@@ -64,7 +64,8 @@ int ns_step_wait(int event_fd, int control, struct vnic_error *err)
 		if (fds[0].revents && eventfd_read(event_fd, &value) == 0)
 			return 0;
 		if (fds[1].revents & (POLLHUP | POLLRDHUP | POLLERR))
-			return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the other process has ended");
+			return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL,
+					 "a process of vnic has ended before its time");
 	}
 }
 
@@ -121,7 +122,7 @@ int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int 
 	if (n < 0 && errno != ECONNRESET)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the child", NULL);
 	if (n <= 0)
-		return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the other process has ended");
+		return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "a process of vnic has ended before its time");
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 			memcpy(&fd, CMSG_DATA(c), sizeof(int));

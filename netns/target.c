@@ -30,6 +30,13 @@ bool ns_has_ended(int pidfd)
 	return TEMP_FAILURE_RETRY(poll(&ended, 1, 0)) != 0;
 }
 
+static int open_owner(struct vnic_target *target, struct vnic_error *err)
+{
+	int r = ns_owner(target->netns_fd, &target->userns_fd);
+
+	return r < 0 ? vnic_fail(err, VNIC_STEP_NS_OPEN, -r, target->text, "its user namespace") : 0;
+}
+
 /* Takes over owner->pidfd. */
 static int open_process(struct ns_name_owner *owner, struct vnic_target *target, struct vnic_error *err)
 {
@@ -44,8 +51,7 @@ static int open_process(struct ns_name_owner *owner, struct vnic_target *target,
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, ESRCH, target->text, NULL);
 	if (code)
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, code, target->text, NULL);
-	target->userns_fd = ns_owner(target->netns_fd);
-	return 0;
+	return open_owner(target, err);
 }
 
 static int open_pid(const char *text, struct vnic_target *target, struct vnic_error *err)
@@ -83,8 +89,7 @@ static int open_path(const char *path, struct vnic_target *target, struct vnic_e
 				 "it is a %s namespace, not a network namespace",
 				 kind > 0 ? vnic_ns_text((unsigned)kind, word, sizeof(word)) : "?");
 	}
-	target->userns_fd = ns_owner(target->netns_fd);
-	return 0;
+	return open_owner(target, err);
 }
 
 static int open_name(const char *name, const char *state_dir, struct vnic_target *target, struct vnic_error *err)

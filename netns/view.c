@@ -113,8 +113,7 @@ static void read_hostname(int dir, ino_t inode, char *ret_name, size_t size)
 		gethostname(ret_name, size);
 		return;
 	}
-	owner = ns_owner(uts);
-	if (ns_call(owner, -1, ask_hostname, &host, NULL) < 0)
+	if (ns_owner(uts, &owner) < 0 || ns_call(owner, -1, ask_hostname, &host, NULL) < 0)
 		ret_name[0] = '\0';
 }
 

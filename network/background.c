@@ -38,7 +38,7 @@ static int send_to_itself(const int *fds, unsigned count, int *ret_end, struct v
 
 	/* Not SOCK_DGRAM: whoever took us over could connect what is left of it to a socket of the host's. */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "a socket pair", NULL);
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to another process of vnic", NULL);
 	memcpy(sent, fds, count * sizeof(*fds));
 	sent[count] = pair[1];
 	int r = vnic_fd_send(pair[0], sent, count + 1, "", 1, err);

@@ -174,7 +174,7 @@ static int plan_ids(struct build *build, struct vnic_error *err)
 static int make_pair(int type, int fds[2], struct vnic_error *err)
 {
 	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "a socket pair", NULL);
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to another process of vnic", NULL);
 	return 0;
 }
 

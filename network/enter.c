@@ -50,7 +50,9 @@ int nl_open_beside(int fd, struct vnic_nl **ret_nl, struct vnic_error *err)
 	target.netns_fd = ioctl(fd, SIOCGSKNS); /* close-on-exec from birth */
 	if (target.netns_fd < 0)
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, "of a descriptor", NULL);
-	target.userns_fd = ns_owner(target.netns_fd);
+	int r = ns_owner(target.netns_fd, &target.userns_fd);
+	if (r < 0)
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, -r, "that owns another one", NULL);
 	return vnic_nl_open_in(&target, ret_nl, err);
 }
 

@@ -31,7 +31,7 @@ int gate_open(struct gate *gate, struct vnic_error *err)
 
 	if (r == 0 && (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, gate->hello) < 0 ||
 		       socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, gate->opener) < 0))
-		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, "a socket pair", NULL);
+		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, "to another process of vnic", NULL);
 	return r;
 }
 

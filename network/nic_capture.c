@@ -51,7 +51,7 @@ int nic_capture_open(const struct vnic_capture *config, struct nic_capture *capt
 	int r = ns_step_open(&capture->step, err);
 
 	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, capture->hello) < 0)
-		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, "a socket pair", NULL);
+		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, "to another process of vnic", NULL);
 	if (r == 0)
 		capture->config = *config;
 	return r;

@@ -139,7 +139,8 @@ static int wait_event(const struct vnic_monitor *monitor, const int lifelines[PL
 		return -ETIMEDOUT;
 	for (unsigned i = 0; i < PLAN_LIFELINES; i++)
 		if (fds[1 + i].revents)
-			return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the other process has ended");
+			return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL,
+					 "a process of vnic has ended before its time");
 	return 0;
 }
 

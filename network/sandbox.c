@@ -159,6 +159,7 @@ static void end_init(struct vnic_sandbox *sandbox)
 		;
 	if (sandbox->helpers[CAPTURE].pid && !sandbox->init_ended) {
 		tell_capture(sandbox, &message, -1);
+		pidfd_send_signal(sandbox->helpers[CAPTURE].pidfd, SIGCONT, NULL, 0); /* somebody may have stopped it */
 		listen_to_init(sandbox, false);
 	}
 	sandbox->init_ended = true;
@@ -239,7 +240,8 @@ int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struct vnic_er
 	info.si_int = sandbox->stops;
 	if (pidfd_send_signal(pidfd, signal, signal == SIGCONT ? &info : NULL, 0) < 0)
 		return vnic_fail(err, VNIC_STEP_SIGNAL, errno, NULL, NULL);
-	return 0;
+	/* Who is stopped, init too, shall end as well: service managers and shells do the same. */
+	return signal == SIGTERM || signal == SIGHUP ? vnic_sandbox_signal(sandbox, SIGCONT, err) : 0;
 }
 
 const char *vnic_sandbox_warning(const struct vnic_sandbox *sandbox, unsigned index)

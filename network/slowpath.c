@@ -333,7 +333,7 @@ static int open_transparent(int family, int type, int *ret_fd, struct vnic_error
 {
 	const struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(SLOWPATH_PORT)};
 	const struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(SLOWPATH_PORT)};
-	const char *object = family == AF_INET ? "transparent, IPv4" : "transparent, IPv6";
+	const char *object = family == AF_INET ? "for flows over IPv4" : "for flows over IPv6";
 	CLEANUP_FD int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r = fd;
 
@@ -370,7 +370,7 @@ static int open_tcp(int family, int backlog, int *ret_fd, struct vnic_error *err
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1); /* see set_up, gateway/tcp.c */
 	set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 	if (listen(fd, backlog) < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "listen");
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "for flows", "listen");
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -386,7 +386,7 @@ static int open_udp(int family, int *ret_fd, struct vnic_error *err)
 			      : set(fd, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1);
 	/* No UDP_GRO: only the first datagrams of flows come here, and its static key is paid for on every CPU. */
 	if (r < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "UDP options");
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "for flows", "UDP options");
 	widen(fd, UDP_BUFFER);
 	*ret_fd = take_fd(&fd);
 	return 0;

@@ -164,7 +164,7 @@ static int set_link(const struct vnic_tap_config *config, const char *name, stru
 		return 0;
 	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sock < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, name, NULL);
+		return vnic_fail(err, VNIC_STEP_TAP_SET, errno, name, "opening a socket");
 	memcpy(ifr.ifr_name, name, IFNAMSIZ);
 	if (config->mtu) {
 		ifr.ifr_mtu = (int)config->mtu;

@@ -21,6 +21,7 @@ enum vnic_step {
 	VNIC_STEP_USAGE,     /* read an option, key or argument given by the user */
 	VNIC_STEP_MEMORY,    /* allocate memory */
 	VNIC_STEP_OPEN,      /* open a file */
+	VNIC_STEP_MKDIR,     /* make a directory for names */
 	VNIC_STEP_READ,      /* read a file */
 	VNIC_STEP_WRITE,     /* write a file */
 	VNIC_STEP_LOCK,      /* lock a file or take a name */
@@ -40,6 +41,7 @@ enum vnic_step {
 	VNIC_STEP_NFT,       /* set up nf_tables */
 	VNIC_STEP_REDIRECT,  /* redirect a link's frames in the kernel */
 	VNIC_STEP_NS_CHECK,  /* combine namespaces */
+	VNIC_STEP_FORK,      /* start a process */
 	VNIC_STEP_CLONE,     /* start a process in new namespaces */
 	VNIC_STEP_UNSHARE,   /* make a namespace */
 	VNIC_STEP_NS_OPEN,   /* find or open a namespace */

@@ -121,7 +121,7 @@ VNIC_API int vnic_sandbox_get_fd(const struct vnic_sandbox *sandbox);
 /* Takes one event, without waiting.  -EAGAIN: none. */
 VNIC_API int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret_event, int *ret_value,
 			       struct vnic_error *err);
-/* Sends a signal to the command (SIGCONT to its whole process group). */
+/* Sends a signal to the command (SIGCONT to its whole process group); after SIGTERM and SIGHUP a SIGCONT follows. */
 VNIC_API int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struct vnic_error *err);
 /* What did not go as asked but was not fatal, one line each; *index counts up from 0; NULL: no more. */
 VNIC_API const char *vnic_sandbox_warning(const struct vnic_sandbox *sandbox, unsigned index);

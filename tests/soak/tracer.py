@@ -153,7 +153,9 @@ class Tracer:
         tracee = self.tracees.get(pid)
         stop, event, deliver = os.WSTOPSIG(status), status >> 16, 0
         if not tracee:
-            self.unborn.add(pid)  # until its parent tells
+            self.unborn.add(pid)  # until its parent tells, which may just be killed
+            if self.done:
+                self.born(pid, "?")
             return
         try:
             if detach and stop == signal.SIGSTOP and not event:

@@ -94,7 +94,7 @@ static void a_descriptor_that_is_no_namespace_is_refused(void **state)
 	(void)state;
 	assert_int_equal(ns_call(-1, fd, refuse, NULL, &err), -EINVAL);
 	assert_int_equal(err.step, VNIC_STEP_NS_JOIN);
-	assert_string_equal(err.object, "network namespace");
+	assert_string_equal(err.detail, "network namespace");
 	close(fd);
 }
 
