@@ -119,7 +119,7 @@ void ns_surroundings_get(unsigned namespaces, struct ns_surroundings *ret_here)
 
 	for (unsigned i = 0; i < VNIC_NS_COUNT; i++) {
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", ns_kinds[i].name);
-		if (access(path, F_OK) == 0 || errno == ENOMEM)
+		if (access(path, F_OK) == 0 || errno != ENOENT)
 			here.kinds |= ns_kinds[i].flag;
 	}
 	if (user) {

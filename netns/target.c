@@ -82,12 +82,14 @@ static int open_path(const char *path, struct vnic_target *target, struct vnic_e
 	if (fs.f_type != NSFS_MAGIC)
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, EINVAL, target->text, "the file is no namespace");
 	int kind = ioctl(target->netns_fd, NS_GET_NSTYPE);
+	if (kind < 0)
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, target->text, "asking for its kind");
 	if (kind != CLONE_NEWNET) {
 		char word[16];
 
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, EINVAL, target->text,
 				 "it is a %s namespace, not a network namespace",
-				 kind > 0 ? vnic_ns_text((unsigned)kind, word, sizeof(word)) : "?");
+				 vnic_ns_text((unsigned)kind, word, sizeof(word)));
 	}
 	return open_owner(target, err);
 }

@@ -150,7 +150,9 @@ static int open_end(struct end *end, const struct vnic_tap *tap, struct vnic_err
 	end->target.netns_fd = ioctl(tap->fds[0], SIOCGSKNS); /* close-on-exec from birth */
 	if (end->target.netns_fd < 0)
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, tap->name, NULL);
-	end->target.userns_fd = ns_owner(end->target.netns_fd);
+	int r = ns_owner(end->target.netns_fd, &end->target.userns_fd);
+	if (r < 0)
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, -r, tap->name, NULL);
 	snprintf(end->target.text, sizeof(end->target.text), "%s", tap->name);
 	return vnic_target_call(&end->target, open_there, end, err);
 }

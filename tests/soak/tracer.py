@@ -170,6 +170,7 @@ class Tracer:
                 tracee.foreign = True
                 if tracee.index != PROGRAM:  # whose end is waited for, whatever it is by then
                     self.tracees.pop(pid)
+                    self.gone.add(pid)
                 return
             elif event in (EVENT_FORK, EVENT_VFORK, EVENT_CLONE):
                 child = ctypes.c_ulong()
