@@ -136,7 +136,8 @@ int cli_status(const struct command *command, int result, const struct vnic_erro
 /*
  * Where names of sandboxes and namespaces are kept: /run/vnic for root, else $XDG_RUNTIME_DIR/vnic,
  * else /tmp/vnic-UID.  `make`: create it; without, it may be absent.  Refused when it is another
- * user's or others can write to it.  The result is static.
+ * user's or others can write to it; but who was first in /tmp only hides names: without `make` there is a warning, and
+ * *ret_dir is NULL.  The result is static.
  */
 int cli_state_dir(bool make, const char **ret_dir, struct vnic_error *err);
 

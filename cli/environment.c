@@ -63,6 +63,12 @@ int cli_state_dir(bool make, const char **ret_dir, struct vnic_error *err)
 	else if (make && errno != EEXIST)
 		return vnic_fail(err, VNIC_STEP_MKDIR, errno, dir, NULL);
 	r = check_owner(dir, err);
+	/* Whoever made it there first hides our names, not our processes. */
+	if ((r == -EPERM || r == -ENOTDIR) && !make && !run && !own) {
+		cli_warn("names are not known: %s is not this user's alone; XDG_RUNTIME_DIR names a better place", dir);
+		*ret_dir = NULL;
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	*ret_dir = dir;

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The command line as a whole: help, mistakes, exit statuses, and output that cannot leave.
 
+bats_require_minimum_version 1.5.0
+
 # complains STATUS LINE: the last `run` failed so, and its first line is exactly this.
 complains() {
 	[[ $status -eq $1 ]] || { echo "status $status instead of $1: $output" && return 1; }
@@ -142,6 +144,21 @@ complains() {
 	run unshare --mount sh -c "$list" "$VNIC" 65534
 	[[ $status -eq 3 && $output == *"/run/vnic: Operation not permitted"*"must belong to this user"* ]]
 	unshare --mount sh -c "$list" "$VNIC" 0
+}
+
+@test "a state directory in /tmp that somebody else made first hides names and nothing else" {
+	((EUID != 0)) || skip "root's is /run/vnic"
+	# shellcheck disable=SC2016
+	in_such_a_place() {
+		env -u XDG_RUNTIME_DIR unshare --user --map-root-user --mount -- sh -c '
+			mount -t tmpfs tmpfs /tmp && mkdir -m 0777 /tmp/vnic-0 && exec "$@"' _ "$VNIC" "$@"
+	}
+	run --separate-stderr in_such_a_place list
+	[[ $status -eq 0 && $stderr == "vnic: warning: names are not known: /tmp/vnic-0 "* ]]
+	run --separate-stderr in_such_a_place ns list
+	[[ $status -eq 0 && $stderr == "vnic: warning: names are not known: /tmp/vnic-0 "* ]]
+	run --separate-stderr in_such_a_place run --name red --nic none -- true
+	[[ $status -eq 125 && $stderr == *"writable by no other"* ]]
 }
 
 @test "JSON is JSON" {

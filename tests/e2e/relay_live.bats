@@ -217,3 +217,23 @@ assert status == 0, status' "$VNIC" relay --top
 	kill -TERM "$relay" && wait "$relay"
 	relay=
 }
+
+@test "what a stranger at the control socket answers does nothing to the terminal" {
+	exec {out}< <(exec python3 -c '
+import socket, sys
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(sys.argv[1])
+listener.listen()
+print("up", flush=True)
+for answer in b"-3\n2\n\x1b]0;title\x07\n\x1b[31mred", b"+\x1b]0;title\x07":
+    client, _ = listener.accept()
+    client.recv(1000)
+    client.send(answer)
+    client.close()
+' "$BATS_TEST_TMPDIR/stranger")
+	read -r _ <&"$out"
+	for _ in error answer; do
+		run "$VNIC" relay --at "$BATS_TEST_TMPDIR/stranger" stats
+		[[ $output == *"?]0;title?"* && $output != *$'\e'* && $output != *$'\a'* ]]
+	done
+}
