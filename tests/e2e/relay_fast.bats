@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vnic relay --fast-path: the kernel carries frames while nobody looks at them, and nobody notices.  as-user: --tun
-# shellcheck disable=SC2154,SC2030,SC2031,SC2016 # what ../lib/relay sets; each test is a shell of its own
+# shellcheck disable=SC2154,SC2030,SC2031,SC2016,SC2034 # what ../lib/relay sets; each test is a shell of its own
 
 load ../lib/relay
 
