@@ -129,12 +129,36 @@ complains() {
 	((failed)) && [[ $status -eq 0 ]]
 }
 
+@test "options and words that do not go together are told" {
+	local words says
+	while IFS='|' read -r words says; do
+		# shellcheck disable=SC2086 # words
+		run "$VNIC" $words
+		[[ $status -eq 2 && $output == "vnic: cannot understand "*"$says"* ]] || { echo "$words: $status: $output" && return 1; }
+	done <<-'END'
+		relay --capture - --json veth:a veth:b|the counters go to the standard output too
+		relay --top --json veth:a veth:b|the standard output has another use
+		relay --threads 2 --control x tap:a tap:b|is not watched or changed while it runs
+		relay --at x --stats stats|it goes with no other option
+		relay --at x|it needs a command: set, clear, link, isolate or stats
+		relay --interval 1 veth:a veth:b|it needs --json
+		relay veth:a|it needs PORT PORT
+		exec 1 --|there is no command after --
+		run --json -- true|only --stats has something to print
+	END
+}
+
 @test "a state directory that others can write to is refused" {
 	((EUID != 0)) || skip "root's is /run/vnic"
 	mkdir -p "$BATS_TEST_TMPDIR/run/vnic"
 	chmod 0777 "$BATS_TEST_TMPDIR/run/vnic"
 	XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run run "$VNIC" list
 	[[ $status -eq 3 && $output == *"writable by no other"* ]] || { echo "$status: $output" && return 1; }
+	mkdir "$BATS_TEST_TMPDIR/other" && : >"$BATS_TEST_TMPDIR/other/vnic"
+	XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/other run "$VNIC" list
+	[[ $status -eq 1 && $output == *"/other/vnic: Not a directory" ]] || { echo "$status: $output" && return 1; }
+	XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR$(printf '/%.0s' {1..256}) run "$VNIC" list
+	[[ $status -eq 1 && $output == *"XDG_RUNTIME_DIR: File name too long" ]] || { echo "$status: $output" && return 1; }
 }
 
 @test "a state directory of another user is refused" {
