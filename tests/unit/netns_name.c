@@ -79,6 +79,7 @@ static void a_taken_name_is_refused_and_free_after_the_drop(void **state)
 
 static void the_owner_is_found_while_it_lives(void **state)
 {
+	struct vnic_target target = VNIC_TARGET_EMPTY;
 	struct vnic_name name;
 	struct ns_name_owner owner;
 	struct vnic_error err;
@@ -87,6 +88,7 @@ static void the_owner_is_found_while_it_lives(void **state)
 	vt_ok(vnic_name_take("red", dir, &name, &err), &err);
 	vt_ok(ns_name_find("red", dir, &owner, &err), &err);
 	assert_int_equal(owner.pid, 0); /* nothing is published yet */
+	vt_fails(vnic_target_open("red", dir, &target, &err), &err, VNIC_STEP_NS_OPEN, EAGAIN);
 	vt_ok(vnic_name_publish(&name, getpid(), true, &err), &err);
 	vt_ok(ns_name_find("red", dir, &owner, &err), &err);
 	assert_int_equal(owner.pid, getpid());

@@ -222,6 +222,16 @@ static void a_wide_network_counts_beside_a_narrow_one_within_it(void **state)
 	assert_addr(&chosen, "172.30.2.0/24");
 }
 
+static void a_network_without_room_for_a_router_has_none(void **state)
+{
+	struct plan p = plan(TEXTS("veth,ip=10.9.0.5/30", "veth,ip=10.8.0.4/31", "veth,ip=10.7.0.1/32,ip=fd09::2/127"));
+
+	(void)state;
+	assert_int_equal(p.nics[0].nic.gw_count, 1);
+	assert_addr(&p.nics[0].nic.gw[0], "10.9.0.6/30");
+	assert_int_equal(p.nics[1].nic.gw_count + p.nics[2].nic.gw_count, 0);
+}
+
 static void a_guest_that_asks_has_a_plan_too(void **state)
 {
 	struct plan p = plan(TEXTS("veth,ip=dhcp"));
@@ -365,6 +375,7 @@ int main(void)
 		vt_test(without_ipv6_there_are_no_addresses_of_it_but_those_that_were_asked_for),
 		vt_test(more_networks_than_are_remembered_do_no_harm),
 		vt_test(a_wide_network_counts_beside_a_narrow_one_within_it),
+		vt_test(a_network_without_room_for_a_router_has_none),
 		vt_test(a_guest_that_asks_has_a_plan_too),
 		vt_test(the_forwarder_takes_the_first_free_address_from_the_third_on),
 		vt_test(several_nics_differ_in_all_that_must_differ),
