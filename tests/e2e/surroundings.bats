@@ -9,8 +9,8 @@ setup() {
 }
 
 teardown() {
-	kill -CONT ${stopped-} 2>/dev/null || true
-	kill -TERM ${front-} 2>/dev/null || true
+	kill -CONT "${stopped-}" 2>/dev/null || true
+	kill -TERM "${front-}" 2>/dev/null || true
 	"$VNIC" ns del "$name" &>/dev/null || true
 }
 
