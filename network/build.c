@@ -92,7 +92,7 @@ static int check_published_once(const struct vnic_sandbox_config *config, struct
 			if (a->udp != b->udp || a->port >= b->port + b->count || b->port >= a->port + a->count ||
 			    memcmp(&a->addr, &b->addr, sizeof(a->addr)) != 0)
 				continue;
-			snprintf(port, sizeof(port), "%u%s", a->port > b->port ? a->port : b->port,
+			snprintf(port, sizeof(port), "%d%s", a->port > b->port ? a->port : b->port,
 				 a->udp ? "/udp" : "");
 			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port, "this port is published twice");
 		}
