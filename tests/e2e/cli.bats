@@ -156,7 +156,7 @@ complains() {
 	[[ $status -eq 3 && $output == *"writable by no other"* ]] || { echo "$status: $output" && return 1; }
 	mkdir "$BATS_TEST_TMPDIR/other" && : >"$BATS_TEST_TMPDIR/other/vnic"
 	XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/other run "$VNIC" list
-	[[ $status -eq 1 && $output == *"/other/vnic: Not a directory" ]] || { echo "$status: $output" && return 1; }
+	[[ $status -eq 1 && $output == *"/other/vnic: Not a directory"* ]] || { echo "$status: $output" && return 1; }
 	XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR$(printf '/%.0s' {1..256}) run "$VNIC" list
 	[[ $status -eq 1 && $output == *"XDG_RUNTIME_DIR: File name too long" ]] || { echo "$status: $output" && return 1; }
 }
