@@ -105,7 +105,7 @@ int port_dgram_init(struct port *port, const void *with, struct vnic_error *err)
 int port_vxlan_init(struct port *port, const void *with, struct vnic_error *err);     /* struct vnic_vxlan */
 int port_pcap_init(struct port *port, const void *with, struct vnic_error *err);      /* struct vnic_pcap */
 
-/* --- what the relay does for its ports (relay_ports.c) ------------------------------- */
+/* --- what the relay does for its ports (relay_ports.c, relay_stats.c) ---------------- */
 
 /* A frame that was there but could not be had. */
 void port_lose(struct port *port, enum vnic_drop why);

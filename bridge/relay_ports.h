@@ -77,6 +77,10 @@ int lanes_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *t
 /* The loop of one lane. */
 int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err);
 
+/* Frames that the kernel has dropped since the socket was opened, for it was full; 0 for a port without a socket. */
+uint32_t port_drops_of_socket(const struct port *port);
+/* Counts those since the last time: when somebody wants to know, and before the socket goes. */
+void port_count_overruns(struct port *port);
 /* Frames that weather holds, and their bytes. */
 uint64_t relay_held(const struct vnic_relay *relay, uint64_t *ret_bytes);
 /* Takes a port out of service, for good. */

@@ -75,6 +75,7 @@ SUBJECT = Subject(
     demands=[Demand("TCP: relay of taps with a fast path / bridge", relay_against("throughput", "tcp", "bridge", FAST), 0.9),
              Demand("TCP: relay of taps with a fast path / vde_switch",
                     relay_against("throughput", "tcp", "vde_switch", FAST), 25),
+             Demand("TCP: relay of taps, in user space / bridge", relay_against("throughput", "tcp", "bridge"), 0.9),
              Demand("TCP: relay of taps, in user space / vde_switch", relay_against("throughput", "tcp", "vde_switch"), 25),
              Demand("TCP: relay of taps that captures headers / one that does not",
                     against_best("throughput", "tcp", ["relay tap"], "relay tap, capture"), 0.7),
