@@ -100,7 +100,7 @@ $(talk DGRAM 500)" 2>"$errors"
 	errors=$BATS_TEST_TMPDIR/errors
 	# A guest that is known and then reads no more: what is sent to it fills the queue.
 	hosted "$VNIC" vm --stats --json --publish 127.0.0.1:7100:7100/udp -- python3 -c '
-import os, signal, socket, subprocess, sys
+import json, os, signal, socket, subprocess, sys
 guest, mac, fd, errors = sys.argv[1:]
 subprocess.run(["python3", guest, mac, fd], pass_fds=[int(fd)], check=True)
 front = int(open(f"/proc/{os.getppid()}/stat").read().split()[3])
@@ -115,6 +115,9 @@ with socket.socket(type=socket.SOCK_DGRAM) as peer:
         answers += 1
         if "\"name\":\"eth0\",\"dropped_in\":0," not in open(errors).read().splitlines()[-1]:
             break
+boxes = json.loads(subprocess.run([os.environ["VNIC"], "list", "--json"], capture_output=True, check=True).stdout)
+nic, = [nic for box in boxes if box["pid"] == os.getpid() for nic in box["nics"]]
+assert nic["rx_dropped"] > 0 and nic["tx_dropped"] == 0, nic
 ' "$BATS_TEST_DIRNAME/../lib/vm_guest.py" {mac} {fd} "$errors" 2>"$errors"
 	tail -2 "$errors"
 	[[ $(figure nics "$errors" -2) =~ ^"[{'name': 'eth0', 'dropped_in': "[1-9] ]]
