@@ -38,6 +38,7 @@
 #define SPARE (2 * DATAGRAMS) /* slots that one batch of events may use while those that ended are not free yet */
 #define BUSY_BUFFER (1 << 20) /* the kernel gives what net.core.rmem_max and wmem_max allow */
 #define DNS_PORT 53
+#define SPARED 16
 
 #ifndef UDP_GRO
 #define UDP_GRO 104
@@ -307,14 +308,29 @@ int udp_open_inner(struct udp *udp, const struct flow_key *key, int *ret_fd)
 	return opener->open(opener->ctx, &request, ret_fd, NULL);
 }
 
+/* Where something waits to be read somebody is there, as where a client has taken an old port up again. */
+static bool has_waiting(const struct udp_flow *flow)
+{
+	return has_datagram(flow->fds[SIDE_INNER]) || has_datagram(flow->fds[SIDE_HOST]);
+}
+
+/* Ends the flow that would end first; those that are just being spoken in have another turn, a few of them. */
+static void make_room(struct udp *udp)
+{
+	uint32_t first = table_first(&udp->flows);
+
+	for (int i = 0; i < SPARED && has_waiting(&udp->flow[first]); i++, first = table_first(&udp->flows))
+		table_touch(&udp->flows, first, udp->flows.entries[first].class, udp->gateway->now);
+	udp->gateway->stats.full++;
+	udp_end_flow(udp, first);
+}
+
 uint32_t udp_new_flow(struct udp *udp, const struct flow_key *key)
 {
 	uint32_t slot;
 
-	if (udp->flows.count >= udp->max) {
-		udp->gateway->stats.full++;
-		udp_end_flow(udp, table_first(&udp->flows));
-	}
+	if (udp->flows.count >= udp->max)
+		make_room(udp);
 	slot = table_add(&udp->flows, key, key->dst.port == DNS_PORT ? CLASS_DNS : CLASS_NEW, udp->gateway->now);
 	if (!slot)
 		return 0;
@@ -405,9 +421,7 @@ void udp_new_datagrams(struct udp *udp, int socket, uint16_t family)
 /* What waits to be read has come in time. */
 static void expire_flow(struct udp *udp, uint32_t slot)
 {
-	const struct udp_flow *flow = &udp->flow[slot];
-
-	if (has_datagram(flow->fds[SIDE_INNER]) || has_datagram(flow->fds[SIDE_HOST]))
+	if (has_waiting(&udp->flow[slot]))
 		table_touch(&udp->flows, slot, udp->flows.entries[slot].class, udp->gateway->now);
 	else
 		udp_end_flow(udp, slot);
