@@ -71,6 +71,7 @@ static void world_open(struct world *world)
 	vt_ok(loop_open(&world->gateway.epfd, &err), &err);
 	world->gateway.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	world->gateway.now = NS_PER_S;
+	world->gateway.max.dns = 1024;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	world->gateway.config.slow_fd = pair[0];
 	world->wire = pair[1];
