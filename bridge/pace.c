@@ -12,6 +12,13 @@
  *
  * The first frames of a trial do not count: the scheduler is still about to bring the two together, or apart.
  *
+ * Beside a CPU that is idle the scheduler parts who spins from who speaks, for a CPU that spins looks busy.  One on
+ * which nothing but SCHED_IDLE runs does not: so the third way is to spin with that policy.  Whoever is woken takes the
+ * CPU at once and gives it back.  But where others want the CPUs for long, such a thread has hardly any: a look that
+ * comes a millisecond late tells so, and ends it for this round, or keeps it from being tried.  And who has no right to
+ * come back from it does not go there; the kernel tells that only to who has gone, so a thread of no other use goes
+ * first.
+ *
  * Rejected: to try the ways alone, with sleep on another CPU each time, for then a trial tells where the thread
  * was, and its end leaves it there; to follow the sender to his CPU, for a TAP does not tell which it is; to stay on
  * one CPU, for the scheduler knows of the others who want it; to keep idle CPUs awake by /dev/cpu_dma_latency, which is
@@ -19,13 +26,16 @@
  */
 #include "pace.h"
 
+#include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 #define SETTLE_FRAMES 16
 #define TRIAL_FRAMES 128
 #define REST_FIRST 8 /* times TRIAL_FRAMES */
 #define REST_MOST 2048
 #define SILENCE_NS 10000000LL
+#define SHUN_NS (60 * 1000000000LL)
 
 static void begin(struct pace *pace, enum pace_way way, unsigned place)
 {
@@ -38,6 +48,7 @@ static void begin(struct pace *pace, enum pace_way way, unsigned place)
 static bool begin_round(struct pace *pace)
 {
 	pace->chosen = false;
+	pace->crowded = false;
 	pace->best.took = 0;
 	begin(pace, PACE_SPIN, 0);
 	return true;
@@ -45,7 +56,7 @@ static bool begin_round(struct pace *pace)
 
 static bool keep_best(struct pace *pace)
 {
-	bool moves = pace->best.place != pace->place;
+	bool moves = pace->best.place != pace->place || pace->defers != (pace->best.way == PACE_DEFER);
 
 	pace->chosen = true;
 	pace->kept = 0;
@@ -59,6 +70,10 @@ static bool next_trial(struct pace *pace)
 	if (pace->way == PACE_SPIN) {
 		begin(pace, PACE_SLEEP, pace->place);
 		return false;
+	}
+	if (pace->way == PACE_SLEEP && pace->may_defer && !pace->crowded && pace->last >= pace->shun_until) {
+		begin(pace, PACE_DEFER, pace->place);
+		return true;
 	}
 	if (pace->place + 1 >= pace->places)
 		return keep_best(pace);
@@ -112,6 +127,22 @@ bool pace_count(struct pace *pace, unsigned frames, int64_t now)
 	return false;
 }
 
+bool pace_crowd(struct pace *pace, int64_t now)
+{
+	bool chosen = pace->chosen;
+
+	if (pace->way != PACE_DEFER) {
+		pace->crowded = true;
+		return false;
+	}
+	pace->shun_until = now + SHUN_NS;
+	if (pace->best.way == PACE_DEFER) /* somewhere else */
+		pace->best.way = PACE_SPIN;
+	if (chosen)
+		begin_round(pace);
+	return chosen || next_trial(pace);
+}
+
 /* --- the CPUs --------------------------------------------------------------------------- */
 
 /* Here, and those that follow the last one visited. */
@@ -139,13 +170,62 @@ static void move_to(unsigned cpu, const cpu_set_t *allowed)
 		sched_setaffinity(0, sizeof(*allowed), allowed);
 }
 
+/* --- the policy ------------------------------------------------------------------------- */
+
+static int set_policy(int policy)
+{
+	return sched_setscheduler(0, policy, &(struct sched_param){0});
+}
+
+static void *go_and_come_back(void *ret_came)
+{
+	*(bool *)ret_came = set_policy(SCHED_IDLE) == 0 && set_policy(SCHED_OTHER) == 0;
+	return NULL;
+}
+
+/* It takes CAP_SYS_NICE over the host, or an RLIMIT_NICE as large as its nice value needs. */
+void pace_begin(struct pace *pace)
+{
+	pthread_t thread;
+	bool came = false;
+
+	if (sched_getscheduler(0) == SCHED_OTHER && pthread_create(&thread, NULL, go_and_come_back, &came) == 0)
+		pthread_join(thread, NULL);
+	pace->may_defer = came;
+}
+
+/* Who was stopped, or the whole machine with him, was not kept waiting by others; such a one has slept. */
+bool pace_has_slept(struct pace *pace)
+{
+	struct rusage usage = {0};
+	long slept = pace->slept;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	pace->slept = usage.ru_nvcsw;
+	return pace->slept != slept;
+}
+
+static void defer(struct pace *pace, bool to_others)
+{
+	if (to_others != pace->defers && set_policy(to_others ? SCHED_IDLE : SCHED_OTHER) == 0)
+		pace->defers = to_others;
+}
+
+void pace_end(struct pace *pace)
+{
+	defer(pace, false);
+	pace->may_defer = false;
+}
+
 void pace_go(struct pace *pace)
 {
 	cpu_set_t allowed;
 
+	defer(pace, pace->way == PACE_DEFER);
+	pace_has_slept(pace);
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
 		return; /* more CPUs than a cpu_set_t has */
-	if (!pace->chosen && pace->place == 0)
+	if (!pace->chosen && pace->place == 0 && pace->way == PACE_SPIN)
 		choose_cpus(pace, &allowed);
 	else if (CPU_ISSET(pace->cpus[pace->place], &allowed))
 		move_to(pace->cpus[pace->place], &allowed);

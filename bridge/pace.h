@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which way of waiting lets frames through sooner: to look again and again, or to sleep; and on which CPU. */
+/* Which way of waiting lets frames through sooner: to look again and again, or to sleep; on which CPU, and as whom. */
 #ifndef BRIDGE_PACE_H
 #define BRIDGE_PACE_H
 
@@ -8,7 +8,12 @@
 
 #define PACE_PLACES 4 /* CPUs that a round of trials visits, at most */
 
-enum pace_way { PACE_SPIN, PACE_SLEEP, PACE_WAYS };
+enum pace_way {
+	PACE_SPIN,
+	PACE_SLEEP,
+	PACE_DEFER, /* spin, but only while nobody else wants the CPU (SCHED_IDLE, sched(7)) */
+	PACE_WAYS,
+};
 
 /* All zeroes is a fresh one. */
 struct pace {
@@ -26,15 +31,35 @@ struct pace {
 	} best;               /* of this round's trials */
 	unsigned kept, worse; /* for so many times the frames of a trial; how many of these, lately, were far slower */
 	unsigned rest;        /* for how many it may be kept at most */
+	bool crowded;         /* somebody else wanted the CPU, in this round */
+	int64_t shun_until;   /* CLOCK_MONOTONIC, ns: PACE_DEFER, for then they did */
 
 	unsigned places; /* of pace_go: the CPUs of this round; the first is where it began */
 	unsigned cpus[PACE_PLACES];
+	bool may_defer; /* the thread would come back from SCHED_IDLE */
+	bool defers;    /* it has that policy now */
+	long slept;     /* how often it had slept (ru_nvcsw, getrusage(2)), when that was last asked */
 };
+
+/* The calling thread may be given another policy from now on, if it can come back; and it has its own again. */
+void pace_begin(struct pace *pace);
+void pace_end(struct pace *pace);
 
 /* A turn has moved so many frames.  True: pace_go() next. */
 bool pace_count(struct pace *pace, unsigned frames, int64_t now);
 
-/* Moves the calling thread to where it is to be now, and leaves it free to go; when a round begins, chooses the CPUs.
+/* Who spins has looked, and looks again after as long as this: less than the turn of somebody else. */
+#define PACE_LATE_NS 2000000LL
+
+/* Has the thread slept since this, or pace_go(), was called?  Then nobody has kept it waiting. */
+bool pace_has_slept(struct pace *pace);
+
+/* Somebody has: others want the CPU.  True: pace_go() next. */
+bool pace_crowd(struct pace *pace, int64_t now);
+
+/*
+ * Moves the calling thread to where it is to be now, and leaves it free to go, and makes it defer to others or no
+ * longer; when a round begins, chooses the CPUs.
  */
 void pace_go(struct pace *pace);
 

@@ -104,7 +104,7 @@ static int take_queue_event(struct vnic_relay *relay, unsigned number, unsigned 
 
 static bool polls(const struct vnic_relay *relay)
 {
-	return relay->config.busy_poll && relay->pace.way == PACE_SPIN && !fast_path_is_open(relay);
+	return relay->config.busy_poll && relay->pace.way != PACE_SLEEP && !fast_path_is_open(relay);
 }
 
 /*
@@ -112,24 +112,33 @@ static bool polls(const struct vnic_relay *relay)
  * frames follow each other closely the relay looks again for a moment, giving way to whoever is ready to run;
  * when they do not, it sleeps at once.  One that polls busily looks for ever, unless that has proved slower (pace.c).
  */
-static bool looks_again(const struct vnic_relay *relay, int64_t start, int timeout_ms)
+static bool looks_again(const struct vnic_relay *relay, int64_t spent, int timeout_ms)
 {
-	int64_t spent = monotonic_ns() - start;
-
 	if (polls(relay))
 		return timeout_ms < 0 || spent < timeout_ms * 1000000LL;
 	return relay->busy && spent < SPIN_NS;
 }
 
+static void look_late(struct vnic_relay *relay, int64_t now)
+{
+	if (!pace_has_slept(&relay->pace) && pace_crowd(&relay->pace, now))
+		pace_go(&relay->pace);
+}
+
 static int wait_for_work(struct vnic_relay *relay, struct epoll_event *events, int timeout_ms, struct vnic_error *err)
 {
-	int64_t start = monotonic_ns();
+	int64_t start = monotonic_ns(), looked = start;
 	int n = 0;
 
-	while (timeout_ms != 0 && n == 0 && looks_again(relay, start, timeout_ms)) {
+	while (timeout_ms != 0 && n == 0 && looks_again(relay, looked - start, timeout_ms)) {
+		int64_t before = looked;
+
 		n = loop_wait(relay->epfd, events, EVENTS, 0, err);
 		if (n == 0)
 			sched_yield();
+		looked = monotonic_ns();
+		if (looked - before >= PACE_LATE_NS && polls(relay))
+			look_late(relay, looked);
 	}
 	if (n == 0)
 		n = loop_wait(relay->epfd, events, EVENTS, polls(relay) ? 0 : timeout_ms, err);
@@ -220,8 +229,11 @@ int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err)
 {
 	int r = 0;
 
+	if (relay->config.busy_poll)
+		pace_begin(&relay->pace);
 	while (r >= 0 && !relay->stopped)
 		r = vnic_relay_dispatch(relay, -1, err);
 	relay->stopped = false;
+	pace_end(&relay->pace);
 	return r < 0 && r != -ENODATA ? r : sync_ports(relay, err);
 }

@@ -33,7 +33,8 @@ struct vnic_relay_config {
 	/*
 	 * Look for frames all the time: one CPU is always busy, and no frame waits for this thread to wake up.  While
 	 * frames come it is tried now and then whether they pass sooner when it sleeps, or on another CPU: who waits
-	 * for them may then have the CPU at once.  It keeps to what was best.
+	 * for them may then have the CPU at once.  It keeps to what was best.  In vnic_relay_run a thread that can come
+	 * back from it (CAP_SYS_NICE, or RLIMIT_NICE: getrlimit(2)) tries SCHED_IDLE (sched(7)), too.
 	 */
 	bool busy_poll;
 	/*

@@ -2,7 +2,9 @@
 /* A relay that polls busily: when it spins, when it sleeps, and on which CPU. */
 #include "vt.h"
 
+#include <poll.h>
 #include <sched.h>
+#include <string.h>
 
 #include "pace.h"
 
@@ -17,7 +19,7 @@ struct talk {
 	unsigned at, partner; /* CPUs */
 	unsigned home;        /* where the round began, which is its place 0 */
 	int64_t near[PACE_WAYS], far[PACE_WAYS];
-	unsigned frames[PACE_WAYS]; /* that came while it span, while it slept */
+	unsigned frames[PACE_WAYS]; /* that came while it span, slept, and deferred to others */
 	unsigned together;          /* that came while both were on one CPU */
 	unsigned moves;
 };
@@ -26,7 +28,8 @@ static void go(struct talk *talk)
 {
 	unsigned from = talk->at;
 
-	if (!talk->pace.chosen && talk->pace.place == 0)
+	talk->pace.defers = talk->pace.way == PACE_DEFER;
+	if (!talk->pace.chosen && talk->pace.place == 0 && talk->pace.way == PACE_SPIN)
 		talk->home = talk->at;
 	else
 		talk->at = (talk->home + talk->pace.place) % 2;
@@ -35,7 +38,8 @@ static void go(struct talk *talk)
 
 static void talk(struct talk *talk, unsigned frames)
 {
-	talk->frames[PACE_SPIN] = talk->frames[PACE_SLEEP] = talk->together = talk->moves = 0;
+	memset(talk->frames, 0, sizeof(talk->frames));
+	talk->together = talk->moves = 0;
 	for (unsigned i = 0; i < frames; i++) {
 		bool near = talk->at == talk->partner;
 
@@ -45,6 +49,18 @@ static void talk(struct talk *talk, unsigned frames)
 		if (pace_count(&talk->pace, 1, talk->now))
 			go(talk);
 	}
+}
+
+/* Returns how many frames it has deferred for. */
+static unsigned until_chosen(struct talk *one)
+{
+	unsigned deferred = 0;
+
+	while (!one->pace.chosen) {
+		talk(one, 1);
+		deferred += one->frames[PACE_DEFER];
+	}
+	return deferred;
 }
 
 static struct talk begun(int64_t spin, int64_t sleep)
@@ -121,8 +137,7 @@ static void a_trial_that_is_slow_is_soon_over(void **state)
 	(void)state;
 	one.partner = 0;
 	one.far[PACE_SPIN] = one.far[PACE_SLEEP] = 100 * US;
-	while (!one.pace.chosen)
-		talk(&one, 1);
+	until_chosen(&one);
 	assert_in_range(one.now - begun_apart().now, 1, 600 * 10 * US);
 }
 
@@ -178,6 +193,108 @@ static void it_spins_again_after_a_silence(void **state)
 	assert_false(one.pace.chosen);
 }
 
+/* The scheduler parts the two wherever the relay is, unless it defers to others. */
+static struct talk begun_beside_an_idle_cpu(void)
+{
+	struct talk one = begun(15 * US, 20 * US);
+
+	one.near[PACE_DEFER] = one.far[PACE_DEFER] = 4 * US;
+	one.pace.may_defer = true;
+	return one;
+}
+
+static void it_defers_to_others_where_that_is_faster(void **state)
+{
+	struct talk one = begun_beside_an_idle_cpu();
+
+	(void)state;
+	talk(&one, LONG);
+	assert_in_range(LONG - one.frames[PACE_DEFER], 1, LONG / 100);
+	assert_true(one.pace.defers);
+}
+
+static void it_never_defers_where_it_could_not_come_back(void **state)
+{
+	struct talk one = begun_beside_an_idle_cpu();
+
+	(void)state;
+	one.pace.may_defer = false;
+	talk(&one, LONG);
+	assert_int_equal(one.frames[PACE_DEFER], 0);
+}
+
+static void it_defers_no_more_once_others_want_the_cpu(void **state)
+{
+	struct talk one = begun_beside_an_idle_cpu();
+
+	(void)state;
+	until_chosen(&one);
+	assert_int_equal(one.pace.way, PACE_DEFER);
+	assert_true(pace_crowd(&one.pace, one.now));
+	go(&one);
+	assert_false(one.pace.defers);
+	until_chosen(&one);
+	assert_int_equal(one.pace.way, PACE_SPIN);
+	talk(&one, 59 * 1000 * 1000 / 20);
+	assert_int_equal(one.frames[PACE_DEFER], 0);
+	talk(&one, LONG);
+	assert_int_equal(one.pace.way, PACE_DEFER);
+}
+
+static void others_who_want_the_cpu_end_a_trial_of_it(void **state)
+{
+	struct talk one = begun_beside_an_idle_cpu();
+
+	(void)state;
+	while (one.pace.way != PACE_DEFER)
+		talk(&one, 1);
+	assert_false(one.pace.chosen);
+	assert_true(pace_crowd(&one.pace, one.now));
+	go(&one);
+	assert_int_equal(until_chosen(&one), 0);
+	assert_int_equal(one.pace.way, PACE_SPIN);
+}
+
+static void it_is_not_tried_where_others_want_the_cpu(void **state)
+{
+	struct talk one = begun_beside_an_idle_cpu();
+
+	(void)state;
+	talk(&one, 8);
+	assert_false(pace_crowd(&one.pace, one.now));
+	assert_int_equal(until_chosen(&one), 0);
+}
+
+/* As root it may; whoever may not keeps the policy that he has. */
+static void the_thread_comes_back_from_deferring(void **state)
+{
+	struct pace pace = {.chosen = true};
+	const int own = sched_getscheduler(0);
+
+	(void)state;
+	pace_begin(&pace);
+	assert_int_equal(sched_getscheduler(0), own);
+	pace.way = pace.may_defer ? PACE_DEFER : PACE_SPIN;
+	pace.places = 1;
+	pace.cpus[0] = (unsigned)sched_getcpu();
+	pace_go(&pace);
+	assert_int_equal(sched_getscheduler(0), pace.may_defer ? SCHED_IDLE : own);
+	pace_end(&pace);
+	assert_int_equal(sched_getscheduler(0), own);
+}
+
+static void who_was_stopped_was_not_kept_waiting(void **state)
+{
+	struct pace pace = {0};
+
+	(void)state;
+	pace_has_slept(&pace);
+	assert_false(pace_has_slept(&pace));
+	assert_int_equal(poll(NULL, 0, 1), 0); /* the shortest sleep: that is what is looked for */
+	assert_true(pace_has_slept(&pace));
+	assert_false(pace_has_slept(&pace));
+}
+
 static void a_round_visits_cpus_and_leaves_the_thread_free(void **state)
 {
 	struct pace pace = {0};
@@ -213,6 +330,13 @@ int main(void)
 		vt_test(it_finds_a_partner_who_has_gone_elsewhere),
 		vt_test(one_slow_moment_is_no_reason_to_try_again),
 		vt_test(it_spins_again_after_a_silence),
+		vt_test(it_defers_to_others_where_that_is_faster),
+		vt_test(it_never_defers_where_it_could_not_come_back),
+		vt_test(it_defers_no_more_once_others_want_the_cpu),
+		vt_test(others_who_want_the_cpu_end_a_trial_of_it),
+		vt_test(it_is_not_tried_where_others_want_the_cpu),
+		vt_test(the_thread_comes_back_from_deferring),
+		vt_test(who_was_stopped_was_not_kept_waiting),
 		vt_test(a_round_visits_cpus_and_leaves_the_thread_free),
 	};
 
