@@ -14,10 +14,10 @@
  *
  * Beside a CPU that is idle the scheduler parts who spins from who speaks, for a CPU that spins looks busy.  One on
  * which nothing but SCHED_IDLE runs does not: so the third way is to spin with that policy.  Whoever is woken takes the
- * CPU at once and gives it back.  But where others want the CPUs for long, such a thread has hardly any: a look that
- * comes a millisecond late tells so, and ends it for this round, or keeps it from being tried.  And who has no right to
- * come back from it does not go there; the kernel tells that only to who has gone, so a thread of no other use goes
- * first.
+ * CPU at once and gives it back.  But where others want the CPUs for long, such a thread has hardly any, and may
+ * wait for tenths of a second.  A look that comes late tells so, and ends it for some seconds; who sees one while he
+ * spins does not try it in this round.  And who has no right to come back from it does not go there; the kernel tells
+ * that only to who has gone, so a thread of no other use goes first.
  *
  * Rejected: to try the ways alone, with sleep on another CPU each time, for then a trial tells where the thread
  * was, and its end leaves it there; to follow the sender to his CPU, for a TAP does not tell which it is; to stay on
@@ -35,7 +35,7 @@
 #define REST_FIRST 8 /* times TRIAL_FRAMES */
 #define REST_MOST 2048
 #define SILENCE_NS 10000000LL
-#define SHUN_NS (60 * 1000000000LL)
+#define SHUN_NS (5 * 1000000000LL)
 
 static void begin(struct pace *pace, enum pace_way way, unsigned place)
 {

@@ -235,7 +235,7 @@ static void it_defers_no_more_once_others_want_the_cpu(void **state)
 	assert_false(one.pace.defers);
 	until_chosen(&one);
 	assert_int_equal(one.pace.way, PACE_SPIN);
-	talk(&one, 59 * 1000 * 1000 / 20);
+	talk(&one, 4 * 1000 * 1000 / 20);
 	assert_int_equal(one.frames[PACE_DEFER], 0);
 	talk(&one, LONG);
 	assert_int_equal(one.pace.way, PACE_DEFER);
