@@ -15,9 +15,9 @@
  * Beside a CPU that is idle the scheduler parts who spins from who speaks, for a CPU that spins looks busy.  One on
  * which nothing but SCHED_IDLE runs does not: so the third way is to spin with that policy.  Whoever is woken takes the
  * CPU at once and gives it back.  But where others want the CPUs for long, such a thread has hardly any, and may
- * wait for tenths of a second.  A look that comes late tells so, and ends it for some seconds; who sees one while he
- * spins does not try it in this round.  And who has no right to come back from it does not go there; the kernel tells
- * that only to who has gone, so a thread of no other use goes first.
+ * wait for tenths of a second.  A look that comes late tells so, and ends it for a minute or until a longer silence;
+ * who sees one while he spins does not try it in this round.  And who has no right to come back from it does not go
+ * there; the kernel tells that only to who has gone, so a thread of no other use goes first.
  *
  * Rejected: to try the ways alone, with sleep on another CPU each time, for then a trial tells where the thread
  * was, and its end leaves it there; to follow the sender to his CPU, for a TAP does not tell which it is; to stay on
@@ -35,7 +35,8 @@
 #define REST_FIRST 8 /* times TRIAL_FRAMES */
 #define REST_MOST 2048
 #define SILENCE_NS 10000000LL
-#define SHUN_NS (5 * 1000000000LL)
+#define REST_NS 100000000LL /* as long a silence, and who spoke then has done */
+#define SHUN_NS (60 * 1000000000LL)
 
 static void begin(struct pace *pace, enum pace_way way, unsigned place)
 {
@@ -81,9 +82,16 @@ static bool next_trial(struct pace *pace)
 	return true;
 }
 
+/* What must be undercut: clearly, but not by who defers, for then the two stay together, where else they are soon
+ * apart. */
+static int64_t limit(const struct pace *pace)
+{
+	return pace->way == PACE_DEFER ? pace->best.took / 8 * 9 : pace->best.took / 4 * 3;
+}
+
 static bool count_trial(struct pace *pace, int64_t took)
 {
-	if (pace->best.took && took >= pace->best.took / 4 * 3)
+	if (pace->best.took && took >= limit(pace))
 		return next_trial(pace);
 	if (pace->frames < TRIAL_FRAMES)
 		return false;
@@ -111,6 +119,8 @@ bool pace_count(struct pace *pace, unsigned frames, int64_t now)
 {
 	bool silence = now - pace->last > SILENCE_NS;
 
+	if (now - pace->last > REST_NS)
+		pace->shun_until = now;
 	pace->last = now;
 	pace->frames += frames;
 	if (silence) {

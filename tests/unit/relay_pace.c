@@ -213,6 +213,17 @@ static void it_defers_to_others_where_that_is_faster(void **state)
 	assert_true(one.pace.defers);
 }
 
+static void it_defers_where_that_is_as_fast(void **state)
+{
+	struct talk one = begun(5 * US, 5 * US);
+
+	(void)state;
+	one.near[PACE_DEFER] = one.far[PACE_DEFER] = 5 * US;
+	one.pace.may_defer = true;
+	until_chosen(&one);
+	assert_int_equal(one.pace.way, PACE_DEFER);
+}
+
 static void it_never_defers_where_it_could_not_come_back(void **state)
 {
 	struct talk one = begun_beside_an_idle_cpu();
@@ -235,9 +246,26 @@ static void it_defers_no_more_once_others_want_the_cpu(void **state)
 	assert_false(one.pace.defers);
 	until_chosen(&one);
 	assert_int_equal(one.pace.way, PACE_SPIN);
-	talk(&one, 4 * 1000 * 1000 / 20);
+	talk(&one, 59 * 1000 * 1000 / 20);
 	assert_int_equal(one.frames[PACE_DEFER], 0);
 	talk(&one, LONG);
+	assert_int_equal(one.pace.way, PACE_DEFER);
+}
+
+static void it_defers_again_when_who_spoke_has_done(void **state)
+{
+	struct talk one = begun_beside_an_idle_cpu();
+
+	(void)state;
+	until_chosen(&one);
+	assert_true(pace_crowd(&one.pace, one.now));
+	go(&one);
+	talk(&one, 1);
+	until_chosen(&one);
+	assert_int_equal(one.pace.way, PACE_SPIN);
+	one.now += 101 * 1000 * US;
+	talk(&one, 1);
+	until_chosen(&one);
 	assert_int_equal(one.pace.way, PACE_DEFER);
 }
 
@@ -331,8 +359,10 @@ int main(void)
 		vt_test(one_slow_moment_is_no_reason_to_try_again),
 		vt_test(it_spins_again_after_a_silence),
 		vt_test(it_defers_to_others_where_that_is_faster),
+		vt_test(it_defers_where_that_is_as_fast),
 		vt_test(it_never_defers_where_it_could_not_come_back),
 		vt_test(it_defers_no_more_once_others_want_the_cpu),
+		vt_test(it_defers_again_when_who_spoke_has_done),
 		vt_test(others_who_want_the_cpu_end_a_trial_of_it),
 		vt_test(it_is_not_tried_where_others_want_the_cpu),
 		vt_test(the_thread_comes_back_from_deferring),
