@@ -35,7 +35,7 @@
 #define REST_FIRST 8 /* times TRIAL_FRAMES */
 #define REST_MOST 2048
 #define SILENCE_NS 10000000LL
-#define REST_NS 100000000LL /* as long a silence, and who spoke then has done */
+#define DONE_NS 100000000LL /* after as long a silence who spoke before has done */
 #define SHUN_NS (60 * 1000000000LL)
 
 static void begin(struct pace *pace, enum pace_way way, unsigned place)
@@ -82,8 +82,8 @@ static bool next_trial(struct pace *pace)
 	return true;
 }
 
-/* What must be undercut: clearly, but not by who defers, for then the two stay together, where else they are soon
- * apart. */
+/* What a trial must stay below.  To defer need not be clearly faster: by it the two stay together, else they soon part.
+ */
 static int64_t limit(const struct pace *pace)
 {
 	return pace->way == PACE_DEFER ? pace->best.took / 8 * 9 : pace->best.took / 4 * 3;
@@ -119,7 +119,7 @@ bool pace_count(struct pace *pace, unsigned frames, int64_t now)
 {
 	bool silence = now - pace->last > SILENCE_NS;
 
-	if (now - pace->last > REST_NS)
+	if (now - pace->last > DONE_NS)
 		pace->shun_until = now;
 	pace->last = now;
 	pace->frames += frames;

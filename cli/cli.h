@@ -111,6 +111,8 @@ void cli_help(FILE *out, const char *path, const struct command *command);
 /* "vnic: cannot ...", and a second line "  try: ..." where there is a remedy. */
 void cli_print_error(const struct vnic_error *err);
 void cli_warn(const char *format, ...) VNIC_PRINTF(1, 2);
+/* A text of a process that reads what others send, or that names what others have named: no control characters. */
+void cli_make_plain(char *text);
 /*
  * For the terminal, what somebody else has chosen (a sandbox's links, a process's name): all but printable ASCII
  * becomes

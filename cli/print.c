@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Some come from processes that read what others send, or name links that others have named: nothing for a terminal. */
-static void make_plain(char *text)
+void cli_make_plain(char *text)
 {
 	for (char *p = text; *p; p++)
 		if (iscntrl((unsigned char)*p))
@@ -22,7 +21,7 @@ void cli_print_error(const struct vnic_error *err)
 	const char *remedy = vnic_error_remedy(err);
 
 	vnic_error_text(err, text, sizeof(text));
-	make_plain(text);
+	cli_make_plain(text);
 	fprintf(stderr, "vnic: %s\n", text);
 	if (remedy)
 		fprintf(stderr, "  try: %s\n", remedy);
@@ -36,7 +35,7 @@ void cli_warn(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	make_plain(text);
+	cli_make_plain(text);
 	fprintf(stderr, "vnic: warning: %s\n", text);
 }
 

@@ -10,7 +10,6 @@
  */
 #include "relay_control.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -372,9 +371,7 @@ int relay_control_ask(const char *path, char *const *words, struct vnic_error *e
 	text[n] = '\0';
 	if (text[0] == '-')
 		return take_error(text, err);
-	for (char *p = text; *p; p++) /* whoever it was that listened there */
-		if (iscntrl((unsigned char)*p))
-			*p = '?';
+	cli_make_plain(text); /* whoever it was that listened there */
 	if (n > 1)
 		puts(text + 1);
 	return 0;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -43,17 +44,39 @@ static int open_nl(void *ctx, struct vnic_error *err)
 	return vnic_nl_open(ctx, err);
 }
 
+int target_beside(int fd, const char *text, struct vnic_target *ret_target, struct vnic_error *err)
+{
+	CLEANUP(vnic_target_close) struct vnic_target target = VNIC_TARGET_EMPTY;
+	int r;
+
+	snprintf(target.text, sizeof(target.text), "%s", text);
+	target.netns_fd = ioctl(fd, SIOCGSKNS); /* close-on-exec from birth */
+	if (target.netns_fd < 0)
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, text, NULL);
+	r = ns_owner(target.netns_fd, &target.userns_fd);
+	if (r < 0)
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, -r, text, "its user namespace");
+	*ret_target = target;
+	target = VNIC_TARGET_EMPTY;
+	return 0;
+}
+
 int nl_open_beside(int fd, struct vnic_nl **ret_nl, struct vnic_error *err)
 {
 	CLEANUP(vnic_target_close) struct vnic_target target = VNIC_TARGET_EMPTY;
+	int r = target_beside(fd, "of a descriptor", &target, err);
 
-	target.netns_fd = ioctl(fd, SIOCGSKNS); /* close-on-exec from birth */
-	if (target.netns_fd < 0)
-		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, "of a descriptor", NULL);
-	int r = ns_owner(target.netns_fd, &target.userns_fd);
-	if (r < 0)
-		return vnic_fail(err, VNIC_STEP_NS_OPEN, -r, "that owns another one", NULL);
-	return vnic_nl_open_in(&target, ret_nl, err);
+	return r < 0 ? r : vnic_nl_open_in(&target, ret_nl, err);
+}
+
+int nl_index_of(struct vnic_nl *nl, const char *name, int *ret_index, struct vnic_error *err)
+{
+	struct vnic_link_info info = {0};
+	int r = vnic_link_get(nl, 0, name, &info, err);
+
+	if (r == 0)
+		*ret_index = info.index;
+	return r;
 }
 
 int vnic_nl_open_in(const struct vnic_target *target, struct vnic_nl **ret_nl, struct vnic_error *err)

@@ -147,14 +147,8 @@ static int open_end(struct end *end, const struct vnic_tap *tap, struct vnic_err
 	if (!tap->index)
 		return vnic_fail(err, VNIC_STEP_LINK_GET, ENODEV, tap->name, "it is not known where the device is");
 	end->tap = tap->index;
-	end->target.netns_fd = ioctl(tap->fds[0], SIOCGSKNS); /* close-on-exec from birth */
-	if (end->target.netns_fd < 0)
-		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, tap->name, NULL);
-	int r = ns_owner(end->target.netns_fd, &end->target.userns_fd);
-	if (r < 0)
-		return vnic_fail(err, VNIC_STEP_NS_OPEN, -r, tap->name, NULL);
-	snprintf(end->target.text, sizeof(end->target.text), "%s", tap->name);
-	return vnic_target_call(&end->target, open_there, end, err);
+	int r = target_beside(tap->fds[0], tap->name, &end->target, err);
+	return r < 0 ? r : vnic_target_call(&end->target, open_there, end, err);
 }
 
 static int open_middle(void *ctx, struct vnic_error *err)
@@ -174,16 +168,6 @@ static int open_middle(void *ctx, struct vnic_error *err)
 	return fast->netns_fd < 0 ? vnic_fail(err, VNIC_STEP_NS_OPEN, errno, "the fast path", NULL) : 0;
 }
 
-static int index_of(struct vnic_nl *nl, const char *name, int *ret_index, struct vnic_error *err)
-{
-	struct vnic_link_info info = {0};
-	int r = vnic_link_get(nl, 0, name, &info, err);
-
-	if (r == 0)
-		*ret_index = info.index;
-	return r;
-}
-
 static int add_pair(const struct fast *fast, struct end *end, const char *middle, struct vnic_error *err)
 {
 	struct vnic_link_info tap = {0};
@@ -199,8 +183,8 @@ static int add_pair(const struct fast *fast, struct end *end, const char *middle
 	link.mac = end->mac = tap.mac;
 	r = vnic_link_add(end->nl, &link, err);
 	if (r == 0)
-		r = index_of(end->nl, name, &end->beside, err);
-	return r < 0 ? r : index_of(fast->nl, middle, &end->middle, err);
+		r = nl_index_of(end->nl, name, &end->beside, err);
+	return r < 0 ? r : nl_index_of(fast->nl, middle, &end->middle, err);
 }
 
 /* What the pair brings is the TAP's. */

@@ -132,16 +132,6 @@ static int make_pair(const struct vnic_port *port, struct vnic_nl *nl, int targe
 	return r < 0 ? r : blame(port, vnic_link_add(nl, &outer, err), err);
 }
 
-static int index_of(struct vnic_nl *nl, const char *name, int *ret_index, struct vnic_error *err)
-{
-	struct vnic_link_info info = {0};
-	int r = vnic_link_get(nl, 0, name, &info, err);
-
-	if (r == 0)
-		*ret_index = info.index;
-	return r;
-}
-
 static void close_monitor(struct vnic_monitor **monitor)
 {
 	vnic_monitor_close(*monitor);
@@ -169,7 +159,7 @@ static int open_pair(void *ctx, struct vnic_error *err)
 	if (r == 0)
 		r = make_pair(port, opening->there, target_fd, err);
 	if (r == 0)
-		r = index_of(here, port->name, &index, err);
+		r = nl_index_of(here, port->name, &index, err);
 	if (r == 0)
 		r = set_up_link(here, port, index, err);
 	if (r == 0)
