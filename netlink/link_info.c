@@ -52,6 +52,7 @@ static bool parse(const struct nlmsghdr *nlh, struct vnic_link_info *ret_info)
 	info.group = attr_u32(attrs[IFLA_GROUP]);
 	info.master = (int)attr_u32(attrs[IFLA_MASTER]);
 	info.parent = (int)attr_u32(attrs[IFLA_LINK]);
+	info.promiscuity = attr_u32(attrs[IFLA_PROMISCUITY]);
 	info.operstate = attr_u8(attrs[IFLA_OPERSTATE]);
 	parse_stats(attrs[IFLA_STATS64], &info);
 	*ret_info = info;

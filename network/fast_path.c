@@ -11,6 +11,9 @@
  * what the TAP is about to send is redirected to the pair (netlink/redirect.c): that alone is set and taken away, a
  * message each, and while it is not there the TAP's frames come to its descriptor as ever.
  *
+ * Who captures at a TAP would see what it receives and not what it sends.  He makes it promiscuous, as tcpdump does,
+ * and so the path is closed until he has gone.
+ *
  * The end beside a TAP has its MAC, for whose frame it is the kernel decides at the first link that receives it; it
  * follows when the TAP's is changed.  It says nothing of its own: no ARP, no IPv6.  Frames that do not fit would be
  * lost, so its MTU is the largest there is.
@@ -47,7 +50,7 @@ struct end {
 	int tap, beside;     /* ifindexes there */
 	int middle;          /* ifindex of the pair's other end, in the middle */
 	struct vnic_mac mac; /* of both */
-	bool up;             /* both */
+	bool usable;         /* both are up, and nobody looks at the TAP */
 };
 #define END_EMPTY ((struct end){.target = VNIC_TARGET_EMPTY})
 
@@ -290,6 +293,12 @@ static int follow_mac(struct end *end, const struct vnic_mac *mac, struct vnic_e
 	return r;
 }
 
+/* By others than the bridge of which it is a port. */
+static bool is_looked_at(const struct vnic_link_info *tap)
+{
+	return tap->promiscuity > (tap->master ? 1u : 0u);
+}
+
 static int look_at(struct end *end, struct vnic_error *err)
 {
 	struct vnic_link_info tap = {0}, beside = {0};
@@ -299,7 +308,7 @@ static int look_at(struct end *end, struct vnic_error *err)
 		r = vnic_link_get(end->nl, end->beside, NULL, &beside, err);
 	if (r == 0)
 		r = follow_mac(end, &tap.mac, err);
-	end->up = r == 0 && tap.flags & beside.flags & IFF_UP;
+	end->usable = r == 0 && tap.flags & beside.flags & IFF_UP && !is_looked_at(&tap);
 	return r;
 }
 
@@ -308,6 +317,11 @@ static int look(struct fast *fast, struct vnic_error *err)
 	int r = look_at(&fast->ends[0], err);
 
 	return r < 0 ? r : look_at(&fast->ends[1], err);
+}
+
+static bool is_usable(const struct fast *fast)
+{
+	return fast->ends[0].usable && fast->ends[1].usable;
 }
 
 /* Something has happened to a link. */
@@ -319,7 +333,7 @@ static void take_change(void *ctx, int fd)
 
 	(void)fd;
 	if (r == 0)
-		r = vnic_relay_let_fast_path(fast->relay, fast->ends[0].up && fast->ends[1].up, &err);
+		r = vnic_relay_let_fast_path(fast->relay, is_usable(fast), &err);
 	if (r == 0)
 		return;
 	if (fast->lost)
@@ -336,7 +350,7 @@ static int hand_over(struct fast *fast, struct vnic_error *err)
 		r = vnic_relay_watch(fast->relay, vnic_monitor_get_fd(fast->ends[i].monitor), take_change, fast, err);
 	if (r == 0)
 		r = look(fast, err);
-	return r < 0 ? r : vnic_relay_set_fast_path(fast->relay, &way, fast->ends[0].up && fast->ends[1].up, err);
+	return r < 0 ? r : vnic_relay_set_fast_path(fast->relay, &way, is_usable(fast), err);
 }
 
 int vnic_fast_path_start(struct vnic_relay *relay, void (*lost)(void *ctx, const struct vnic_error *why), void *ctx,

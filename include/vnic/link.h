@@ -123,9 +123,10 @@ struct vnic_link_info {
 	char alias[256];
 	struct vnic_mac mac;
 	uint32_t mtu, txqueuelen, group;
-	int master, parent; /* parent: IFLA_LINK, the peer of a veth */
-	unsigned flags;     /* IFF_* */
-	uint8_t operstate;  /* IF_OPER_* */
+	int master, parent;   /* parent: IFLA_LINK, the peer of a veth */
+	unsigned flags;       /* IFF_* */
+	uint32_t promiscuity; /* so many want to see all frames there; IFF_PROMISC does not tell of them */
+	uint8_t operstate;    /* IF_OPER_* */
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, rx_dropped, tx_dropped;
 };
 

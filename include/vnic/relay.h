@@ -81,7 +81,7 @@ enum vnic_made {
 /* Of a relay with a fast path, see struct vnic_fast_path. */
 enum vnic_fast_state {
 	VNIC_FAST_NONE,   /* it has none */
-	VNIC_FAST_CLOSED, /* for now: something looks at the frames, or a device is down */
+	VNIC_FAST_CLOSED, /* for now: somebody looks at the frames, or a device is down */
 	VNIC_FAST_OPEN,   /* the kernel carries the frames */
 	VNIC_FAST_LOST,   /* for good */
 };

@@ -267,9 +267,9 @@ VNIC_API int vnic_port_open(struct vnic_port *port, const char *state_dir, struc
 /*
  * Gives a relay of two TAPs, which are not persistent, a fast path (vnic_relay_set_fast_path): the kernel carries their
  * frames as long as nothing looks at them.  It adds a link to the namespace of each, for as long as the relay lives,
- * follows the TAPs' MACs, is closed while one of them is down, and ends by itself when one is deleted or moved: then
- * `lost` is called, once; NULL: nobody cares.  It watches two descriptors.  -EPERM: the namespaces have different
- * owners; -ENOENT: the kernel cannot redirect frames.
+ * follows the TAPs' MACs, is closed while one of them is down or promiscuous (somebody captures there), and ends by
+ * itself when one is deleted or moved: then `lost` is called, once; NULL: nobody cares.  It watches two descriptors.
+ * -EPERM: the namespaces have different owners; -ENOENT: the kernel cannot redirect frames.
  */
 VNIC_API int vnic_fast_path_start(struct vnic_relay *relay, void (*lost)(void *ctx, const struct vnic_error *why),
 				  void *ctx, struct vnic_error *err);

@@ -118,6 +118,58 @@ rtt() { "$VNIC" exec "$red" -- ping -n -q -c 3 -i 0.05 -W 5 10.9.0.2 | sed -n 's
 	stats 'balanced(stats) and ports[1]["tx_dropped"]["down"] > 0'
 }
 
+# Looks at red's TAP as tcpdump does, until it has seen a ping leave and its answer come.
+looker() {
+	"$VNIC" exec "$red" -- python3 -c '
+import socket, struct
+SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 263, 1, 1
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+link.settimeout(20)
+link.bind(("eth0", 0))
+all_frames = struct.pack("iHH8s", socket.if_nametoindex("eth0"), PACKET_MR_PROMISC, 0, b"")
+link.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, all_frames)
+lacking = {socket.PACKET_OUTGOING, socket.PACKET_HOST}
+while lacking:
+	frame, where = link.recvfrom(65536)
+	if where[1] == 0x0800 and frame[23] == 1:
+		lacking.discard(where[2])
+'
+}
+
+@test "who looks at a TAP sees what it receives and what it sends, and it opens when he has gone" {
+	local looking
+	joined_fast
+	sends "$red" 10.9.0.2
+	looker &
+	looking=$!
+	soon is closed
+	sends "$red" 10.9.0.2
+	wait "$looking"
+	soon is open
+	sends "$red" 10.9.0.2
+	stop TERM
+	stats 'balanced(stats) and ports[0]["rx_frames"] >= 3'
+}
+
+@test "that a TAP is a port of a bridge is no reason to close it, who looks there is" {
+	local looking
+	joined_fast
+	"$VNIC" exec "$red" -- sh -ec 'ip link add br0 type bridge
+		ip link set br0 up
+		ip address delete 10.9.0.1/24 dev eth0
+		ip link set eth0 master br0
+		ip address add 10.9.0.1/24 dev br0'
+	sends "$red" 10.9.0.2 -w 20 # once the bridge's port forwards
+	is open
+	looker &
+	looking=$!
+	soon is closed
+	sends "$red" 10.9.0.2
+	wait "$looking"
+	soon is open
+	stop TERM
+}
+
 @test "where what stands beside a TAP is deleted, frames go through the relay and a line says so" {
 	joined_fast
 	"$VNIC" exec "$red" -- sh -ec 'ip link delete "$(cd /sys/class/net && echo fast*)"'
