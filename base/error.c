@@ -121,6 +121,7 @@ static const struct {
 	{VNIC_STEP_REDIRECT, ENOENT,
 	 "the kernel lacks redirection: 'sudo modprobe -a sch_ingress cls_u32 act_mirred', or leave out "
 	 "--fast-path"},
+	{VNIC_STEP_REDIRECT, EOPNOTSUPP, "the kernel has no traffic control (CONFIG_NET_SCHED): leave out --fast-path"},
 	{VNIC_STEP_REDIRECT, EEXIST, "the link has traffic control of its own (a clsact qdisc), which is left alone"},
 	{VNIC_STEP_SYSCTL, EROFS, "/proc/sys is read-only here: have the container's engine leave it writable"},
 	{VNIC_STEP_HOSTNAME, EINVAL, "a host name has 64 bytes at most"},

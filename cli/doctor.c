@@ -131,6 +131,28 @@ static int make_veth(void *ctx, struct vnic_error *err)
 	return r;
 }
 
+/* What a link is about to send goes to another one. */
+static int make_redirect(void *ctx, struct vnic_error *err)
+{
+	struct vnic_batch *batch = NULL;
+	struct vnic_nl *nl = NULL;
+	int r = make_veth(ctx, err);
+
+	if (r == 0)
+		r = vnic_nl_open(&nl, err);
+	if (r == 0)
+		r = vnic_batch_new(&batch, err);
+	if (r == 0) {
+		vnic_batch_redirect_add(batch, &(struct vnic_redirect){.from = (int)if_nametoindex("probe0"),
+								       .sent = true,
+								       .to = (int)if_nametoindex("probe1")});
+		r = vnic_batch_send(batch, nl, NULL, err);
+	}
+	vnic_batch_free(batch);
+	vnic_nl_close(nl);
+	return r;
+}
+
 /* ctx: an unsigned in shared memory, which gets the offloads. */
 static int make_tap(void *ctx, struct vnic_error *err)
 {
@@ -212,6 +234,16 @@ static void check_tun(struct finding *ret)
 	else
 		say(ret, STATE_OK, NULL, "TAPs work, %s USO", *offloads & VNIC_OFFLOAD_USO4 ? "with" : "without");
 	munmap(offloads, sizeof(*offloads));
+}
+
+static void check_fast_path(struct finding *ret)
+{
+	struct vnic_error err;
+
+	if (probe(CLONE_NEWNET, VNIC_IDMAP_ROOT, make_redirect, NULL, &err) == 0)
+		say(ret, STATE_OK, NULL, "the kernel can carry a relay's frames from TAP to TAP");
+	else
+		say_error(ret, STATE_LIMITED, &err);
 }
 
 /* Opened by VMMs, not by vnic. */
@@ -310,6 +342,7 @@ static const struct check {
 	{"user namespaces", false, check_userns},
 	{"subordinate ids", false, check_subids},
 	{"/dev/net/tun", false, check_tun},
+	{"relay --fast-path", false, check_fast_path},
 	{"/dev/vhost-net", false, check_vhost},
 	{"sysctls", false, check_sysctls},
 	{"IPv6", false, check_ipv6},

@@ -60,6 +60,13 @@ assert check["state"] == state and text in check["text"] + "; " + check.get("rem
 	((status == 0)) && finds /dev/net/tun limited "No such file"
 }
 
+@test "the fast path of a relay is tried" {
+	examine :
+	finds "relay --fast-path" ok
+	examine 'echo 0 >/proc/sys/user/max_net_namespaces'
+	finds "relay --fast-path" limited "the limit on namespaces"
+}
+
 @test "a user with subordinate ids can have them mapped" {
 	((EUID != 0)) || skip "root of the machine may have none"
 	run "$VNIC" doctor --json
