@@ -115,3 +115,21 @@ int parse_sockaddr(const char *text, struct sockaddr_storage *ret_addr, socklen_
 	*ret_addr = addr;
 	return 0;
 }
+
+int parse_host(const char *text, struct vnic_addr *ret_addr, struct vnic_error *err)
+{
+	static const struct vnic_addr others[] = {
+		{AF_INET, 8, {0}},    {AF_INET, 8, {127}},   {AF_INET, 4, {224}},
+		{AF_INET6, 127, {0}}, {AF_INET6, 8, {0xff}},
+	};
+	struct vnic_addr addr;
+	int r = vnic_addr_parse(text, &addr, err);
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]) && r == 0; i++)
+		if (vnic_addr_contains(&others[i], &addr))
+			r = vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
+				      "a link's address is neither of the loopback, nor of multicast, nor zero");
+	if (r == 0)
+		*ret_addr = addr;
+	return r;
+}

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include <vnic/addr.h>
 #include <vnic/error.h>
 
 /* Decimal digits only, no sign, no space; min <= value <= max.  `what` names the thing in the error. */
@@ -22,6 +23,12 @@ int parse_ifname(const char *text, const char *what, char ret_name[16], struct v
 
 /* "10.0.0.1:80" or "[fd00::1]:80". */
 int parse_sockaddr(const char *text, struct sockaddr_storage *ret_addr, socklen_t *ret_len, struct vnic_error *err);
+
+/*
+ * "10.9.0.1/24" or "fd09::1/64", of which a link can have the address for its own: -EINVAL for one of the loopback, of
+ * multicast, or zero.
+ */
+int parse_host(const char *text, struct vnic_addr *ret_addr, struct vnic_error *err);
 
 /*
  * Walks "a,b=c,d": each call cuts one item off *cursor and splits it at the first '='.

@@ -161,3 +161,14 @@ int vnic_impairment_set(struct vnic_impairment *impairment, const char *key, con
 					      (void *)((char *)impairment + probabilities[i].offset), err);
 	return -ENOENT;
 }
+
+int impairment_check(const struct vnic_impairment *impairment, struct vnic_error *err)
+{
+	if (impairment->to_bad > 0 && !(impairment->bad_loss > 0))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "to-bad",
+				 "nothing is lost when the weather is bad: add bad-loss=1");
+	if (impairment->bad_loss > 0 && !(impairment->to_bad > 0))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "bad-loss",
+				 "the weather is never bad: add to-bad= and to-good=");
+	return 0;
+}

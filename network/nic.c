@@ -18,20 +18,6 @@ const char *vnic_nic_kind_text(enum vnic_nic_kind kind)
 	return kinds[kind];
 }
 
-/* Can a link have it for its own? */
-static bool is_host(const struct vnic_addr *addr)
-{
-	static const struct vnic_addr others[] = {
-		{AF_INET, 8, {0}},    {AF_INET, 8, {127}},   {AF_INET, 4, {224}},
-		{AF_INET6, 127, {0}}, {AF_INET6, 8, {0xff}},
-	};
-
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (vnic_addr_contains(&others[i], addr))
-			return false;
-	return true;
-}
-
 static int set_ip(struct vnic_nic *nic, const char *value, struct vnic_error *err)
 {
 	if (!strcmp(value, "dhcp")) {
@@ -44,14 +30,10 @@ static int set_ip(struct vnic_nic *nic, const char *value, struct vnic_error *er
 	if (!strchr(value, '/'))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value,
 				 "ip= needs a prefix length, as in 10.0.2.100/24, or is dhcp");
-	int r = vnic_addr_parse(value, &nic->addrs[nic->addr_count], err);
-	if (r < 0)
-		return r;
-	if (!is_host(&nic->addrs[nic->addr_count]))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value,
-				 "a NIC's address is neither of the loopback, nor of multicast, nor zero");
-	nic->addr_count++;
-	return 0;
+	int r = parse_host(value, &nic->addrs[nic->addr_count], err);
+	if (r == 0)
+		nic->addr_count++;
+	return r;
 }
 
 static int set_gw(struct vnic_nic *nic, const char *value, struct vnic_error *err)

@@ -111,7 +111,7 @@ static int set_ip(struct vnic_port *port, const char *value, struct vnic_error *
 				 VNIC_NIC_ADDRS);
 	if (!strchr(value, '/'))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "ip= needs a prefix length, as in 10.9.0.1/24");
-	int r = vnic_addr_parse(value, &port->addrs[port->addr_count], err);
+	int r = parse_host(value, &port->addrs[port->addr_count], err);
 	if (r == 0)
 		port->addr_count++;
 	return r;
@@ -319,29 +319,41 @@ static int set_side_key(struct vnic_port *port, const char *name, const char *va
 	return r;
 }
 
+static int check_sides(const struct vnic_port *port, struct vnic_error *err)
+{
+	int r = 0;
+
+	for (unsigned d = 0; d < VNIC_DIRECTIONS && r == 0; d++)
+		r = impairment_check(&port->sides[d].impairment, err);
+	return r;
+}
+
+/* An empty filter= takes a filter away. */
+static int change_key(struct vnic_port *port, const char *key, const char *value, struct vnic_error *err)
+{
+	const char *name = key;
+	enum vnic_direction direction = take_direction(&name);
+	int r;
+
+	if (!strcmp(name, "filter") && value && !*value) {
+		port->sides[direction].filter[0] = '\0';
+		return 0;
+	}
+	r = set_side_key(port, key, value, err);
+	return r == -ENOENT ? vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "only filters and weather can be changed")
+			    : r;
+}
+
 int vnic_port_change(struct vnic_port *port, const char *keys_text, struct vnic_error *err)
 {
 	struct vnic_port changed = *port;
 	char copy[512], *cursor = copy, *key = copy, *value = NULL;
 	int r = parse_copy(keys_text, "what a port is set to", copy, sizeof(copy), err);
 
-	if (r < 0)
-		return r;
-	while ((r = parse_item(&cursor, &key, &value, err)) > 0) {
-		enum vnic_direction direction;
-		const char *name = key;
-
-		direction = take_direction(&name);
-		if (!strcmp(name, "filter") && value && !*value) {
-			changed.sides[direction].filter[0] = '\0';
-			continue;
-		}
-		r = set_side_key(&changed, key, value, err);
-		if (r == -ENOENT)
-			r = vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "only filters and weather can be changed");
-		if (r < 0)
-			return r;
-	}
+	while (r == 0 && (r = parse_item(&cursor, &key, &value, err)) > 0)
+		r = change_key(&changed, key, value, err);
+	if (r == 0)
+		r = check_sides(&changed, err);
 	if (r == 0)
 		*port = changed;
 	return r;
@@ -412,26 +424,10 @@ static int check_vxlan(const struct vnic_port *port, struct vnic_error *err)
 	return 0;
 }
 
-/* Bad weather that loses nothing, and a loss in weather that never comes, are mistakes. */
-static int check_weather(const struct vnic_port *port, struct vnic_error *err)
-{
-	for (unsigned d = 0; d < 2; d++) {
-		const struct vnic_impairment *impairment = &port->sides[d].impairment;
-
-		if (impairment->to_bad > 0 && !(impairment->bad_loss > 0))
-			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "to-bad",
-					 "nothing is lost when the weather is bad: add bad-loss=1");
-		if (impairment->bad_loss > 0 && !(impairment->to_bad > 0))
-			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "bad-loss",
-					 "the weather is never bad: add to-bad= and to-good=");
-	}
-	return 0;
-}
-
 /* What one key alone cannot tell. */
 static int check(const struct vnic_port *port, struct vnic_error *err)
 {
-	int r = check_weather(port, err);
+	int r = check_sides(port, err);
 
 	if (r < 0)
 		return r;

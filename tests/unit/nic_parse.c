@@ -157,7 +157,7 @@ static void a_name_or_address_that_a_link_cannot_have_is_refused(void **state)
 	for (unsigned i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
 		snprintf(text, sizeof(text), "veth,ip=%s", addresses[i]);
 		assert_complains(text, addresses[i],
-				 "a NIC's address is neither of the loopback, nor of multicast, nor zero");
+				 "a link's address is neither of the loopback, nor of multicast, nor zero");
 	}
 	assert_complains("tap,name=lo", "lo", "the loopback has this name");
 	assert_int_equal(

@@ -118,7 +118,31 @@ static void each_mistake_has_its_own_sentence(void **state)
 	assert_complains("tap:t0,to-bad=1%,to-good=10%", "to-bad",
 			 "nothing is lost when the weather is bad: add bad-loss=1");
 	assert_complains("tap:t0,in.bad-loss=1", "bad-loss", "the weather is never bad: add to-bad= and to-good=");
+	assert_complains("tap:t0,ip=10.9.0.1/24,ip=127.0.0.1/8", "127.0.0.1/8",
+			 "a link's address is neither of the loopback, nor of multicast, nor zero");
 	assert_complains("fd:x", "x", "fd: takes a number from 0 to 1048576");
+}
+
+static void what_is_changed_makes_the_same_sense_and_else_nothing_is(void **state)
+{
+	struct vnic_port port = port_of("tap:t0,delay=10ms,in.filter=ip");
+	struct vnic_error err;
+
+	(void)state;
+	vt_ok(vnic_port_change(&port, "to-bad=1%,bad-loss=1,in.loss=2%,in.filter=", &err), &err);
+	assert_int_equal(port.sides[VNIC_EGRESS].impairment.delay_us, 10000);
+	assert_true(port.sides[VNIC_EGRESS].impairment.bad_loss == 1);
+	assert_true(port.sides[VNIC_INGRESS].impairment.loss == 0.02);
+	assert_string_equal(port.sides[VNIC_INGRESS].filter, "");
+	vt_fails(vnic_port_change(&port, "delay=20ms,bad-loss=0", &err), &err, VNIC_STEP_USAGE, EINVAL);
+	assert_string_equal(err.object, "to-bad");
+	vt_fails(vnic_port_change(&port, "delay=20ms,in.bad-loss=1", &err), &err, VNIC_STEP_USAGE, EINVAL);
+	assert_string_equal(err.object, "bad-loss");
+	vt_fails(vnic_port_change(&port, "delay=20ms,,", &err), &err, VNIC_STEP_USAGE, EINVAL);
+	vt_fails(vnic_port_change(&port, "delay=20ms,mtu=1400", &err), &err, VNIC_STEP_USAGE, EINVAL);
+	assert_string_equal(err.object, "mtu");
+	assert_int_equal(port.sides[VNIC_EGRESS].impairment.delay_us, 10000);
+	vt_ok(vnic_port_change(&port, "to-bad=0,bad-loss=0", &err), &err);
 }
 
 static void each_kind_has_its_own_keys(void **state)
@@ -240,6 +264,7 @@ int main(void)
 		vt_test(a_port_is_called_by_its_place_too),
 		vt_test(a_place_may_be_long_but_not_too_long),
 		vt_test(each_mistake_has_its_own_sentence),
+		vt_test(what_is_changed_makes_the_same_sense_and_else_nothing_is),
 		vt_test(each_kind_has_its_own_keys),
 		vt_test(sockets_have_paths_names_or_addresses),
 		vt_test(a_vxlan_has_a_number_and_remotes),
