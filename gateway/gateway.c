@@ -104,6 +104,8 @@ static void read_slow(struct vnic_gateway *gateway)
 			return;
 		if (n > (ssize_t)sizeof(hdr))
 			take_packet(gateway, &hdr, frame, (size_t)n - sizeof(hdr));
+		else
+			gateway->stats.malformed++;
 	}
 	/* Level-triggered: what is left is the next event. */
 }

@@ -3,11 +3,10 @@
  * ICMP echo: a ping socket on the host for each (sandbox address, identifier, destination).
  *
  * Theory of operation.  A request comes over the slow path, with its ICMP header; a large one in fragments, see
- * fragments.c.  A ping socket
- * (ICMP over SOCK_DGRAM, icmp(7)) takes it as it is, puts its own identifier in, and gets only the answers that
- * bear it; the sequence number and the data are the sandbox's.  Answers go back by the slow path with
- * the sandbox's identifier.  The host may forbid ping sockets (net.ipv4.ping_group_range): then the sandbox is told
- * "prohibited".  (Rejected: a raw socket, which takes a capability over the host and gets everybody's answers.)
+ * fragments.c.  A ping socket (ICMP over SOCK_DGRAM, icmp(7)) takes it as it is, puts its own identifier in, and gets
+ * only the answers that bear it; the sequence number and the data are the sandbox's.  Answers go back by the slow path
+ * with the sandbox's identifier.  The host may forbid ping sockets (net.ipv4.ping_group_range): then the sandbox is
+ * told "prohibited".  (Rejected: a raw socket, which takes a capability over the host and gets everybody's answers.)
  *
  * Errors that the host reports are about one request, of which the kernel gives back the header; with it and the
  * IP header of the last request we quote what the sandbox sent.
@@ -105,8 +104,10 @@ static uint32_t new_slot(struct icmp *icmp, const struct flow_key *key)
 		end(icmp, table_first(&icmp->flows));
 	}
 	slot = table_add(&icmp->flows, key, 0, icmp->gateway->now);
-	if (!slot)
+	if (!slot) {
+		icmp->gateway->stats.full++;
 		return 0;
+	}
 	icmp->echo[slot].fd = -1;
 	icmp->gateway->stats.icmp_open++;
 	gateway_wake_at(icmp->gateway, table_expires(&icmp->flows, slot));

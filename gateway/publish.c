@@ -127,7 +127,6 @@ static void bring_in(struct publish *publish, const struct vnic_gateway_publish 
 		gateway_reset(&client_fd);
 		return;
 	}
-	gateway->stats.published++;
 	tcp_arrive(gateway->tcp, &key, client_fd, inner_fd);
 }
 

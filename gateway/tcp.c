@@ -55,6 +55,13 @@ static void abort_flow(struct tcp *tcp, struct flow *flow)
 	tcp_bury(tcp, flow);
 }
 
+/* It was to begin, and cannot. */
+static void fail(struct tcp *tcp, struct flow *flow)
+{
+	tcp->gateway->stats.failed++;
+	abort_flow(tcp, flow);
+}
+
 /* Edge-triggered: a direction whose turn ends early must have another, for no event will come. */
 static void have_another_turn(struct tcp *tcp, struct flow *flow)
 {
@@ -148,7 +155,6 @@ static void refuse_kept(struct tcp *tcp, struct flow *flow, int code)
 
 static void connected(struct tcp *tcp, struct flow *flow)
 {
-	tcp->gateway->stats.tcp_flows++;
 	if (tcp->offered_count < tcp->offered_max) {
 		offer(tcp, flow);
 		return;
@@ -269,9 +275,11 @@ static int finish_connect(int fd)
 	return code;
 }
 
-static void begin_streams(struct flow *flow)
+static void begin_streams(struct tcp *tcp, struct flow *flow)
 {
 	flow->state = TCP_OPEN;
+	tcp->gateway->stats.tcp_flows++;
+	tcp->gateway->stats.published += flow->arrived;
 	/* Events so far went by: an end may have been among them. */
 	flow->streams[SIDE_HOST] = (struct stream){.hup = true};
 	flow->streams[SIDE_INNER] = (struct stream){.hup = true};
@@ -285,12 +293,11 @@ static void open_flow(struct tcp *tcp, struct flow *flow, int fd)
 	if (flow->state == TCP_OFFERED)
 		tcp->offered_count--;
 	flow->fds[SIDE_INNER] = fd;
-	begin_streams(flow);
-	if (loop_add(tcp->gateway->epfd, fd, STREAM_EVENTS, ref, NULL) < 0) {
-		abort_flow(tcp, flow);
-		return;
-	}
-	pump_both(tcp, flow);
+	begin_streams(tcp, flow);
+	if (loop_add(tcp->gateway->epfd, fd, STREAM_EVENTS, ref, NULL) < 0)
+		fail(tcp, flow);
+	else
+		pump_both(tcp, flow);
 }
 
 void tcp_accept(struct tcp *tcp, int listener)
@@ -360,7 +367,6 @@ void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int in
 		gateway_reset(&inner_fd);
 		return;
 	}
-	tcp->gateway->stats.tcp_flows++;
 	flow->state = TCP_ARRIVING;
 	memcpy(flow->fds, fds, sizeof(fds));
 	for (unsigned side = SIDE_HOST; side <= SIDE_INNER; side++) {
@@ -368,7 +374,7 @@ void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int in
 
 		set_up(fds[side]);
 		if (loop_add(tcp->gateway->epfd, fds[side], STREAM_EVENTS, ref, NULL) < 0) {
-			abort_flow(tcp, flow);
+			fail(tcp, flow);
 			return;
 		}
 	}
@@ -393,11 +399,10 @@ void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events)
 		if (side != SIDE_INNER || !(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
 			break;
 		if (finish_connect(flow->fds[SIDE_INNER])) {
-			tcp->gateway->stats.failed++;
-			abort_flow(tcp, flow);
+			fail(tcp, flow);
 			break;
 		}
-		begin_streams(flow);
+		begin_streams(tcp, flow);
 		pump_both(tcp, flow);
 		break;
 	case TCP_OPEN:
@@ -430,7 +435,7 @@ void tcp_again(struct tcp *tcp)
 	start_fresh(tcp);
 }
 
-static void accept_waiting(struct tcp *tcp)
+static void accept_all(struct tcp *tcp)
 {
 	for (unsigned v = VNIC_V4; v <= VNIC_V6; v++)
 		if (tcp->gateway->config.tcp[v] >= 0)
@@ -442,7 +447,7 @@ void tcp_expire(struct tcp *tcp)
 	struct vnic_gateway *gateway = tcp->gateway;
 
 	if (tcp->offered.first != NONE) /* it may be us who are late */
-		accept_waiting(tcp);
+		accept_all(tcp);
 	while (tcp->offered.first != NONE) {
 		struct flow *flow = &tcp->flows[tcp->offered.first];
 

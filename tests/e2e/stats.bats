@@ -83,6 +83,35 @@ $(talk DGRAM 500)" 2>"$errors"
 	[[ $(figure failed "$errors") == 1 && $(figure denied "$errors") == 0 ]]
 }
 
+@test "a client whom nobody takes in the sandbox is counted as failed, not as a flow" {
+	errors=$BATS_TEST_TMPDIR/errors
+	hosted python3 -c '
+import os, socket, subprocess
+inside = """
+import socket
+server = socket.create_server(("0.0.0.0", 7101))
+print("ready", flush=True)
+server.accept()[0].sendall(b"in")
+"""
+publish = ["--publish", "127.0.0.1:7100:7100", "--publish", "127.0.0.1:7101:7101"]
+command = [os.environ["VNIC"], "run", "--stats", "--json", *publish, "--", "python3", "-c", inside]
+with subprocess.Popen(command, stdout=subprocess.PIPE) as front:
+    assert front.stdout.readline() == b"ready\n"
+    with socket.create_connection(("127.0.0.1", 7100)) as client:
+        try:
+            client.recv(1)
+            raise SystemExit("it was not reset")
+        except ConnectionResetError:
+            pass
+    with socket.create_connection(("127.0.0.1", 7101)) as client:
+        assert client.recv(2) == b"in"
+    assert front.wait() == 0
+' 2>"$errors"
+	cat "$errors"
+	[[ $(figure flows.tcp "$errors") == 1 && $(figure flows.published "$errors") == 1 ]]
+	[[ $(figure failed "$errors") == 1 && $(figure full "$errors") == 0 ]]
+}
+
 @test "the text names the same figures" {
 	run --separate-stderr hosted "$VNIC" run --stats --allow host -- python3 -c "$(talk STREAM 1000)"
 	[[ $status -eq 0 && -z $output ]]
