@@ -85,7 +85,8 @@ struct port {
 	int *fds;                  /* one a queue, watched for reading; owned by the kind; may be 0 of them */
 	struct vnic_tap tap;       /* taps and tuns */
 	int fd;                    /* the others */
-	uint32_t overruns;         /* drops of its socket that have been counted */
+	struct vnic_nl *nl;        /* taps and tuns: see vnic_relay_count_drops; NULL: not asked for */
+	uint64_t overruns;         /* drops of its socket or device that have been counted */
 	struct merge *merge;       /* of frames on their way out; NULL: none so far */
 	void *state;               /* of the kind, freed by its close */
 	void (*at_end)(void *ctx); /* see vnic_relay_at_end */

@@ -9,6 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <vnic/link.h>
+
 #include "fd.h"
 #include "loop.h"
 #include "reserve.h"
@@ -119,6 +121,7 @@ static void free_port(struct port *port)
 	if (port->open)
 		port->ops->close(port);
 	path_free_merge(port);
+	vnic_nl_close(port->nl);
 	free((char *)(uintptr_t)port->name);
 	free(port);
 }
@@ -230,7 +233,7 @@ int relay_add_port(struct vnic_relay *relay, const char *name, struct port *port
 		return r;
 	}
 	port->open = true;
-	port->overruns = port_drops_of_socket(port);
+	port->overruns = port_drops_so_far(port);
 	relay->ports[number] = port;
 	relay->count++;
 	relay->opened++;

@@ -77,9 +77,10 @@ int lanes_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *t
 /* The loop of one lane. */
 int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err);
 
-/* Frames that the kernel has dropped since the socket was opened, for it was full; 0 for a port without a socket. */
-uint32_t port_drops_of_socket(const struct port *port);
-/* Counts those since the last time: when somebody wants to know, and before the socket goes. */
+/* Frames that the kernel has dropped, for the port's socket or device was full; what is known already where none tells.
+ */
+uint64_t port_drops_so_far(const struct port *port);
+/* Counts those since the last time: when somebody wants to know, and before the port is closed. */
 void port_count_overruns(struct port *port);
 /* Frames that weather holds, and their bytes. */
 uint64_t relay_held(const struct vnic_relay *relay, uint64_t *ret_bytes);

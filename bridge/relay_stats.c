@@ -4,6 +4,8 @@
 #include <linux/sock_diag.h>
 #include <sys/socket.h>
 
+#include <vnic/link.h>
+
 #include "capture.h"
 #include "relay_ports.h"
 
@@ -96,22 +98,45 @@ void port_lose_gathered(struct port *port, size_t len, int error)
 
 /* --- what the kernel had no room for ------------------------------------------------- */
 
-uint32_t port_drops_of_socket(const struct port *port)
+static uint32_t drops_of_socket(const struct port *port)
 {
 	uint32_t info[SK_MEMINFO_VARS] = {0};
 
-	if (port->ops->overruns)
-		getsockopt(port->fd, SOL_SOCKET, SO_MEMINFO, info, &(socklen_t){sizeof(info)});
+	getsockopt(port->fd, SOL_SOCKET, SO_MEMINFO, info, &(socklen_t){sizeof(info)});
 	return info[SK_MEMINFO_DROPS];
+}
+
+uint64_t port_drops_so_far(const struct port *port)
+{
+	struct vnic_link_info info;
+
+	if (port->ops->overruns) /* of 32 bits, which may have begun anew */
+		return port->overruns + (uint32_t)(drops_of_socket(port) - (uint32_t)port->overruns);
+	if (port->nl && vnic_link_get(port->nl, port->tap.index, port->tap.name, &info, NULL) == 0)
+		return info.tx_dropped;
+	return port->overruns;
 }
 
 void port_count_overruns(struct port *port)
 {
-	uint32_t drops = port_drops_of_socket(port) - port->overruns;
+	uint64_t drops = port_drops_so_far(port) - port->overruns;
 
 	port->overruns += drops;
 	port->stats.rx_frames += drops;
 	port->stats.rx_dropped[VNIC_DROP_OVERRUN] += drops;
+}
+
+int vnic_relay_count_drops(struct vnic_relay *relay, unsigned number, struct vnic_nl *nl)
+{
+	struct port *port = number < relay->count ? relay->ports[number] : NULL;
+
+	if (!port || !port->open || port->ops != &port_tap_ops)
+		return -ENOENT;
+	if (port->nl)
+		return -EBUSY;
+	port->nl = nl;
+	port->overruns = port_drops_so_far(port);
+	return 0;
 }
 
 /* --- told ------------------------------------------------------------------------------ */

@@ -102,9 +102,9 @@ static void put_drops(struct screen *screen, const char *direction, const uint64
 			put_line(screen, "    %s dropped, %s: %" PRIu64, direction, vnic_drop_text(why), dropped[why]);
 }
 
-static void put_port(struct screen *screen, const char *name, bool open, const struct vnic_port_stats *now,
-		     const struct vnic_port_stats *before, double seconds)
+static void put_port(struct screen *screen, const struct relay_top_port *port, double seconds)
 {
+	const struct vnic_port_stats *now = &port->now, *before = &port->before;
 	const double values[CELLS] = {
 		[RX_FRAME_RATE] = (double)(now->rx_frames - before->rx_frames) / seconds,
 		[RX_BIT_RATE] = 8 * (double)(now->rx_bytes - before->rx_bytes) / seconds,
@@ -121,8 +121,8 @@ static void put_port(struct screen *screen, const char *name, bool open, const s
 		write_number(values[i], numbers[i]);
 		cells[i] = numbers[i];
 	}
-	make_row(screen, name, cells, row);
-	put_line(screen, "%s%s", row, open ? "" : " gone");
+	make_row(screen, port->name, cells, row);
+	put_line(screen, "%s%s", row, port->open ? "" : " gone");
 	put_drops(screen, "rx", now->rx_dropped);
 	put_drops(screen, "tx", now->tx_dropped);
 }
@@ -155,24 +155,11 @@ static struct screen look_at_terminal(void)
 
 static unsigned count_lines(const struct relay_top *top)
 {
-	unsigned lines = 0;
-	struct vnic_port_stats unused;
-	const char *name;
-	bool open;
+	unsigned lines = top->port_count;
 
-	for (unsigned i = 0; vnic_relay_get_port(top->relay, i, &name, &open, &unused) == 0; i++)
-		lines += 1 + count_drops(top->now[i].rx_dropped) + count_drops(top->now[i].tx_dropped);
+	for (unsigned i = 0; i < top->port_count; i++)
+		lines += count_drops(top->ports[i].now.rx_dropped) + count_drops(top->ports[i].now.tx_dropped);
 	return lines;
-}
-
-static void draw_list(const struct relay_top *top, struct screen *screen)
-{
-	struct vnic_port_stats unused;
-	const char *name;
-	bool open;
-
-	for (unsigned i = 0; vnic_relay_get_port(top->relay, i, &name, &open, &unused) == 0; i++)
-		put_port(screen, name, open, &top->now[i], &top->before[i], top->seconds);
 }
 
 static void draw_last_line(const struct relay_top *top, const struct screen *screen, unsigned lines)
@@ -210,7 +197,8 @@ static void draw(struct relay_top *top)
 	make_row(&screen, "PORT", titles, row);
 	fputs(FIRST_LINE, stdout);
 	print_cut(&screen, row);
-	draw_list(top, &screen);
+	for (unsigned i = 0; i < top->port_count; i++)
+		put_port(&screen, &top->ports[i], top->seconds);
 	draw_last_line(top, &screen, lines);
 	if (fflush(stdout)) /* nobody looks any more */
 		vnic_relay_stop(top->relay);
@@ -228,16 +216,18 @@ void relay_top_count(struct relay_top *top)
 {
 	int64_t now = now_ns();
 	bool first = !top->counted_at;
-	const char *name;
-	bool open;
+	unsigned count = 0;
 
-	for (unsigned i = 0; i < VNIC_RELAY_PORTS; i++) {
-		struct vnic_port_stats before = top->now[i];
+	for (; count < VNIC_RELAY_PORTS; count++) {
+		struct relay_top_port *port = &top->ports[count];
 
-		if (vnic_relay_get_port(top->relay, i, &name, &open, &top->now[i]) < 0)
+		port->before = port->now;
+		if (vnic_relay_get_port(top->relay, count, &port->name, &port->open, &port->now) < 0)
 			break;
-		top->before[i] = first ? top->now[i] : before;
+		if (first)
+			port->before = port->now;
 	}
+	top->port_count = count;
 	top->seconds = first ? 1 : (double)(now - top->counted_at) / 1e9;
 	top->counted_at = now;
 	draw(top);
@@ -313,11 +303,10 @@ int relay_top_begin(struct relay_top *top, struct vnic_relay *relay, struct vnic
 	*top = (struct relay_top){
 		.relay = relay,
 		.seconds = 1,
-		.now = calloc(VNIC_RELAY_PORTS, sizeof(*top->now)),
-		.before = calloc(VNIC_RELAY_PORTS, sizeof(*top->before)),
+		.ports = calloc(VNIC_RELAY_PORTS, sizeof(*top->ports)),
 	};
 	fputs(SCREEN_BEGIN, stdout);
-	if (!top->now || !top->before)
+	if (!top->ports)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	return take_keyboard(top, err);
 }
@@ -332,7 +321,6 @@ void relay_top_end(struct relay_top *top)
 	}
 	fputs(SCREEN_END, stdout);
 	fflush(stdout);
-	free(top->now);
-	free(top->before);
+	free(top->ports);
 	*top = (struct relay_top){0};
 }

@@ -7,14 +7,22 @@
 
 #include "cli.h"
 
+/* A port, when it was counted. */
+struct relay_top_port {
+	const char *name; /* the relay's */
+	bool open;
+	struct vnic_port_stats now, before;
+};
+
 struct relay_top {
 	struct vnic_relay *relay; /* NULL: not begun */
 	bool keys;                /* of the terminal, one by one */
 	struct termios saved;
-	int64_t counted_at;                   /* CLOCK_MONOTONIC, ns; 0: not yet */
-	double seconds;                       /* between the last two counts */
-	struct vnic_port_stats *now, *before; /* by port */
-	unsigned first;                       /* line of the list that stands on top */
+	int64_t counted_at; /* CLOCK_MONOTONIC, ns; 0: not yet */
+	double seconds;     /* between the last two counts */
+	struct relay_top_port *ports;
+	unsigned port_count;
+	unsigned first; /* line of the list that stands on top */
 };
 
 /* Takes the terminal, and its keys into the relay's loop.  relay_top_end gives it back, also after a failure. */

@@ -31,10 +31,11 @@
 struct opening {
 	const struct vnic_port *port;
 	struct vnic_tap tap;
-	int fd;                /* a socket of whatever kind */
-	bool listens;          /* and waits for a peer */
-	struct vnic_nl *there; /* of a pair: in the scratch namespace */
-	bool answers;          /* a link that has addresses */
+	int fd;                 /* a socket of whatever kind */
+	bool listens;           /* and waits for a peer */
+	struct vnic_nl *there;  /* of a pair: in the scratch namespace */
+	struct vnic_nl *beside; /* of a TAP or TUN: where it is */
+	bool answers;           /* a link that has addresses */
 };
 
 /* The user knows the port by its name, not by an index or the name of our end. */
@@ -62,7 +63,6 @@ static int open_device(void *ctx, struct vnic_error *err)
 {
 	struct opening *opening = ctx;
 	const struct vnic_port *port = opening->port;
-	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
 	CLEANUP(vnic_tap_close) struct vnic_tap tap = VNIC_TAP_EMPTY;
 	struct vnic_tap_config config = {
 		.tun = port->kind == VNIC_PORT_TUN,
@@ -76,9 +76,9 @@ static int open_device(void *ctx, struct vnic_error *err)
 	int r = vnic_tap_open(&config, &tap, err);
 
 	if (r == 0)
-		r = vnic_nl_open(&nl, err);
+		r = vnic_nl_open(&opening->beside, err);
 	if (r == 0)
-		r = set_up_link(nl, port, tap.index, err);
+		r = set_up_link(opening->beside, port, tap.index, err);
 	if (r == 0) {
 		opening->tap = tap;
 		tap = VNIC_TAP_EMPTY;
@@ -264,6 +264,7 @@ static int open_fd(struct opening *opening, struct vnic_error *err)
 	if (vnic_tap_adopt(&fd, 1, &opening->tap, NULL) < 0)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
 				 "this descriptor is neither a TAP or TUN device nor a socket");
+	nl_open_beside(opening->tap.fds[0], &opening->beside, NULL); /* a namespace that may not be ours to ask */
 	return 0;
 }
 
@@ -314,6 +315,15 @@ static int add_pcap(const struct opening *opening, struct vnic_relay *relay, str
 }
 
 /* --- added to the relay --------------------------------------------------------------- */
+
+static int add_device(struct opening *opening, struct vnic_relay *relay, struct vnic_error *err)
+{
+	int r = vnic_relay_add_tap(relay, opening->port->text, &opening->tap, err);
+
+	if (r >= 0 && opening->beside && vnic_relay_count_drops(relay, (unsigned)r, opening->beside) == 0)
+		opening->beside = NULL;
+	return r;
+}
 
 static int open_for_relay(void *ctx, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
 {
@@ -443,6 +453,7 @@ static void undo(struct opening *opening)
 	if (opening->there)
 		delete_pair(opening->there);
 	vnic_tap_close(&opening->tap);
+	vnic_nl_close(opening->beside);
 	if (opening->port->kind == VNIC_PORT_FD) /* that is still the user's */
 		return;
 	if (opening->fd >= 0 && is_path(&opening->port->local))
@@ -471,8 +482,7 @@ int vnic_port_open(struct vnic_port *port, const char *state_dir, struct vnic_re
 	int r = open_where(&opening, state_dir, err);
 
 	if (r == 0)
-		r = opening.tap.queues ? vnic_relay_add_tap(relay, port->text, &opening.tap, err)
-				       : add_socket(&opening, relay, err);
+		r = opening.tap.queues ? add_device(&opening, relay, err) : add_socket(&opening, relay, err);
 	if (r < 0) {
 		undo(&opening);
 		return r;

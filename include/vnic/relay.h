@@ -23,6 +23,7 @@
 #define VNIC_RELAY_WATCHES 16
 #define VNIC_RELAY_THREADS 64
 
+struct vnic_nl; /* link.h */
 struct vnic_relay;
 
 struct vnic_relay_config {
@@ -65,7 +66,11 @@ enum vnic_drop {
 	VNIC_DROP_TUNNEL,    /* no frame of this tunnel: another number, or a header that is none */
 	VNIC_DROP_STRANGER,  /* from who is not the port's peer, or none of the tunnel's remotes */
 	VNIC_DROP_CUT,       /* of a file: not all of it was captured */
-	VNIC_DROP_OVERRUN,   /* it was dropped by the kernel, for its socket's queue was full: the relay is too slow */
+	/*
+	 * It was dropped by the kernel, for the socket's queue was full, or the device's (where it is known, see
+	 * vnic_relay_count_drops): the relay is too slow.
+	 */
+	VNIC_DROP_OVERRUN,
 	VNIC_DROP_COUNT,
 };
 
@@ -271,6 +276,13 @@ VNIC_API int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bo
 
 /* The device of a port that is one; owned by the relay.  -ENOENT: no such port, or no TAP or TUN. */
 VNIC_API int vnic_relay_get_tap(const struct vnic_relay *relay, unsigned port, const struct vnic_tap **ret_tap);
+
+/*
+ * Has the relay count what the device of a TAP or TUN port drops because it is not read soon enough: each time that
+ * the port's figures are asked for, the kernel is asked by `nl`, a socket in the namespace where the device is, which
+ * the relay owns when this succeeds.  -ENOENT: no such port, or no TAP or TUN; -EBUSY: it has one already.
+ */
+VNIC_API int vnic_relay_count_drops(struct vnic_relay *relay, unsigned port, struct vnic_nl *nl);
 
 #define VNIC_FAST_PORTS 2
 

@@ -66,13 +66,13 @@ load ../lib/relay
 	local user=()
 	((EUID == 0)) || user=(--map-root-user)
 	timeout 60 unshare "${user[@]}" --net python3 - <<-'END'
-		import fcntl, os, socket, struct, subprocess
+		import fcntl, json, os, signal, socket, struct, subprocess
 		tap = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
 		fcntl.ioctl(tap, 0x400454ca, struct.pack("16sH22x", b"given", 0x5002))  # TAP, no PI, vnet header
 		subprocess.check_call(["ip", "link", "set", "given", "up"])
 		ready, tell = os.pipe()
-		relay = subprocess.Popen([os.environ["VNIC"], "relay", f"fd:{tap}", "veth:made", "--ready-fd", str(tell)],
-		                         pass_fds=[tap, tell])
+		relay = subprocess.Popen([os.environ["VNIC"], "relay", f"fd:{tap}", "veth:made", "--json",
+		                          "--ready-fd", str(tell)], pass_fds=[tap, tell], stdout=subprocess.PIPE)
 		os.close(tell)
 		assert os.read(ready, 1) == b"\n"
 		sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -83,8 +83,14 @@ load ../lib/relay
 		frame = b"\xff" * 6 + bytes.fromhex("020000000001 88b5") + b"a frame of the experimental kind".ljust(60)
 		sender.send(frame)
 		assert receiver.recv(2000) == frame
+		relay.send_signal(signal.SIGSTOP)
+		os.waitid(os.P_PID, relay.pid, os.WSTOPPED)
+		for _ in range(1500): # of which the queue holds 1000
+		    sender.send(frame)
+		relay.send_signal(signal.SIGCONT)
 		relay.terminate()
-		assert relay.wait(20) == 0
+		told = relay.communicate(timeout=20)[0]
+		assert relay.returncode == 0 and json.loads(told)["ports"][0]["rx_dropped"]["overrun"] >= 500, told
 	END
 }
 
@@ -180,6 +186,24 @@ three_ports() {
 	grep -qE "^PORT +RX FRAMES +RX BYTES +TX FRAMES +TX BYTES$" "$out"
 	[[ $(grep -cE "^veth:eth0@e2e-(red|blue)[-0-9]+ +[1-9][0-9]* +[1-9][0-9]* +[1-9][0-9]* +[1-9][0-9]*$" "$out") -eq 2 ]] ||
 		{ cat "$out" && return 1; }
+}
+
+@test "what a TAP had no room for while the relay did not read is counted" {
+	needs_tun
+	"$VNIC" ns add "$red" "$blue"
+	start --json "tap:eth0,netns=$red,ip=10.9.0.1/24" "tap:eth0,netns=$blue,ip=10.9.0.2/24"
+	sends "$red" 10.9.0.2
+	kill -STOP "$relay"
+	until [[ $(ps -o stat= "$relay") == T* ]]; do :; done
+	"$VNIC" exec "$red" -- python3 -c '
+import socket
+speaker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(2000): # of which the queue holds 1000
+    speaker.sendto(b"x", ("10.9.0.2", 9))'
+	kill -CONT "$relay"
+	sends "$red" 10.9.0.2
+	stop TERM
+	stats 'balanced(stats) and ports[0]["rx_dropped"]["overrun"] >= 1000 and ports[0]["rx_frames"] > 2000'
 }
 
 @test "without --stats and --json it is silent" {

@@ -302,6 +302,36 @@ static void what_a_packet_socket_had_no_room_for_is_counted(void **state)
 	vnic_relay_free(relay);
 }
 
+static void what_a_device_drops_before_it_is_read_is_counted(void **state)
+{
+	struct vnic_relay *relay = relay_of_taps(2);
+	struct vnic_port_stats stats[2];
+	struct vnic_error err;
+	struct vnic_nl *nl;
+	uint8_t frame[60];
+	int a = lan_socket("tap0");
+
+	(void)state;
+	lan_frame(frame, sizeof(frame), 2, 1);
+	for (int i = 0; i < 1500; i++) /* its queue holds 1000; what it drops before the relay asks is nobody's */
+		assert_int_equal(send(a, frame, sizeof(frame), 0), sizeof(frame));
+	vt_ok(vnic_nl_open(&nl, &err), &err);
+	assert_int_equal(vnic_relay_count_drops(relay, 2, nl), -ENOENT);
+	assert_int_equal(vnic_relay_count_drops(relay, 0, nl), 0);
+	assert_int_equal(vnic_relay_count_drops(relay, 0, nl), -EBUSY);
+	for (int i = 0; i < 500; i++)
+		assert_int_equal(send(a, frame, sizeof(frame), 0), sizeof(frame));
+	assert_in_range(stats_of(relay, 0).rx_dropped[VNIC_DROP_OVERRUN], 500, 999); /* the kernel's own, too */
+	while (vt_ok(vnic_relay_dispatch(relay, 0, &err), &err) > 0)
+		;
+	for (unsigned i = 0; i < 2; i++)
+		stats[i] = stats_of(relay, i);
+	assert_true(stats[0].rx_frames >= 1500);
+	assert_int_equal(stats[0].rx_dropped[VNIC_DROP_OVERRUN] + stats[1].tx_frames, stats[0].rx_frames);
+	close(a);
+	vnic_relay_free(relay);
+}
+
 static void a_link_that_is_down_comes_back(void **state)
 {
 	struct vnic_relay *relay = relay_of_links(0);
@@ -376,6 +406,7 @@ int main(void)
 		vt_netns_test(a_link_deleted_while_relaying_is_closed),
 		vt_netns_test(a_tap_that_is_down_comes_back),
 		vt_netns_test(what_a_packet_socket_had_no_room_for_is_counted),
+		vt_netns_test(what_a_device_drops_before_it_is_read_is_counted),
 		vt_netns_test(a_link_that_is_down_comes_back),
 		vt_netns_test(a_device_without_virtio_header_is_refused_and_stays_the_callers),
 		vt_netns_test(a_socket_that_is_no_packet_socket_is_refused),
