@@ -10,9 +10,9 @@
 /* For their tables; what --capture itself means is each one's own. */
 /* clang-format off */
 #define CAPTURE_FILE_OPTIONS \
-	{"snaplen", 0, "BYTES", false, NULL, "capture that much of each frame"}, \
-	{"capture-size", 0, "MIB", false, NULL, "write FILE.0, FILE.1, ... of that size"}, \
-	{"capture-files", 0, "NUMBER", false, NULL, "of which that many take turns"}
+	{"snaplen", 0, "BYTES", false, NULL, "capture only the first BYTES of each frame"}, \
+	{"capture-size", 0, "MIB", false, NULL, "write FILE.0, FILE.1, ... of this size each"}, \
+	{"capture-files", 0, "NUMBER", false, NULL, "keep this many of them: the oldest is overwritten"}
 /* clang-format on */
 
 struct capture_options {

@@ -4,7 +4,7 @@
  * default and help; parsing, --help, the man page and the shells' completions come from it.
  *
  * A command's run() gets parsed arguments, returns an exit status (0..255), or a negative errno with
- * *err filled.  It never prints errors and never exits: cli_main does, in one place.
+ * *err filled.  It never prints that error and never exits: main() does, in one place.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -114,13 +114,11 @@ void cli_warn(const char *format, ...) VNIC_PRINTF(1, 2);
 /* A text of a process that reads what others send, or that names what others have named: no control characters. */
 void cli_make_plain(char *text);
 /*
- * For the terminal, what somebody else has chosen (a sandbox's links, a process's name): all but printable ASCII
- * becomes
- * '?', so that it can neither draw nor type there.  Returns buf.
+ * What somebody else has chosen (a sandbox's links, a process's name), for the terminal: all but printable ASCII
+ * becomes '?', so that it can neither draw nor type there.  Returns buf.
  */
 const char *cli_plain(const char *text, char *buf, size_t size);
-/* The same as JSON, where control characters are harmless; a text that is not UTF-8 gets a '?' for each strange byte.
- */
+/* The same as JSON, where control characters are harmless: only a text that is not UTF-8 is made plain. */
 json_t *cli_json_text(const char *text);
 /* Does it with every operand: one that fails keeps no other, and its error is told at once, but for the last one's. */
 int cli_each_operand(const struct cli_args *args, int (*fn)(const char *operand, void *ctx, struct vnic_error *err),
@@ -136,10 +134,10 @@ int cli_status(const struct command *command, int result, const struct vnic_erro
 /* --- environment.c ------------------------------------------------------------------ */
 
 /*
- * Where names of sandboxes and namespaces are kept: /run/vnic for root, else $XDG_RUNTIME_DIR/vnic,
- * else /tmp/vnic-UID.  `make`: create it; without, it may be absent.  Refused when it is another
- * user's or others can write to it; but who was first in /tmp only hides names: without `make` there is a warning, and
- * *ret_dir is NULL.  The result is static.
+ * Where names of sandboxes and namespaces are kept: /run/vnic for root, else $XDG_RUNTIME_DIR/vnic, else
+ * /tmp/vnic-UID.  `make`: create it; otherwise it may be absent.  A directory that belongs to another user, or that
+ * others can write to, is refused; but in /tmp anyone may have been first, which only hides names, so there, without
+ * `make`, *ret_dir is NULL and there is a warning.  The result is static.
  */
 int cli_state_dir(bool make, const char **ret_dir, struct vnic_error *err);
 

@@ -404,7 +404,7 @@ const struct command cmd_doctor = {
 	.options =
 		(const struct cli_option[]){
 			{.name = "json", .help = "print JSON"},
-			{.name = "report", .help = "print too what a report of a fault needs: no addresses, no names"},
+			{.name = "report", .help = "also print what a bug report needs; no addresses, no names"},
 			{0},
 		},
 	.run = doctor,

@@ -134,7 +134,7 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 }
 
 static const struct cli_option options[] = {
-	{"privileged", 0, NULL, false, NULL, "as root: leave the command the machine's capabilities"},
+	{"privileged", 0, NULL, false, NULL, "as root: let the command keep all capabilities"},
 	{0},
 };
 
@@ -143,7 +143,7 @@ const struct command cmd_exec = {
 	.operands = "TARGET [--] COMMAND [ARGUMENT]...",
 	.summary = "run a command in the namespaces of a sandbox, a process, or a named network namespace",
 	.details = "TARGET is a name ('vnic run --name', 'vnic ns add', 'ip netns add'), a pid, or the path of a\n"
-		   "network namespace.  The command's exit status is passed on.\n",
+		   "network namespace.  The command's exit status is passed on.",
 	.options = options,
 	.min_operands = 2,
 	.max_operands = -1,

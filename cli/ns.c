@@ -258,9 +258,9 @@ static const struct cli_option json_options[] = {
 static const struct command cmd_add = {
 	.name = "add",
 	.operands = "NAME...",
-	.summary = "make network namespaces with names",
-	.details = "As root they are pinned to /run/netns, as 'ip netns add' does.  Otherwise a holder process keeps\n"
-		   "each, with a user namespace of its own, until 'vnic ns del'.\n",
+	.summary = "make named network namespaces",
+	.details = "As root they are pinned in /run/netns, as by 'ip netns add'.  Otherwise a process holds each of\n"
+		   "them, with a user namespace of its own, until 'vnic ns del'.",
 	.min_operands = 1,
 	.max_operands = -1,
 	.run = add,
@@ -268,7 +268,7 @@ static const struct command cmd_add = {
 static const struct command cmd_del = {
 	.name = "del",
 	.operands = "NAME...",
-	.summary = "delete them; one that is not there is said and is no failure",
+	.summary = "delete named network namespaces; one that does not exist is reported, not an error",
 	.min_operands = 1,
 	.max_operands = -1,
 	.run = del,
@@ -286,8 +286,8 @@ static const struct command cmd_show = {
 	.summary = "put the namespaces of processes side by side",
 	.details =
 		"A process is a pid, or the name of a sandbox or of a namespace made without root.\n"
-		"One column a process, one row a kind of namespace.  The same letter in a row is the same namespace;\n"
-		"the number is its inode, as in /proc/PID/ns.  A dash: this user may not look.\n",
+		"Each process has a column, each kind of namespace a row.  In a row, the same letter means the same\n"
+		"namespace; the number is its inode, as in /proc/PID/ns.  A dash: this user may not look.",
 	.options = json_options,
 	.min_operands = 1,
 	.max_operands = -1,
@@ -297,6 +297,6 @@ static const struct command cmd_show = {
 const struct command cmd_ns = {
 	.name = "ns",
 	.operands = "",
-	.summary = "name network namespaces, and compare the namespaces of processes",
+	.summary = "manage named network namespaces, and compare the namespaces of processes",
 	.subcommands = (const struct command *const[]){&cmd_add, &cmd_del, &cmd_list_names, &cmd_show, NULL},
 };

@@ -15,19 +15,21 @@
 
 static const struct cli_option options[] = {
 	{"hub", 0, NULL, false, NULL, "send every frame to all ports, learn nothing"},
-	{"macs", 0, "N", false, NULL, "MAC addresses learnt at most; 4096 if not given"},
-	{"threads", 0, "N", false, NULL, "a thread for each queue of TAPs and TUNs; 1 if not given"},
-	{"busy-poll", 0, NULL, false, NULL, "do not sleep where that means delay: it takes up to a CPU a thread"},
-	{"fast-path", 0, NULL, false, NULL, "let the kernel carry the frames of two TAPs while nothing looks at them"},
-	{"stats", 's', NULL, false, NULL, "print counters of the ports at the end"},
-	{"json", 0, NULL, false, NULL, "print the counters as JSON"},
-	{"interval", 0, "SECONDS", false, NULL, "with --json: a line of JSON now and again instead, and at the end"},
-	{"top", 0, NULL, false, NULL, "show rates on the terminal, each second; q ends the relay"},
-	{"control", 0, "PATH", false, NULL, "take commands at a socket while running"},
-	{"at", 0, "PATH", false, NULL, "give the relay that runs with --control PATH a command instead of ports"},
-	{"capture", 'w', "FILE", false, NULL, "write frames as pcapng to FILE, or to the standard output for '-'"},
-	{"capture-both", 0, NULL, false, NULL, "capture frames where they leave too, not only where they come in"},
-	{"capture-drops", 0, NULL, false, NULL, "capture dropped frames too, with the reason as a comment"},
+	{"macs", 0, "N", false, "4096", "learn at most N MAC addresses"},
+	{"threads", 0, "N", false, "1", "run N threads, and give each TAP and TUN as many queues"},
+	{"busy-poll", 0, NULL, false, NULL,
+	 "poll instead of sleeping where that cuts delay; takes up to one CPU per thread"},
+	{"fast-path", 0, NULL, false, NULL,
+	 "let the kernel carry the frames of two TAPs while nothing has to look at them"},
+	{"stats", 's', NULL, false, NULL, "print the counters of the ports at the end"},
+	{"json", 0, NULL, false, NULL, "print the counters as JSON at the end"},
+	{"interval", 0, "SECONDS", false, NULL, "with --json: print a line of JSON this often, and one at the end"},
+	{"top", 0, NULL, false, NULL, "show rates on the terminal every second; q ends the relay"},
+	{"control", 0, "PATH", false, NULL, "take commands on a Unix socket while running"},
+	{"at", 0, "PATH", false, NULL, "give a command, instead of ports, to the relay that runs with --control PATH"},
+	{"capture", 'w', "FILE", false, NULL, "write frames to FILE, or to standard output if it is '-', as pcapng"},
+	{"capture-both", 0, NULL, false, NULL, "capture frames where they leave, too, not only where they come in"},
+	{"capture-drops", 0, NULL, false, NULL, "capture dropped frames, too, with the reason as a comment"},
 	CAPTURE_FILE_OPTIONS,
 	{"ready-fd", 0, "N", false, NULL, "write a line to this descriptor when all ports are open, and close it"},
 	{0},
@@ -287,8 +289,9 @@ const struct command cmd_relay = {
 		   "dgram:PATH, udp:ADDRESS:PORT, vxlan:id=NUMBER, pcap:FILE or fd:N, with keys such as\n"
 		   "tap:eth0,netns=red,ip=10.9.0.1/24,delay=10ms,loss=1%,filter=EXPRESSION.\n"
 		   "Two ports are a patch, more a learning switch.\n"
-		   "Ends cleanly by SIGINT or SIGTERM.\n"
-		   "With --at PATH a running relay is told: set PORT KEY=VALUE,... | clear PORT |\n"
+		   "SIGINT and SIGTERM end it cleanly.\n"
+		   "\n"
+		   "Commands for --at: set PORT KEY=VALUE,... | clear PORT |\n"
 		   "link PORT up|down | isolate PORT on|off | stats",
 	.options = options,
 	.max_operands = VNIC_RELAY_PORTS,

@@ -7,15 +7,15 @@
 
 static const struct cli_option options[] = {
 	{"nic", 'n', "SPEC", true, NULL,
-	 "give the sandbox a NIC: KIND[,key=value]... or none; without this option one veth to the router"},
+	 "give the sandbox a NIC: KIND[,key=value]..., or none; without this option it has one veth to the router"},
 	SANDBOX_FLOW_OPTIONS,
 	{"unshare", 0, "LIST", false, NULL,
-	 "make these namespaces too, of user, mnt, pid, net, ipc, uts, cgroup, time and all"},
-	{"share", 0, "LIST", false, NULL, "do not make these namespaces, which are made by default"},
+	 "make these namespaces too: user, mnt, pid, net, ipc, uts, cgroup, time, or all"},
+	{"share", 0, "LIST", false, NULL, "keep the caller's namespaces of these kinds instead of making new ones"},
 	{"map", 0, "root|self|auto", false, NULL,
-	 "who the caller is in the sandbox's user namespace; as root this makes one"},
+	 "who the caller is in the sandbox's user namespace; as root, this also makes one"},
 	{"hostname", 0, "NAME", false, NULL, "set the sandbox's host name (makes a UTS namespace)"},
-	{"privileged", 0, NULL, false, NULL, "as root: leave the command the machine's capabilities"},
+	{"privileged", 0, NULL, false, NULL, "as root: let the command keep all capabilities"},
 	SANDBOX_FRONT_OPTIONS,
 	{0},
 };
@@ -86,13 +86,14 @@ const struct command cmd_run = {
 	.name = "run",
 	.operands = "[--] COMMAND [ARGUMENT]...",
 	.summary = "run a command in a sandbox with NICs of its own",
-	.details = "The command starts when its NICs work: addresses set, routes in, links up.  Its exit status is\n"
-		   "passed on; when it, or vnic, ends, nothing is left on the host.\n"
-		   "\n"
-		   "A NIC is written KIND[,key=value]...: KIND is veth, tap, tun, macvlan or macvtap; keys are name=,\n"
-		   "ip=ADDRESS/PREFIX (repeatable), gw=ADDRESS or gw=none, mac=, mtu=, queues= (tap, tun),\n"
-		   "ip=dhcp (the command configures it by DHCP, router advertisements or DHCPv6; veth, tap),\n"
-		   "to=gateway|bridge:NAME|none, and parent=LINK (macvlan, macvtap).\n",
+	.details =
+		"The command starts once its NICs work: links are up, addresses and routes are set.  Its exit status\n"
+		"is passed on.  When the command or vnic ends, nothing is left on the host.\n"
+		"\n"
+		"A NIC is written KIND[,key=value]...: KIND is veth, tap, tun, macvlan or macvtap; keys are name=,\n"
+		"ip=ADDRESS/PREFIX (repeatable), gw=ADDRESS or gw=none, mac=, mtu=, queues= (tap, tun),\n"
+		"ip=dhcp (the command configures it by DHCP, router advertisements or DHCPv6; veth, tap),\n"
+		"to=gateway|bridge:NAME|none, and parent=LINK (macvlan, macvtap).",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = -1,

@@ -10,21 +10,21 @@
 /* clang-format off */
 #define SANDBOX_FLOW_OPTIONS \
 	{"publish", 'p', "PORTS", true, NULL, \
-	 "bring connections to a host port into the sandbox: [ADDRESS:]PORT:PORT[/udp], or FIRST-LAST for PORT"}, \
+	 "bring connections to a host port into the sandbox: [ADDRESS:]PORT:PORT[/udp]; each PORT may be a range, FIRST-LAST"}, \
 	{"allow", 0, "RULE", true, NULL, \
-	 "let flows start: internet, lan, host, any, or a network; then [:PORT[-PORT]][/tcp|udp|icmp]"}, \
-	{"deny", 0, "RULE", true, NULL, "forbid flows; among rules that match the most specific decides"}, \
+	 "let flows start: internet, lan, host, any, or a network, then [:PORT[-PORT]][/tcp|udp|icmp]"}, \
+	{"deny", 0, "RULE", true, NULL, "forbid flows; of the rules that match, the most specific decides"}, \
 	{"dns", 0, "ADDRESS", true, NULL, \
-	 "let the forwarder ask this resolver instead of the host's, if the policy allows it; or none: no forwarder"}, \
+	 "ask this resolver instead of the host's, if the policy allows it; none: no name resolution"}, \
 	{"name", 0, "NAME", false, NULL, "name the sandbox, for 'vnic exec NAME' and 'vnic list'"}
 
 #define SANDBOX_FRONT_OPTIONS \
-	{"capture", 'w', "FILE", false, NULL, "write what the NICs carry as pcapng to FILE"}, \
+	{"capture", 'w', "FILE", false, NULL, "write what the NICs carry to FILE, as pcapng"}, \
 	CAPTURE_FILE_OPTIONS, \
 	{"stats", 0, NULL, false, NULL, \
-	 "print flows, bytes, denials and drops at the end, and whenever vnic gets SIGUSR1, which then is not passed " \
+	 "print flows, bytes, denials and drops at the end, and whenever vnic gets SIGUSR1, which is then not passed " \
 	 "on"}, \
-	{"json", 0, NULL, false, NULL, "print what --stats prints as JSON, each time one line"}, \
+	{"json", 0, NULL, false, NULL, "print the figures of --stats as JSON, one line each time"}, \
 	{"ready-fd", 0, "N", false, NULL, "write a line to this descriptor when the NICs work and the command runs"}, \
 	{"exit-fd", 0, "N", false, NULL, "end the sandbox when the other end of this descriptor is closed"}
 /* clang-format on */

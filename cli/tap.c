@@ -15,11 +15,11 @@
 
 static const struct cli_option add_options[] = {
 	{"tun", 0, NULL, false, NULL, "make a TUN (packets without link header) instead of a TAP"},
-	{"owner", 0, "USER", false, NULL, "who may attach to it without privilege"},
-	{"group", 0, "GROUP", false, NULL, "which group may"},
-	{"queues", 0, "N", false, "1", "more than one makes a multi-queue device"},
-	{"mac", 0, "MAC", false, NULL, "its MAC"},
-	{"mtu", 0, "BYTES", false, NULL, "its MTU"},
+	{"owner", 0, "USER", false, NULL, "let this user attach to it without privilege"},
+	{"group", 0, "GROUP", false, NULL, "let the members of this group do so"},
+	{"queues", 0, "N", false, "1", "how many queues it may have; more than one makes a multi-queue device"},
+	{"mac", 0, "MAC", false, NULL, "set its MAC address"},
+	{"mtu", 0, "BYTES", false, NULL, "set its MTU"},
 	{0},
 };
 
@@ -246,7 +246,7 @@ static int list(const struct cli_args *args, struct vnic_error *err)
 static const struct command cmd_add = {
 	.name = "add",
 	.operands = "NAME",
-	.summary = "make a persistent device, or set up one that is there",
+	.summary = "make a persistent device, or change one that exists",
 	.options = add_options,
 	.min_operands = 1,
 	.max_operands = 1,
@@ -275,6 +275,6 @@ static const struct command *const subcommands[] = {&cmd_add, &cmd_del, &cmd_lis
 const struct command cmd_tap = {
 	.name = "tap",
 	.operands = "",
-	.summary = "persistent TAP and TUN devices",
+	.summary = "make, list and delete persistent TAP and TUN devices",
 	.subcommands = subcommands,
 };

@@ -25,11 +25,11 @@
 
 static const struct cli_option options[] = {
 	{"nic", 'n', "SPEC", true, NULL,
-	 "give the guest a NIC: tap[,key=value]...; without this option one tap on the gateway"},
+	 "give the guest a NIC: tap[,key=value]...; without this option it has one tap on the gateway"},
 	SANDBOX_FLOW_OPTIONS,
 	{"unshare", 0, "LIST", false, NULL,
-	 "put the VMM into new namespaces, of user, mnt, pid, net, ipc, uts, cgroup, time and all; it is in none "
-	 "without this option"},
+	 "put the VMM into new namespaces: user, mnt, pid, net, ipc, uts, cgroup, time, or all; without this option it "
+	 "stays in the caller's"},
 	SANDBOX_FRONT_OPTIONS,
 	{0},
 };
@@ -262,17 +262,17 @@ const struct command cmd_vm = {
 	.summary = "run a virtual machine monitor with NICs for its guest",
 	.details =
 		"In the VMM's arguments {fd} becomes the descriptor of the guest's NIC, {fds} those of all its queues\n"
-		"(--nic tap,queues=N), with a colon between them, and {mac} its MAC, which is the same each time.\n"
-		"Of further NICs they are written {fd1}, {fds1}, {mac1}, and so on.\n"
+		"(--nic tap,queues=N) separated by colons, and {mac} its MAC address, which is the same each time.\n"
+		"For further NICs they are {fd1}, {fds1}, {mac1}, and so on.\n"
 		"\n"
 		"  vnic vm -- qemu-system-x86_64 -netdev tap,id=n,fd={fd} -device virtio-net-pci,netdev=n,mac={mac} "
 		"...\n"
 		"\n"
-		"The guest configures itself by DHCP and router advertisements, or has 10.0.2.100/24, the gateway\n"
-		"10.0.2.2 and the resolver 10.0.2.3.  The VMM itself stays in the caller's namespaces.\n"
+		"The guest configures itself by DHCP and router advertisements, or is given 10.0.2.100/24, the\n"
+		"gateway 10.0.2.2 and the resolver 10.0.2.3.  The VMM itself stays in the caller's namespaces.\n"
 		"\n"
 		"A NIC is written tap[,key=value]...: keys are ip=ADDRESS/PREFIX (of the guest, repeatable),\n"
-		"gw=ADDRESS or gw=none, mac=, mtu=, queues=, and to=gateway|bridge:NAME.\n",
+		"gw=ADDRESS or gw=none, mac=, mtu=, queues=, and to=gateway|bridge:NAME.",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = -1,
