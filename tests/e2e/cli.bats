@@ -174,8 +174,9 @@ complains() {
 	((EUID != 0)) || skip "root's is /run/vnic"
 	# shellcheck disable=SC2016
 	in_such_a_place() {
+		# By its descriptor, for vnic itself may be below /tmp.
 		env -u XDG_RUNTIME_DIR unshare --user --map-root-user --mount -- sh -c '
-			mount -t tmpfs tmpfs /tmp && mkdir -m 0777 /tmp/vnic-0 && exec "$@"' _ "$VNIC" "$@"
+			mount -t tmpfs tmpfs /tmp && mkdir -m 0777 /tmp/vnic-0 && exec /proc/self/fd/9 "$@"' _ "$@" 9<"$VNIC"
 	}
 	run --separate-stderr in_such_a_place list
 	[[ $status -eq 0 && $stderr == "vnic: warning: names are not known: /tmp/vnic-0 "* ]]

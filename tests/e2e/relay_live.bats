@@ -107,6 +107,20 @@ assert asks(client())[:1] == b"+"
 	stop TERM
 }
 
+@test "a running relay keeps its control socket, and the next one takes over what a killed one left" {
+	commanded
+	run "$VNIC" relay --control "$control" "stream:@$red" "stream:@$blue"
+	complains 1 "$control: Address already in use"
+	tell stats
+	kill -KILL "$relay"
+	wait "$relay" || true
+	[[ -S $control ]]
+	start --control "$control" "stream:@$red" "stream:@$blue"
+	tell stats
+	stop TERM
+	[[ ! -e $control ]]
+}
+
 @test "more clients than it takes do not keep the relay from its work" {
 	commanded
 	run python3 -c '
@@ -154,12 +168,13 @@ def read_until(text):
     while text not in seen:
         seen += os.read(fd, 4096)
     return seen
-before = None
 seen = read_until(b"q ends")
 assert b"\x1b[?1049h" in seen and b"RX BIT/S" in seen, seen
-assert not termios.tcgetattr(fd)[3] & termios.ICANON
+cooked = termios.ICANON | termios.ECHO
+assert not termios.tcgetattr(fd)[3] & cooked
 os.write(fd, b"q")
 read_until(b"\x1b[?1049l")
+assert termios.tcgetattr(fd)[3] & cooked == cooked
 _, status = os.waitpid(pid, 0)
 assert status == 0, status' "$VNIC" relay --top "stream:@$red" "stream:@$blue"
 	echo "$output"
