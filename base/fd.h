@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Gives the descriptor away: returns it and leaves -1. */
@@ -41,6 +42,20 @@ static inline void raise_fd_limit(void)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
+}
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
+
+/*
+ * For sockets of peers that we do not trust: who sends descriptors along is refused.  Of those that came unasked the
+ * kernel would close the last copy on our behalf, which may wait as long as the peer likes (SO_LINGER, FUSE).  Older
+ * kernels cannot refuse them; on a socket that is not a Unix one there are none.
+ */
+static inline void refuse_fds(int socket)
+{
+	setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &(int){0}, sizeof(int));
 }
 
 #define take_ptr(p)                         \

@@ -55,6 +55,7 @@ static void set_options(int fd)
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(options[i].value));
+	refuse_fds(fd);
 }
 
 static int go_up(struct conn *conn, int fd, struct vnic_error *err)
@@ -163,6 +164,7 @@ void conn_init(struct conn *conn, struct port *port, const struct vnic_conn *con
 	port->fd = config->fd;
 	port->fds = &port->fd;
 	port->queues = config->fd >= 0 ? 1 : 0;
+	refuse_fds(config->listener); /* accepted ones are like it from the first */
 }
 
 /* A connection that is there is watched already, with the port's queues. */

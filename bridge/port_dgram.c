@@ -175,6 +175,7 @@ int port_dgram_init(struct port *port, const void *with, struct vnic_error *err)
 	dgram->learns = config->learns;
 	dgram->peer = config->peer;
 	dgram->peer_len = config->peer_len;
+	refuse_fds(config->fd);
 	port->ops = &dgram_ops;
 	port->state = dgram;
 	port->fd = config->fd;

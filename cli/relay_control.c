@@ -266,6 +266,7 @@ static int listen_at(const struct sockaddr_un *addr, int *ret_fd, struct vnic_er
 
 	if (fd < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, addr->sun_path, NULL);
+	refuse_fds(fd);
 	remove_stale(addr);
 	mask = umask(0177); /* never anybody else's, not for a moment */
 	r = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));

@@ -129,6 +129,8 @@ static int open_here(const struct vnic_open_request *request, int *ret_fd, struc
 	if (fd < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, "family %d, type %d", request->domain,
 				 request->type);
+	if (request->domain == AF_UNIX)
+		refuse_fds(fd);
 	r = set_up(fd, request, err);
 	if (r == 0)
 		*ret_fd = take_fd(&fd);

@@ -230,6 +230,7 @@ static int open_socket(void *ctx, struct vnic_error *err)
 	fd = socket(any->addr.ss_family, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, port->text, NULL);
+	refuse_fds(fd); /* before anybody can reach it */
 	if (port->local.len)
 		r = bind_to(fd, &port->local, type, port->text, err);
 	if (r == 0 && type != SOCK_DGRAM && port->remote.len)

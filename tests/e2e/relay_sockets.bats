@@ -63,3 +63,44 @@ load ../lib/relay
 	stop TERM
 	[[ ! -e $BATS_TEST_TMPDIR/s && ! -e $BATS_TEST_TMPDIR/t ]]
 }
+
+@test "descriptors that peers send along are refused, whoever called whom, and at the control socket" {
+	cat >"$BATS_TEST_TMPDIR/peer" <<-'PY'
+		import array, errno, os, socket, subprocess, sys
+		vnic, one = sys.argv[1], os.open("/dev/null", os.O_RDONLY)
+
+		def refused(peer, name):
+		    try:
+		        peer.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [one]))])
+		        sys.exit(name + ": taken")
+		    except OSError as error:
+		        assert error.errno == errno.EPERM, (name, error)
+
+		try:
+		    socket.socket(socket.AF_UNIX).getsockopt(socket.SOL_SOCKET, 83)  # SO_PASSRIGHTS
+		except OSError:
+		    sys.exit(77)
+		kinds = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET, "dgram": socket.SOCK_DGRAM}
+		server = socket.socket(socket.AF_UNIX)
+		server.bind("server")
+		server.listen()
+		ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		relay = subprocess.Popen([vnic, "relay", "--control", "control", "--ready-fd", "1", "stream:server,connect",
+		    "fd:%d" % theirs.fileno()] + [kind + ":" + kind for kind in kinds], stdout=subprocess.PIPE,
+		    pass_fds=[theirs.fileno()])
+		assert relay.stdout.readline()
+		peers = {kind: socket.socket(socket.AF_UNIX, kinds[kind]) for kind in kinds}
+		peers["control"] = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		for name in peers:
+		    peers[name].connect(name)
+		for name, peer in [*peers.items(), ("called", server.accept()[0]), ("given", ours)]:
+		    refused(peer, name)
+		relay.terminate()
+		assert relay.wait() == 0
+	PY
+	cd "$BATS_TEST_TMPDIR"
+	run python3 peer "$VNIC"
+	((status != 77)) || skip "this kernel (before 6.16) cannot refuse them"
+	echo "$output"
+	((status == 0))
+}
