@@ -206,12 +206,13 @@ static int open_host_devices(struct build *build, struct vnic_nl *nl, struct vni
 	int r = 0;
 
 	for (unsigned i = 0; i < build->plan.count && r == 0; i++) {
-		const struct nic_plan *nic = &build->plan.nics[i];
+		struct nic_plan *nic = &build->plan.nics[i];
 		struct vnic_tap *tap = &build->host_taps[i];
 
 		if (nic->nic.kind == VNIC_NIC_VETH || nic->nic.to != VNIC_TO_BRIDGE)
 			continue;
 		r = plan_open_device(nic, nic->outer_name, &nic->outer_mac, tap, err);
+		nic->outer_index = tap->index;
 		if (r == 0)
 			r = vnic_link_set(nl, tap->index,
 					  &(struct vnic_link){.master = nic->lower_index,

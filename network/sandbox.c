@@ -342,12 +342,27 @@ static void end_helpers(struct helper helpers[HELPERS])
 	}
 }
 
+/*
+ * A device ends with its last descriptor; but whoever has one, as a VMM that its guest has taken over, may make it
+ * persistent, give it an owner, or pass it on.  In the router that leads nowhere; on the host's bridge it must go.
+ */
+static void delete_host_taps(const struct vnic_sandbox *sandbox)
+{
+	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
+
+	if (!sandbox->host_tap_count || vnic_nl_open(&nl, NULL) < 0)
+		return;
+	for (unsigned i = 0; i < sandbox->host_tap_count; i++)
+		vnic_link_del(nl, sandbox->host_taps[i], NULL, NULL);
+}
+
 void vnic_sandbox_free(struct vnic_sandbox *sandbox)
 {
 	if (!sandbox)
 		return;
 	vnic_child_close(&sandbox->init);
 	end_helpers(sandbox->helpers);
+	delete_host_taps(sandbox);
 	close_fd(&sandbox->opener_socket);
 	close_fd(&sandbox->netns);
 	resolv_guard_close(&sandbox->guard);

@@ -33,6 +33,8 @@ struct vnic_sandbox {
 		char name[IFNAMSIZ], outer[IFNAMSIZ]; /* in the sandbox, in the router */
 	} nics[VNIC_NICS];
 	unsigned nic_count;
+	int host_taps[VNIC_NICS]; /* ifindexes: a VMM's, on bridges of the host */
+	unsigned host_tap_count;
 	int netns; /* the sandbox's: with it would end the router's ends of its NICs, which have been counting; -1 */
 	bool init_ended; /* told when the capture has written what is left */
 	int epfd;

@@ -292,6 +292,9 @@ static void note_nics(struct vnic_sandbox *sandbox, const struct plan *plan)
 		memcpy(nic->outer, plan->nics[i].outer_name, IFNAMSIZ);
 		sandbox->nic_count++;
 	}
+	for (unsigned i = 0; i < plan->count; i++)
+		if (nic_is_handed(&plan->nics[i].nic) && plan->nics[i].nic.to == VNIC_TO_BRIDGE)
+			sandbox->host_taps[sandbox->host_tap_count++] = plan->nics[i].outer_index;
 	snprintf(path, sizeof(path), "/proc/%d/ns/net",
 		 ns_proc_pid(sandbox->init.command, sandbox->init.command_pidfd));
 	if (sandbox->nic_count && !plan_is_handed(plan))

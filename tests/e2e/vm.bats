@@ -172,3 +172,32 @@ assert box["nics"][0]["rx_bytes"] and box["nics"][0]["tx_bytes"], box' "$name" <
 	unshare --net bash -euc "ip link add br0 type bridge && ip address add 10.7.0.1/24 dev br0 && ip link set br0 up
 		$VNIC vm --nic tap,to=bridge:br0 -- python3 $guest {mac} {fd} 10.7.0.1" | grep -E '^([0-9a-f:]{17}) 1$'
 }
+
+@test "a guest that keeps its tap, or hands it on, leaves nothing on the host's bridge" {
+	((EUID == 0)) || skip "a NIC on a bridge of the host needs root"
+	cat >"$BATS_TEST_TMPDIR/vmm" <<-'PY'
+		import array, fcntl, os, socket, sys
+		fd = int(sys.argv[1])
+		fcntl.ioctl(fd, 0x400454CB, 1)  # TUNSETPERSIST
+		fcntl.ioctl(fd, 0x400454CC, 65534)  # TUNSETOWNER
+		with socket.socket(socket.AF_UNIX) as outside:
+		    outside.connect(sys.argv[2])
+		    outside.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
+		print(len(os.listdir("/sys/class/net/br0/brif")))
+	PY
+	cat >"$BATS_TEST_TMPDIR/outside" <<-'PY'
+		import array, os, socket, subprocess, sys
+		os.chdir(sys.argv[1])
+		server = socket.socket(socket.AF_UNIX)
+		server.bind("s")
+		server.listen()
+		subprocess.run([sys.argv[2], "vm", "--nic", "tap,to=bridge:br0", "--", "python3", "vmm", "{fd}", "s"], check=True)
+		peer, _ = server.accept()
+		assert len(peer.recvmsg(1, socket.CMSG_SPACE(4))[1]) == 1  # the descriptor is open
+		print(len(os.listdir("/sys/class/net/br0/brif")), sorted(os.listdir("/sys/class/net")))
+	PY
+	run unshare --net --mount bash -euc "mount -t sysfs sysfs /sys && ip link add br0 type bridge
+		python3 $BATS_TEST_TMPDIR/outside $BATS_TEST_TMPDIR $VNIC"
+	is 1 "${lines[0]}"
+	is "0 ['br0', 'lo']" "${lines[1]}"
+}
