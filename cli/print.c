@@ -10,8 +10,8 @@
 
 void cli_make_plain(char *text)
 {
-	for (char *p = text; *p; p++)
-		if (iscntrl((unsigned char)*p))
+	for (unsigned char *p = (unsigned char *)text; *p; p++)
+		if (iscntrl(*p) || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)) /* UTF-8 has 32 more */
 			*p = '?';
 }
 

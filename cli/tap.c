@@ -187,15 +187,16 @@ static int print_one(const struct vnic_link_info *link, void *ctx)
 {
 	struct tun_info info = tun_info_of(link);
 	bool *headed = ctx;
-	char owner[24], group[24];
+	char owner[24], group[24], name[IFNAMSIZ];
 
 	if (!is_listed(link, &info))
 		return 0;
 	if (!*headed)
 		printf("%-15s %-4s %-7s %6s %6s %6s %s\n", "NAME", "KIND", "QUEUES", "OWNER", "GROUP", "MTU", "STATE");
 	*headed = true;
-	printf("%-15s %-4s %-7s %6s %6s %6u %s\n", link->name, kind_of(link), queues_of(&info),
-	       id_text(info.owner, owner), id_text(info.group, group), link->mtu, link->flags & IFF_UP ? "up" : "down");
+	printf("%-15s %-4s %-7s %6s %6s %6u %s\n", cli_plain(link->name, name, sizeof(name)), kind_of(link),
+	       queues_of(&info), id_text(info.owner, owner), id_text(info.group, group), link->mtu,
+	       link->flags & IFF_UP ? "up" : "down");
 	return 0;
 }
 

@@ -43,6 +43,15 @@ static const char *header(const char *text, size_t len, const char *name, int *r
 	return at;
 }
 
+/* A stranger chose it, and this may be a terminal. */
+static void print_plain(const char *text, int len)
+{
+	for (int i = 0; i < len; i++)
+		putchar(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
+	putchar('\n');
+	fflush(stdout);
+}
+
 static enum vnic_verdict inspect(void *ctx, struct vnic_inspected *frame)
 {
 	const struct vnic_view *view = frame->view;
@@ -56,8 +65,8 @@ static enum vnic_verdict inspect(void *ctx, struct vnic_inspected *frame)
 		return VNIC_VERDICT_PASS;
 	host = header(payload, view->payload_len, "\r\nHost: ", &len);
 	if (host) {
-		printf("%s %.*s\n", inet_ntop(src.family, src.bytes, from, sizeof(from)), len, host);
-		fflush(stdout);
+		printf("%s ", inet_ntop(src.family, src.bytes, from, sizeof(from)));
+		print_plain(host, len);
 	}
 	return VNIC_VERDICT_PASS;
 }

@@ -46,9 +46,9 @@ static size_t question(const uint8_t *dns, size_t len, char name[256])
 	if (len < 12 || dns[2] & 0x80 || dns[4] || dns[5] != 1)
 		return 0;
 	while (at < len && dns[at] && dns[at] < 64 && at + dns[at] < len && out + dns[at] < 254) {
-		memcpy(name + out, dns + at + 1, dns[at]);
-		out += dns[at];
-		at += dns[at] + 1u;
+		for (size_t end = at + dns[at]; at < end; out++) /* printable, for it is printed */
+			name[out] = dns[++at] > ' ' && dns[at] <= '~' ? (char)dns[at] : '?';
+		at++;
 		name[out++] = '.';
 	}
 	name[out ? out - 1 : 0] = '\0';

@@ -138,7 +138,7 @@ serve() {
 	read -r -t 20 -u 6 line
 }
 
-@test "08-http-hosts names the host of a request" {
+@test "08-http-hosts names the host of a request, and nothing that a terminal obeys" {
 	example 08-http-hosts
 	between ./08-http-hosts
 	serve python3 -uc 'import http.server as h
@@ -146,9 +146,11 @@ with h.HTTPServer(("10.8.0.2", 80), h.BaseHTTPRequestHandler) as s:
     print("ready", flush=True); s.handle_request()'
 	"$VNIC" exec $red -- python3 -c 'import http.client as c
 it = c.HTTPConnection("10.8.0.2", timeout=10)
-it.request("GET", "/", headers={"Host": "example.org"}); it.getresponse()'
+it.putrequest("GET", "/", skip_host=True)
+it._validate_header_part = it._is_legal_header_value = lambda *_: True
+it.putheader("Host", "example.org\x1b[31m"); it.endheaders(); it.getresponse()'
 	done_with
-	grep -qx "10.8.0.1 example.org" said
+	grep -qxF "10.8.0.1 example.org?[31m" said
 }
 
 @test "09-arp-guard drops a claim to another's address" {
@@ -165,20 +167,20 @@ it.send(b"\xff" * 6 + me + bytes.fromhex("0806" "0001080006040001") + me + ip + 
 	done_with
 }
 
-@test "10-dns-block answers that there is no such name" {
+@test "10-dns-block answers that there is no such name, and names it plainly" {
 	example 10-dns-block
 	between ./10-dns-block example.org
 	run "$VNIC" exec $red -- python3 -c 'import socket
 it = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 it.settimeout(10)
 it.connect(("10.8.0.2", 53))
-question = b"\x03www\x07example\x03ORG\0\0\1\0\1"
+question = b"\x04w\x1bww\x07example\x03ORG\0\0\1\0\1"
 it.send(b"\x12\x34\1\0\0\1" + bytes(6) + question)
 assert it.recv(512) == b"\x12\x34\x81\x83\0\1" + bytes(6) + question'
 	echo "$output"
 	[[ $status -eq 0 ]]
 	done_with
-	grep -qx "no www.example.ORG" said
+	grep -qxF "no w?ww.example.ORG" said
 }
 
 @test "11-tcp-reset refuses connections to a port" {

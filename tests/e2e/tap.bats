@@ -42,6 +42,19 @@ assert two == {"name": "two", "kind": "tun", "multi_queue": False, "owner": None
 ' <<<"${output##*===}"
 }
 
+@test "a name that somebody else gave a device does nothing to the terminal" {
+	needs_tun
+	alone '
+		python3 -c "
+import fcntl, os, struct
+fd = os.open(\"/dev/net/tun\", os.O_RDWR)
+fcntl.ioctl(fd, 0x400454ca, struct.pack(\"16sH22x\", b\"a\x1b[31mred\", 0x1002))
+fcntl.ioctl(fd, 0x400454cb, 1)
+"
+		"$VNIC" tap list'
+	[[ $status -eq 0 && $output == *"a?[31mred "* && $output != *$'\e'* ]] || { echo "$output" && return 1; }
+}
+
 @test "without devices the list is empty" {
 	needs_tun
 	alone '"$VNIC" tap list; "$VNIC" tap list --json'
