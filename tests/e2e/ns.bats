@@ -120,6 +120,16 @@ assert many["pid_inside"] == many["pid"], many
 assert last == "..." and entries == [f"{i} {100000 + i} 1" for i in range(len(entries))], mapped' <"$BATS_TEST_TMPDIR/shown"
 }
 
+@test "after Z the letters of show go on with AA" {
+	for _ in {1..28}; do
+		exec {out}< <(exec unshare --user sh -c 'echo $$; exec sleep 1000')
+		read -r pid <&"$out"
+		many+="$pid "
+	done
+	# shellcheck disable=SC2086 # words
+	[[ $("$VNIC" ns show $many | awk '$1 == "user" { for (i = 2; i <= NF; i += 2) printf "%s ", $i }') == "$(printf '%s ' {A..Z} AA AB)" ]]
+}
+
 @test "of several names each is tried, and the first that fails is told" {
 	"$VNIC" ns add "$red"
 	run "$VNIC" ns add "$red" "$blue"

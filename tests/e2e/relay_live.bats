@@ -157,6 +157,11 @@ for line in sys.argv[1:]:
 	complains 2 "--top: the standard output is no terminal"
 }
 
+@test "a relay whose lines of JSON nobody reads any more ends" {
+	run timeout 30 bash -c '"$VNIC" relay --json --interval 1 "stream:@$0" "stream:@$1" | head -n 1; exit "${PIPESTATUS[0]}"' "$red" "$blue"
+	[[ $status -eq 1 && ${lines[1]} == "vnic: cannot write output: Broken pipe" ]] || { echo "$status: $output" && return 1; }
+}
+
 @test "the view on a terminal ends by q and leaves the terminal as it was" {
 	run timeout 30 python3 -c '
 import os, pty, select, sys, termios

@@ -20,6 +20,11 @@ except ProcessLookupError:
 sys.exit(0 if select.select([fd], [], [], 10)[0] else 1)' "$1"
 }
 
+@test "who shares the pid namespace is told what that gives up" {
+	run --separate-stderr "$VNIC" run --nic none --share pid -- true
+	[[ $status -eq 0 && $stderr == "vnic: warning: --share pid: "*"outlive"* ]]
+}
+
 @test "the NIC works when the command starts" {
 	run "$VNIC_TOP/tests/lib/alone" "$VNIC" run -- ip -oneline address show eth0 scope global
 	[[ $output == *10.0.2.100/24* && $output == *fd00::100/64* && $output != *tentative* ]]
