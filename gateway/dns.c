@@ -91,10 +91,8 @@ static void end(struct dns *dns, uint32_t slot)
 
 static void reply(struct dns *dns, const struct flow_key *client, const void *message, size_t size)
 {
-	static const struct vnic_vnet_hdr plain = {0};
-	size_t frame_size = packet_make_udp(client, message, size, &dns->gateway->ends, dns->frame);
-
-	gateway_inject(dns->gateway, &plain, dns->frame, frame_size);
+	gateway_inject_made(dns->gateway, dns->frame,
+			    packet_make_udp(client, message, size, &dns->gateway->ends, dns->frame));
 }
 
 static void reply_made(struct dns *dns, const struct query *query, unsigned rcode, bool truncated)

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "bytes.h"
 #include "fd.h"
 
 #define SENDS 3         /* so that a question lasts as long as an asker waits: 5 s */
@@ -175,11 +176,13 @@ static void start_stream(struct dns *dns, uint32_t slot, unsigned server)
 /* Sends the question when the connection stands; false: it never will. */
 static bool ask_stream(struct query *query)
 {
-	uint8_t length[DNS_LENGTH] = {(uint8_t)(query->size >> 8), (uint8_t)query->size};
+	uint8_t length[DNS_LENGTH];
 	struct iovec iov[2] = {{length, sizeof(length)}, {query->message, query->size}};
 	struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
-	ssize_t n = sendmsg(query->stream, &message, MSG_NOSIGNAL);
+	ssize_t n;
 
+	put16(length, query->size);
+	n = sendmsg(query->stream, &message, MSG_NOSIGNAL);
 	if (n < 0)
 		return errno == EAGAIN || errno == ENOTCONN;
 	query->streamed = true;
@@ -202,7 +205,7 @@ static void stream_event(struct dns *dns, uint32_t slot, uint32_t events)
 		return;
 	}
 	n = recv(query->stream, dns->answer, sizeof(dns->answer), MSG_PEEK);
-	size = n >= DNS_LENGTH ? (size_t)dns->answer[0] << 8 | dns->answer[1] : 0;
+	size = n >= DNS_LENGTH ? get16(dns->answer) : 0;
 	if (n >= DNS_LENGTH && size <= query->info.room && (size_t)n >= DNS_LENGTH + size) {
 		if (dnsmsg_answers(query->message, &query->info, query->ids[query->last], dns->answer + DNS_LENGTH,
 				   size))

@@ -28,19 +28,17 @@
 
 /* --- the slow path ------------------------------------------------------------------ */
 
-void gateway_inject(struct vnic_gateway *gateway, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size)
+void gateway_inject(struct vnic_gateway *gateway, const struct vnic_vnet_hdr *hdr, uint8_t *frame, size_t size)
 {
 	struct iovec iov[2] = {{.iov_base = (void *)hdr, .iov_len = sizeof(*hdr)},
-			       {.iov_base = (void *)frame, .iov_len = size}};
-	uint8_t *link = (uint8_t *)frame;
+			       {.iov_base = frame, .iov_len = size}};
 
-	/* Ours or one that came in: either way it goes to the router's end. */
-	memcpy(link, &gateway->ends, sizeof(gateway->ends));
+	memcpy(frame, &gateway->ends, sizeof(gateway->ends));
 	if (TEMP_FAILURE_RETRY(writev(gateway->config.slow_fd, iov, 2)) < 0)
 		gateway->stats.ignored++;
 }
 
-static void inject_made(struct vnic_gateway *gateway, const uint8_t *frame, size_t size)
+void gateway_inject_made(struct vnic_gateway *gateway, uint8_t *frame, size_t size)
 {
 	static const struct vnic_vnet_hdr plain = {0};
 
@@ -51,7 +49,7 @@ void gateway_inject_reset(struct vnic_gateway *gateway, const struct packet *syn
 {
 	uint8_t frame[128];
 
-	inject_made(gateway, frame, packet_make_reset(syn, &gateway->ends, frame));
+	gateway_inject_made(gateway, frame, packet_make_reset(syn, &gateway->ends, frame));
 }
 
 #define ERROR_FRAME 1400
@@ -60,14 +58,14 @@ void gateway_inject_error(struct vnic_gateway *gateway, const struct packet *cau
 {
 	uint8_t frame[ERROR_FRAME];
 
-	inject_made(gateway, frame, packet_make_error(cause, error, &gateway->ends, frame));
+	gateway_inject_made(gateway, frame, packet_make_error(cause, error, &gateway->ends, frame));
 }
 
 void gateway_inject_unreachable(struct vnic_gateway *gateway, const struct packet *cause, enum unreachable why)
 {
 	uint8_t frame[ERROR_FRAME];
 
-	inject_made(gateway, frame, packet_make_unreachable(cause, why, &gateway->ends, frame));
+	gateway_inject_made(gateway, frame, packet_make_unreachable(cause, why, &gateway->ends, frame));
 }
 
 static void take_packet(struct vnic_gateway *gateway, const struct vnic_vnet_hdr *hdr, uint8_t *frame, size_t size)

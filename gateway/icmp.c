@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "bytes.h"
 #include "errors.h"
 #include "fd.h"
 #include "fragments.h"
@@ -210,8 +211,6 @@ void icmp_echo(struct icmp *icmp, const struct packet *packet)
 
 /* --- answers ------------------------------------------------------------------------ */
 
-static const struct vnic_vnet_hdr plain = {0};
-
 static void inject_cut(struct icmp *icmp, size_t size)
 {
 	uint8_t fragment[FRAGMENT_FRAME];
@@ -219,24 +218,23 @@ static void inject_cut(struct icmp *icmp, size_t size)
 
 	icmp->cut_id++;
 	while ((len = fragments_cut(icmp->out, size, icmp->cut_id, &offset, fragment)))
-		gateway_inject(icmp->gateway, &plain, fragment, len);
+		gateway_inject_made(icmp->gateway, fragment, len);
 }
 
 static void answer(struct icmp *icmp, uint32_t slot, size_t size)
 {
 	const struct flow_key *key = &icmp->flows.entries[slot].key;
-	uint16_t sequence = (uint16_t)(icmp->in[6] << 8 | icmp->in[7]);
 	size_t len;
 
 	if (size < ECHO_HEADER || icmp->in[0] != (key->family == AF_INET ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY))
 		return;
-	len = packet_make_echo_reply(key, sequence, icmp->in + ECHO_HEADER, size - ECHO_HEADER, &icmp->gateway->ends,
-				     icmp->out);
+	len = packet_make_echo_reply(key, get16(icmp->in + 6), icmp->in + ECHO_HEADER, size - ECHO_HEADER,
+				     &icmp->gateway->ends, icmp->out);
 	icmp->gateway->stats.bytes_in += size - ECHO_HEADER;
 	if (len > FRAGMENT_FRAME && key->family == AF_INET6)
 		inject_cut(icmp, len);
 	else if (len)
-		gateway_inject(icmp->gateway, &plain, icmp->out, len);
+		gateway_inject_made(icmp->gateway, icmp->out, len);
 }
 
 /* The kernel looks at the identifier only, and cannot tell its peer (no port): is the answer from whom we asked? */

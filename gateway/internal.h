@@ -70,8 +70,13 @@ struct vnic_gateway {
 
 /* --- gateway.c ---------------------------------------------------------------------- */
 
-/* Writes a finished frame to the slow path; a frame that does not fit in its queue is lost, as on any wire. */
-void gateway_inject(struct vnic_gateway *gateway, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size);
+/*
+ * Writes a frame to the slow path, to the router's end whoever it was for: its MACs are written over.  One that does
+ * not fit in the queue is lost, as on any wire.
+ */
+void gateway_inject(struct vnic_gateway *gateway, const struct vnic_vnet_hdr *hdr, uint8_t *frame, size_t size);
+/* The same of a frame that we made: with finished checksums, and no super-frame. */
+void gateway_inject_made(struct vnic_gateway *gateway, uint8_t *frame, size_t size);
 void gateway_inject_reset(struct vnic_gateway *gateway, const struct packet *syn);
 void gateway_inject_error(struct vnic_gateway *gateway, const struct packet *cause, const struct icmp_error *error);
 void gateway_inject_unreachable(struct vnic_gateway *gateway, const struct packet *cause, enum unreachable why);
@@ -122,7 +127,7 @@ bool sockaddr_to_endpoint(const struct sockaddr_storage *addr, struct endpoint *
 int tcp_new(struct vnic_gateway *gateway, struct tcp **ret_tcp, struct vnic_error *err);
 void tcp_free(struct tcp *tcp);
 /* A SYN on the slow path, as it was read. */
-void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
+void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, uint8_t *frame, size_t size,
 	     const struct packet *packet);
 void tcp_accept(struct tcp *tcp, int listener);
 void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events);

@@ -233,7 +233,7 @@ static void start_fresh(struct tcp *tcp)
 		tcp->gateway->busy = true;
 }
 
-static void keep(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
+static void keep(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const uint8_t *frame, size_t size,
 		 const struct packet *packet)
 {
 	struct flow *flow = tcp_new_flow(tcp, &packet->key);
@@ -254,8 +254,7 @@ static void keep(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *f
 	tcp->gateway->busy = true;
 }
 
-void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const void *frame, size_t size,
-	     const struct packet *packet)
+void tcp_syn(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, uint8_t *frame, size_t size, const struct packet *packet)
 {
 	struct flow *flow = tcp_find_living(tcp, &packet->key);
 

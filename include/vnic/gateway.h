@@ -72,7 +72,7 @@ struct vnic_gateway_stats {
 	uint32_t tcp_open, udp_open, icmp_open;
 	uint64_t bytes_out, bytes_in;  /* payload, from and to the sandbox */
 	uint64_t denied, failed, full; /* not started: policy; the host's answer; a cap */
-	uint64_t malformed, ignored;   /* slow-path packets */
+	uint64_t malformed, ignored;   /* of the slow path; ignored: begin no flow, or were lost on the way back */
 	/* Datagrams lost: not taken by a full queue or refused on the way out; come faster than they were taken. */
 	uint64_t udp_unsent, udp_overrun;
 	uint64_t fragments_dropped; /* of echo requests that never became whole */
