@@ -7,8 +7,9 @@
 
 #include <vnic/error.h>
 
+#include "clock.h"
+
 #define TIMER_NEVER INT64_MAX
-#define NS_PER_S 1000000000LL
 
 /* Part of what it belongs to; must not move while it is set. */
 struct timer {
@@ -30,7 +31,5 @@ void timers_close(struct timers *timers);
 /* Sets it, or sets it anew; TIMER_NEVER takes it out. */
 void timers_set(struct timers *timers, struct timer *timer, int64_t due);
 void timers_run(struct timers *timers, int64_t now);
-
-int64_t monotonic_ns(void);
 
 #endif

@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 #define SCREEN_BEGIN "\033[?1049h\033[?25l" /* the alternate one, without a cursor */
 #define SCREEN_END "\033[?25h\033[?1049l"
@@ -204,17 +205,9 @@ static void draw(struct relay_top *top)
 		vnic_relay_stop(top->relay);
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
 void relay_top_count(struct relay_top *top)
 {
-	int64_t now = now_ns();
+	int64_t now = monotonic_ns();
 	bool first = !top->counted_at;
 	unsigned count = 0;
 
@@ -228,7 +221,7 @@ void relay_top_count(struct relay_top *top)
 			port->before = port->now;
 	}
 	top->port_count = count;
-	top->seconds = first ? 1 : (double)(now - top->counted_at) / 1e9;
+	top->seconds = first ? 1 : (double)(now - top->counted_at) / NS_PER_S;
 	top->counted_at = now;
 	draw(top);
 }

@@ -25,11 +25,12 @@
 
 #include "bytes.h"
 #include "checksum.h"
+#include "clock.h"
 #include "reserve.h"
 
-#define SLOTS 8               /* packets at the same time: so many CPUs forward */
-#define PATIENCE 1000000000LL /* ns; identifiers are used again */
-#define IP_MAX 65535          /* IPv4: with the header; IPv6: without it */
+#define SLOTS 8           /* packets at the same time: so many CPUs forward */
+#define PATIENCE NS_PER_S /* identifiers are used again */
+#define IP_MAX 65535      /* IPv4: with the header; IPv6: without it */
 #define CUT (IPV6_MTU_MIN - sizeof(struct ip6_hdr) - sizeof(struct ip6_frag)) /* a multiple of 8 */
 
 struct slot {

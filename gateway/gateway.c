@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "dns.h"
 #include "fd.h"
@@ -138,14 +137,6 @@ static void expire(struct vnic_gateway *gateway)
 		leases_expire(gateway->leases);
 }
 
-static int64_t monotonic_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
 /* --- the loop ----------------------------------------------------------------------- */
 
 static void take_event(struct vnic_gateway *gateway, const struct epoll_event *event)
@@ -197,7 +188,7 @@ static void take_event(struct vnic_gateway *gateway, const struct epoll_event *e
  */
 static int look_again(struct vnic_gateway *gateway, struct epoll_event *events, struct vnic_error *err)
 {
-	int64_t now = monotonic_now(), end = now + SPIN_NS, last;
+	int64_t now = monotonic_ns(), end = now + SPIN_NS, last;
 	int n;
 
 	if (now < gateway->sleepy_until || tcp_is_bulk(gateway->tcp))
@@ -208,7 +199,7 @@ static int look_again(struct vnic_gateway *gateway, struct epoll_event *events, 
 			return n;
 		last = now;
 		sched_yield();
-		now = monotonic_now();
+		now = monotonic_ns();
 	} while (now < end && now - last < CROWDED_NS);
 	gateway->sleepy_until = now + (now - last < CROWDED_NS ? VAIN_REST_NS : CROWDED_REST_NS);
 	return 0;
@@ -240,7 +231,7 @@ int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct v
 
 	if (n < 0)
 		return n;
-	gateway->now = monotonic_now();
+	gateway->now = monotonic_ns();
 	for (int i = 0; i < n; i++)
 		take_event(gateway, &events[i]);
 	if (gateway->busy) {
@@ -339,7 +330,7 @@ int vnic_gateway_new(const struct vnic_gateway_config *config, struct vnic_gatew
 		.epfd = -1,
 		.spare_fd = -1,
 		.timer_fd = -1,
-		.sleepy_until = monotonic_now() + VAIN_REST_NS, /* the sandbox is being made, and needs the CPU */
+		.sleepy_until = monotonic_ns() + VAIN_REST_NS, /* the sandbox is being made, and needs the CPU */
 	};
 	int r = set_up(gateway, err);
 	if (r < 0) {

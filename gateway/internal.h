@@ -12,6 +12,7 @@
 #include <vnic/gateway.h>
 #include <vnic/tap.h>
 
+#include "clock.h"
 #include "hash.h"
 #include "loop.h"
 #include "packet.h"
@@ -65,8 +66,6 @@ struct vnic_gateway {
 	struct dns *dns;       /* NULL: none */
 	struct leases *leases; /* NULL: none */
 };
-
-#define NS_PER_S 1000000000LL
 
 /* --- gateway.c ---------------------------------------------------------------------- */
 

@@ -18,10 +18,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <vnic/link.h>
 
+#include "clock.h"
 #include "name.h"
 #include "socket.h"
 
@@ -97,20 +97,12 @@ static int drain(struct vnic_monitor *monitor, struct vnic_error *err)
 	return 0;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 /* Waits for an event.  deadline in ns, -1: none.  False when the time is over. */
 static bool wait_event(const struct vnic_monitor *monitor, int64_t deadline)
 {
 	struct pollfd poll_fd = {.fd = vnic_monitor_get_fd(monitor), .events = POLLIN};
-	int64_t left = deadline - now_ns();
-	struct timespec timeout = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+	int64_t left = deadline - monotonic_ns();
+	struct timespec timeout = {.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
 
 	if (deadline >= 0 && left <= 0)
 		return false;
@@ -121,7 +113,7 @@ static bool wait_event(const struct vnic_monitor *monitor, int64_t deadline)
 
 static int wait_for(struct vnic_monitor *monitor, const struct wish *wish, int timeout_ms, struct vnic_error *err)
 {
-	int64_t deadline = timeout_ms < 0 ? -1 : now_ns() + timeout_ms * INT64_C(1000000);
+	int64_t deadline = timeout_ms < 0 ? -1 : monotonic_ns() + timeout_ms * INT64_C(1000000);
 
 	do {
 		int r = drain(monitor, err);
