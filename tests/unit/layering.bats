@@ -58,8 +58,8 @@ uses_only() {
 	uses_only netlink base
 	uses_only netns base
 	uses_only tap base
-	uses_only bridge base tap netlink
-	uses_only gateway base tap
+	uses_only bridge base tap
+	uses_only gateway base
 	uses_only cli base
 }
 
