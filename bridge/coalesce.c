@@ -27,13 +27,13 @@
 
 #include "bytes.h"
 #include "checksum.h"
+#include "finish.h"
 #include "gso.h"
 
 #define IPV4_LEN 20
 #define IPV6_LEN 40
 #define IP_MAX 65535
 #define UDP_FRAMES 64 /* UDP_MAX_SEGMENTS of Linux before 6.9 */
-#define TCP_CHECK 16
 #define UDP_CHECK 6
 #define TCP_FLAGS 13
 #define PSH 0x08
@@ -58,11 +58,6 @@ static bool is_tcp(const struct vnic_view *view)
 	return view->layers & VNIC_LAYER_TCP;
 }
 
-static size_t check_offset(const struct vnic_view *view)
-{
-	return is_tcp(view) ? TCP_CHECK : UDP_CHECK;
-}
-
 static unsigned offloads_for(const struct vnic_view *view)
 {
 	if (!is_tcp(view))
@@ -85,15 +80,6 @@ static bool is_plain(const struct coalesce *coalesce, const struct frame *frame,
 	return is_tcp(view) ? (l4[TCP_FLAGS] & (uint8_t) ~(PSH | ECE)) == ACK : get16(l4 + UDP_CHECK) != 0;
 }
 
-static uint64_t pseudo_sum(const struct vnic_view *view, size_t l4_len)
-{
-	const uint8_t *ip = view->data + view->l3;
-	bool v4 = is_v4(view);
-
-	return checksum_add_pseudo(0, ip + (v4 ? 12 : 8), ip + (v4 ? 16 : 24), v4 ? 4 : 16, view->ip_proto,
-				   (uint32_t)l4_len);
-}
-
 static bool is_right(const struct frame *frame, const struct vnic_view *view)
 {
 	const uint8_t *l4 = view->data + view->l4;
@@ -104,10 +90,10 @@ static bool is_right(const struct frame *frame, const struct vnic_view *view)
 		return false;
 	if (frame->hdr.flags & VIRTIO_NET_HDR_F_DATA_VALID)
 		return true;
-	pseudo = pseudo_sum(view, len);
+	pseudo = view_pseudo_sum(view, len);
 	if (frame->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-		return frame->hdr.csum_start == view->l4 && frame->hdr.csum_offset == check_offset(view) &&
-		       get16(l4 + check_offset(view)) == checksum_fold(pseudo);
+		return frame->hdr.csum_start == view->l4 && frame->hdr.csum_offset == view_checksum_offset(view) &&
+		       get16(l4 + view_checksum_offset(view)) == checksum_fold(pseudo);
 	return checksum_finish(checksum_add(pseudo, l4, len)) == 0;
 }
 
@@ -248,14 +234,14 @@ static void make_super(struct coalesce *coalesce)
 	const struct vnic_view *first = &coalesce->first;
 	struct frame *frame = &coalesce->frame;
 	uint8_t *ip = frame->data + first->l3, *l4 = frame->data + first->l4;
-	size_t len = frame->len - first->l4;
+	size_t len = frame->len - first->l4, offset = view_checksum_offset(first);
 
 	set_ip(ip, frame->len - first->l3, is_v4(first));
 	if (is_tcp(first))
 		l4[TCP_FLAGS] = coalesce->last_flags;
 	else
 		put16(l4 + 4, (unsigned)len);
-	put16(l4 + check_offset(first), checksum_fold(pseudo_sum(first, len)));
+	put16(l4 + offset, checksum_fold(view_pseudo_sum(first, len)));
 	frame->hdr = (struct vnic_vnet_hdr){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 		.gso_type = !is_tcp(first) ? VNIC_GSO_UDP
@@ -264,7 +250,7 @@ static void make_super(struct coalesce *coalesce)
 		.hdr_len = (uint16_t)first->payload,
 		.gso_size = (uint16_t)first->payload_len,
 		.csum_start = (uint16_t)first->l4,
-		.csum_offset = (uint16_t)check_offset(first),
+		.csum_offset = (uint16_t)offset,
 	};
 }
 

@@ -24,18 +24,42 @@
 #include <linux/virtio_net.h>
 #include <string.h>
 
-#include <vnic/view.h>
-
 #include "bytes.h"
 #include "checksum.h"
 #include "gso.h"
 
-#define TCP_OFFSET 16 /* of the checksum in the header */
-#define UDP_OFFSET 6
-#define SCTP_OFFSET 8
+#define SCTP_OFFSET 8 /* of the checksum in the header */
 #define CRC_LEN 4
 #define LINK_MTU 1500 /* what is larger, and partial, is a super-frame */
 #define SAFE_MTU 1280 /* RFC 8200, section 5 */
+
+uint32_t view_checksum_offset(const struct vnic_view *view)
+{
+	switch (view->layers & (VNIC_LAYER_TCP | VNIC_LAYER_UDP | VNIC_LAYER_ICMP | VNIC_LAYER_ICMPV6)) {
+	case VNIC_LAYER_TCP:
+		return 16;
+	case VNIC_LAYER_UDP:
+		return 6;
+	case VNIC_LAYER_ICMP:
+	case VNIC_LAYER_ICMPV6:
+		return 2;
+	default:
+		return 0;
+	}
+}
+
+uint64_t view_pseudo_sum(const struct vnic_view *view, size_t len)
+{
+	const uint8_t *ip = view->data + view->l3;
+	bool v4 = view->layers & VNIC_LAYER_IPV4;
+
+	if (view->layers & VNIC_LAYER_ICMP)
+		return 0;
+	return checksum_add_pseudo(0, ip + (v4 ? 12 : 8), ip + (v4 ? 16 : 24), v4 ? 4 : 16, view->ip_proto,
+				   (uint32_t)len);
+}
+
+/* --- whole checksums ------------------------------------------------------------------ */
 
 /* Half a byte at a time: SCTP is rare, and a table of sixteen stays in one cache line. */
 static uint32_t crc32c(const uint8_t *p, size_t size)
@@ -109,14 +133,6 @@ static bool is_whole_l4(const struct frame *frame, const struct vnic_view *view)
 	       vnic_view_end(view) == frame->len;
 }
 
-static uint16_t pseudo_sum(const struct vnic_view *view)
-{
-	struct vnic_addr src = vnic_view_src(view), dst = vnic_view_dst(view);
-	size_t len = view->layers & VNIC_LAYER_IPV4 ? 4 : 16;
-
-	return checksum_fold(checksum_add_pseudo(0, src.bytes, dst.bytes, len, view->ip_proto, view->len - view->l4));
-}
-
 static void say_super(struct frame *frame, const struct vnic_view *view)
 {
 	uint32_t headers = view->l3_len + view->l4_len;
@@ -135,8 +151,8 @@ void frame_find_partial(struct frame *frame)
 
 	if (vnic_view_parse(NULL, frame->data, frame->len, false, &view) < 0 || !is_whole_l4(frame, &view))
 		return;
-	offset = view.layers & VNIC_LAYER_TCP ? TCP_OFFSET : UDP_OFFSET;
-	if (vnic_view_u16(&view, view.l4 + offset) != pseudo_sum(&view))
+	offset = view_checksum_offset(&view);
+	if (vnic_view_u16(&view, view.l4 + offset) != checksum_fold(view_pseudo_sum(&view, view.len - view.l4)))
 		return;
 	frame->hdr = (struct vnic_vnet_hdr){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = (uint16_t)view.l4, .csum_offset = (uint16_t)offset};

@@ -2,6 +2,8 @@
 #ifndef BRIDGE_FINISH_H
 #define BRIDGE_FINISH_H
 
+#include <vnic/view.h>
+
 #include "port.h"
 
 /* True if the partial checksum, when there is one, lies within the frame. */
@@ -19,6 +21,11 @@ int frame_finish_checksum(struct frame *frame);
  * that did not do them: says so in the virtio header, as if it had come with one.
  */
 void frame_find_partial(struct frame *frame);
+
+/* Of TCP, UDP and ICMP: where in its header the checksum stands; 0: it has none of this kind. */
+uint32_t view_checksum_offset(const struct vnic_view *view);
+/* The sum of its pseudo header with `len` for the length, not folded; 0 for ICMP, which has none. */
+uint64_t view_pseudo_sum(const struct vnic_view *view, size_t len);
 
 /* Writes the checksum of an SCTP packet: `size` bytes, 12 at least. */
 void finish_sctp(uint8_t *start, size_t size);

@@ -23,8 +23,6 @@
 #include <linux/virtio_net.h>
 #include <string.h>
 
-#include <vnic/view.h>
-
 #include "bytes.h"
 #include "checksum.h"
 #include "finish.h"
@@ -32,9 +30,7 @@
 #define IPV6_LEN 40
 #define TCP_SEQ 4
 #define TCP_FLAGS 13
-#define TCP_CHECK 16
 #define UDP_LEN 4
-#define UDP_CHECK 6
 #define FIN 0x01
 #define PSH 0x08
 #define CWR 0x80
@@ -76,11 +72,9 @@ static bool has_layers(const struct vnic_view *view)
 /* Only UDP needs a partial checksum: as in the kernel, where LRO may leave TCP with a finished one. */
 static bool checksum_is_where_it_should(const struct vnic_vnet_hdr *hdr, const struct vnic_view *view)
 {
-	bool tcp = view->layers & VNIC_LAYER_TCP;
-
 	if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
-		return tcp;
-	return hdr->csum_start == view->l4 && hdr->csum_offset == (tcp ? TCP_CHECK : UDP_CHECK);
+		return view->layers & VNIC_LAYER_TCP;
+	return hdr->csum_start == view->l4 && hdr->csum_offset == view_checksum_offset(view);
 }
 
 static int check(const struct vnic_vnet_hdr *hdr, const struct vnic_view *view)
@@ -109,18 +103,15 @@ static int check(const struct vnic_vnet_hdr *hdr, const struct vnic_view *view)
 
 /* --- beginning ---------------------------------------------------------------------- */
 
-static uint16_t pseudo_sum(const struct frame *frame, const struct vnic_view *view)
+/* Without the length. */
+static uint16_t pseudo_sum(const struct vnic_view *view)
 {
 	uint32_t len = view->len - view->l4;
-	uint16_t check = get16(frame->data + view->l4 + (view->layers & VNIC_LAYER_TCP ? TCP_CHECK : UDP_CHECK));
-	struct vnic_addr src, dst;
+	uint16_t check = vnic_view_u16(view, view->l4 + view_checksum_offset(view));
 
 	if (view->flags & VNIC_VIEW_PARTIAL_CSUM)
 		return checksum_fold(checksum_add16(checksum_add16(0, check), (uint16_t)~len));
-	src = vnic_view_src(view);
-	dst = vnic_view_dst(view);
-	return checksum_fold(
-		checksum_add_pseudo(0, src.bytes, dst.bytes, src.family == AF_INET ? 4 : 16, view->ip_proto, 0));
+	return checksum_fold(view_pseudo_sum(view, 0));
 }
 
 /* One segment: the frame itself, with its checksum still to be finished. */
@@ -152,7 +143,8 @@ int gso_begin(struct gso *gso, const struct frame *frame, bool tun, unsigned off
 	gso->size = view.gso_size;
 	gso->v4 = view.layers & VNIC_LAYER_IPV4;
 	gso->tcp = view.layers & VNIC_LAYER_TCP;
-	gso->pseudo = pseudo_sum(frame, &view);
+	gso->check = view_checksum_offset(&view);
+	gso->pseudo = pseudo_sum(&view);
 	return 0;
 }
 
@@ -183,18 +175,17 @@ static void set_tcp(const struct gso *gso, uint8_t *tcp)
 
 static void set_checksum(const struct gso *gso, uint8_t *l4, size_t len, struct vnic_vnet_hdr *hdr)
 {
-	size_t offset = gso->tcp ? TCP_CHECK : UDP_CHECK;
 	uint16_t sum;
 
-	put16(l4 + offset, checksum_fold(checksum_add16(checksum_add16(0, gso->pseudo), (uint16_t)len)));
+	put16(l4 + gso->check, checksum_fold(checksum_add16(checksum_add16(0, gso->pseudo), (uint16_t)len)));
 	if (gso->partial) {
 		hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 		hdr->csum_start = (uint16_t)gso->l4;
-		hdr->csum_offset = (uint16_t)offset;
+		hdr->csum_offset = (uint16_t)gso->check;
 		return;
 	}
 	sum = checksum_finish(checksum_add(0, l4, len));
-	put16(l4 + offset, !sum && !gso->tcp ? 0xffff : sum); /* RFC 768: 0 means none */
+	put16(l4 + gso->check, !sum && !gso->tcp ? 0xffff : sum); /* RFC 768: 0 means none */
 }
 
 static void next_whole(struct gso *gso, struct frame *segment)

@@ -17,6 +17,7 @@ struct gso {
 	const struct frame *frame; /* the caller's */
 	uint32_t segments, done;
 	uint32_t l3, l4, header; /* offsets: IP, TCP or UDP, payload */
+	uint32_t check;          /* of the checksum, in its header */
 	uint32_t at;             /* first byte of payload that is not in a segment yet */
 	uint16_t size;           /* bytes of payload in a segment */
 	uint16_t pseudo;         /* the pseudo header's sum without the length */

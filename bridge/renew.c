@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include <vnic/inspect.h>
-#include <vnic/view.h>
 
 #include "bytes.h"
 #include "checksum.h"
@@ -24,22 +23,6 @@
 #define IPV4_CHECK 10
 #define IPV6_LEN 40
 #define IPV6_NEXT 6
-
-/* Where a layer has its checksum; 0: it has none of this kind. */
-static uint32_t checksum_offset(const struct vnic_view *view)
-{
-	switch (view->layers & (VNIC_LAYER_TCP | VNIC_LAYER_UDP | VNIC_LAYER_ICMP | VNIC_LAYER_ICMPV6)) {
-	case VNIC_LAYER_TCP:
-		return 16;
-	case VNIC_LAYER_UDP:
-		return 6;
-	case VNIC_LAYER_ICMP:
-	case VNIC_LAYER_ICMPV6:
-		return 2;
-	default:
-		return 0;
-	}
-}
 
 /* Behind it the pseudo header has another destination than the header. */
 static bool has_routing_header(const struct vnic_view *view)
@@ -58,16 +41,6 @@ static bool has_routing_header(const struct vnic_view *view)
 	return next == IPPROTO_ROUTING;
 }
 
-static uint64_t pseudo_header(const struct vnic_view *view)
-{
-	struct vnic_addr src = vnic_view_src(view), dst = vnic_view_dst(view);
-
-	if (view->layers & VNIC_LAYER_ICMP)
-		return 0;
-	return checksum_add_pseudo(0, src.bytes, dst.bytes, src.family == AF_INET6 ? 16 : 4, view->ip_proto,
-				   vnic_view_end(view) - view->l4);
-}
-
 static void fill_ipv4(uint8_t *ip, uint32_t len)
 {
 	put16(ip + IPV4_CHECK, 0);
@@ -76,12 +49,12 @@ static void fill_ipv4(uint8_t *ip, uint32_t len)
 
 static void fill_transport(uint8_t *data, const struct vnic_view *view)
 {
-	uint8_t *l4 = data + view->l4, *place = l4 + checksum_offset(view);
+	uint8_t *l4 = data + view->l4, *place = l4 + view_checksum_offset(view);
 	uint32_t len = vnic_view_end(view) - view->l4;
 	uint16_t check;
 
 	put16(place, 0);
-	check = checksum_finish(checksum_add(pseudo_header(view), l4, len));
+	check = checksum_finish(checksum_add(view_pseudo_sum(view, len), l4, len));
 	put16(place, check || !(view->layers & VNIC_LAYER_UDP) ? check : 0xffff);
 }
 
@@ -99,7 +72,7 @@ static void fill(uint8_t *data, const struct vnic_view *view)
 		return;
 	if (view->layers & VNIC_LAYER_SCTP)
 		finish_sctp(data + view->l4, vnic_view_end(view) - view->l4);
-	else if (checksum_offset(view))
+	else if (view_checksum_offset(view))
 		fill_transport(data, view);
 }
 
@@ -134,6 +107,7 @@ static int renew_frame(struct frame *frame, const struct vnic_view *view)
 
 static int renew_super_frame(struct frame *frame, const struct vnic_view *view, bool tun)
 {
+	const uint32_t offset = view_checksum_offset(view);
 	struct gso gso;
 
 	if (!(view->layers & (VNIC_LAYER_TCP | VNIC_LAYER_UDP)) || view->layers & VNIC_LAYER_ENCAPSULATED ||
@@ -141,11 +115,11 @@ static int renew_super_frame(struct frame *frame, const struct vnic_view *view, 
 		return -EPROTO;
 	if (view->layers & VNIC_LAYER_IPV4)
 		fill_ipv4(frame->data + view->l3, view->l3_len);
-	put16(frame->data + view->l4 + checksum_offset(view), checksum_fold(pseudo_header(view)));
+	put16(frame->data + view->l4 + offset, checksum_fold(view_pseudo_sum(view, vnic_view_end(view) - view->l4)));
 	frame->hdr.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	frame->hdr.hdr_len = (uint16_t)view->payload;
 	frame->hdr.csum_start = (uint16_t)view->l4;
-	frame->hdr.csum_offset = (uint16_t)checksum_offset(view);
+	frame->hdr.csum_offset = (uint16_t)offset;
 	return gso_begin(&gso, frame, tun, 0) < 0 ? -EPROTO : 0;
 }
 
