@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Theory of operation.  Blocks of pcapng (draft-ietf-opsawg-pcapng) are put together in one buffer, which is
- * written when it is half full or a tenth of a second old: so a reader of a pipe sees frames soon, and a busy relay
- * makes one call for hundreds of them.
+ * Theory of operation.  Blocks of pcapng are put together in one buffer, which is written when it is half full or a
+ * tenth of a second old: so a reader of a pipe sees frames soon, and a busy relay makes one call for hundreds of them.
  *
  * A reader that is slow must not hold up frames: a pipe is written without waiting, and blocks that find no room in
  * the buffer are not captured, and counted.  An error of the file ends the capture, never the relay.
@@ -31,11 +30,8 @@
 #define NAME_BYTES 128
 #define LAST_WAIT_MS 1000 /* at the end, for a reader to take something */
 
-/* Numbers of the format; all fields are in the writer's byte order, which the magic tells. */
-enum { BLOCK_SECTION = 0x0a0d0d0a, BLOCK_INTERFACE = 1, BLOCK_STATISTICS = 5, BLOCK_PACKET = 6 };
-enum { OPTION_END, OPTION_COMMENT, OPTION_IF_NAME = 2, OPTION_EPB_FLAGS = 2, OPTION_SHB_USERAPPL = 4 };
-enum { OPTION_ISB_IFRECV = 4, OPTION_ISB_IFDROP = 5, OPTION_IF_TSRESOL = 9 };
-#define BYTE_ORDER_MAGIC 0x1a2b3c4d
+/* Options of one block each, beside those in pcap.h. */
+enum { SHB_USERAPPL = 4, IF_NAME = 2, EPB_FLAGS = 2, ISB_IFRECV = 4, ISB_IFDROP = 5 };
 
 struct interface {
 	char name[NAME_BYTES];
@@ -119,13 +115,13 @@ static void put_section(struct capture *capture)
 	const uint16_t version[2] = {1, 0};
 	const int64_t unknown_length = -1;
 
-	if (!begin_block(capture, BLOCK_SECTION, 0))
+	if (!begin_block(capture, PCAPNG_SECTION, 0))
 		return;
-	put_u32(capture, BYTE_ORDER_MAGIC);
+	put_u32(capture, PCAPNG_BYTE_ORDER);
 	put(capture, version, sizeof(version));
 	put(capture, &unknown_length, sizeof(unknown_length));
-	put_option(capture, OPTION_SHB_USERAPPL, application, strlen(application));
-	put_option(capture, OPTION_END, "", 0);
+	put_option(capture, SHB_USERAPPL, application, strlen(application));
+	put_option(capture, PCAPNG_OPTION_END, "", 0);
 	end_block(capture);
 }
 
@@ -134,13 +130,13 @@ static bool put_interface(struct capture *capture, const struct interface *inter
 	const uint16_t linktype[2] = {interface->tun ? LINKTYPE_RAW : LINKTYPE_ETHERNET, 0};
 	const uint8_t nanoseconds = 9;
 
-	if (!begin_block(capture, BLOCK_INTERFACE, NAME_BYTES))
+	if (!begin_block(capture, PCAPNG_INTERFACE, NAME_BYTES))
 		return false;
 	put(capture, linktype, sizeof(linktype));
 	put_u32(capture, capture->config.snaplen);
-	put_option(capture, OPTION_IF_NAME, interface->name, strlen(interface->name));
-	put_option(capture, OPTION_IF_TSRESOL, &nanoseconds, 1);
-	put_option(capture, OPTION_END, "", 0);
+	put_option(capture, IF_NAME, interface->name, strlen(interface->name));
+	put_option(capture, PCAPNG_IF_TSRESOL, &nanoseconds, 1);
+	put_option(capture, PCAPNG_OPTION_END, "", 0);
 	end_block(capture);
 	return true;
 }
@@ -163,13 +159,13 @@ static void put_statistics(struct capture *capture, unsigned number)
 {
 	const struct interface *interface = &capture->interfaces[number];
 
-	if (!begin_block(capture, BLOCK_STATISTICS, 0))
+	if (!begin_block(capture, PCAPNG_STATISTICS, 0))
 		return;
 	put_u32(capture, number);
 	put_time(capture, real_time());
-	put_option(capture, OPTION_ISB_IFRECV, &interface->frames, sizeof(interface->frames));
-	put_option(capture, OPTION_ISB_IFDROP, &interface->dropped, sizeof(interface->dropped));
-	put_option(capture, OPTION_END, "", 0);
+	put_option(capture, ISB_IFRECV, &interface->frames, sizeof(interface->frames));
+	put_option(capture, ISB_IFDROP, &interface->dropped, sizeof(interface->dropped));
+	put_option(capture, PCAPNG_OPTION_END, "", 0);
 	end_block(capture);
 }
 
@@ -272,7 +268,7 @@ static void put_flags(struct capture *capture, enum vnic_direction direction)
 {
 	const uint32_t flags = direction == VNIC_INGRESS ? 1 : 2; /* inbound, outbound */
 
-	put_option(capture, OPTION_EPB_FLAGS, &flags, sizeof(flags));
+	put_option(capture, EPB_FLAGS, &flags, sizeof(flags));
 }
 
 static void put_reason(struct capture *capture, const char *reason)
@@ -280,7 +276,7 @@ static void put_reason(struct capture *capture, const char *reason)
 	char comment[64];
 	int len = snprintf(comment, sizeof(comment), "dropped: %s", reason);
 
-	put_option(capture, OPTION_COMMENT, comment, (size_t)len);
+	put_option(capture, PCAPNG_OPTION_COMMENT, comment, (size_t)len);
 }
 
 bool capture_packet(struct capture *capture, unsigned interface, enum vnic_direction direction,
@@ -288,7 +284,7 @@ bool capture_packet(struct capture *capture, unsigned interface, enum vnic_direc
 {
 	size_t len = packet->captured < capture->config.snaplen ? packet->captured : capture->config.snaplen;
 
-	if (interface >= capture->count || !begin_block(capture, BLOCK_PACKET, len)) {
+	if (interface >= capture->count || !begin_block(capture, PCAPNG_ENHANCED, len)) {
 		capture->stats.missed++;
 		return false;
 	}
@@ -300,7 +296,7 @@ bool capture_packet(struct capture *capture, unsigned interface, enum vnic_direc
 	if (dropped)
 		put_reason(capture, dropped);
 	put_flags(capture, direction);
-	put_option(capture, OPTION_END, "", 0);
+	put_option(capture, PCAPNG_OPTION_END, "", 0);
 	end_block(capture);
 	capture->stats.frames++;
 	return true;

@@ -60,6 +60,9 @@ static int end_capture(struct vnic_relay *relay, struct vnic_error *err)
 
 	if (!relay->capture)
 		return 0;
+	for (unsigned i = 0; i < relay->count; i++)
+		if (relay->ports[i]->open)
+			port_count_overruns(relay->ports[i]);
 	note_counts(relay);
 	timers_set(&relay->timers, &relay->capture_timer, TIMER_NEVER);
 	r = capture_finish(relay->capture);

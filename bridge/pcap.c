@@ -28,9 +28,6 @@
 #define LINKTYPE_IPV6 229
 
 /* pcapng: blocks, each with its type and length before it and its length again behind it. */
-enum { BLOCK_SECTION = 0x0a0d0d0a, BLOCK_INTERFACE = 1, BLOCK_SIMPLE = 3, BLOCK_ENHANCED = 6 };
-enum { OPTION_END = 0, OPTION_IF_TSRESOL = 9, OPTION_IF_TSOFFSET = 14 };
-#define BYTE_ORDER_MAGIC 0x1a2b3c4d
 #define BLOCK_MIN 12
 #define SECTION_MIN 28
 #define INTERFACE_MIN 20
@@ -202,9 +199,9 @@ static int take_section(struct pcap *pcap, struct vnic_error *err)
 	if (r < 0)
 		return r;
 	pcap->swapped = false;
-	if (field32(pcap, 8) != BYTE_ORDER_MAGIC)
+	if (field32(pcap, 8) != PCAPNG_BYTE_ORDER)
 		pcap->swapped = true;
-	if (field32(pcap, 8) != BYTE_ORDER_MAGIC)
+	if (field32(pcap, 8) != PCAPNG_BYTE_ORDER)
 		return malformed(pcap, "a section does not tell its byte order", err);
 	if (field32(pcap, 4) < SECTION_MIN)
 		return malformed(pcap, "a block's length cannot be", err);
@@ -238,13 +235,13 @@ static int take_options(struct pcap *pcap, size_t at, size_t end, struct pcap_in
 		size_t padded = (len + 3u) & ~3u;
 
 		at += 4;
-		if (code == OPTION_END)
+		if (code == PCAPNG_OPTION_END)
 			return 0;
 		if (padded > end - at)
 			return malformed(pcap, "an interface's options are longer than its block", err);
-		if (code == OPTION_IF_TSRESOL && len == 1)
+		if (code == PCAPNG_IF_TSRESOL && len == 1)
 			r = take_resolution(pcap, pcap->bytes[pcap->begin + at], &interface->per_s, err);
-		else if (code == OPTION_IF_TSOFFSET && len == 8)
+		else if (code == PCAPNG_IF_TSOFFSET && len == 8)
 			interface->offset_s = (int64_t)field64(pcap, at);
 		at += padded;
 	}
@@ -311,11 +308,11 @@ static int take_block(struct pcap *pcap, size_t len, struct pcap_packet *packet,
 	if (field32(pcap, len - 4) != len)
 		return malformed(pcap, "a block's two lengths differ", err);
 	switch (field32(pcap, 0)) {
-	case BLOCK_INTERFACE:
+	case PCAPNG_INTERFACE:
 		return take_interface(pcap, len, err);
-	case BLOCK_ENHANCED:
+	case PCAPNG_ENHANCED:
 		return take_enhanced(pcap, len, packet, err);
-	case BLOCK_SIMPLE:
+	case PCAPNG_SIMPLE:
 		return take_simple(pcap, len, packet, err);
 	default: /* a section, of which all is known already */
 		return 0;
@@ -324,7 +321,7 @@ static int take_block(struct pcap *pcap, size_t len, struct pcap_packet *packet,
 
 static bool is_looked_into(uint32_t type)
 {
-	return type == BLOCK_SECTION || type == BLOCK_INTERFACE || type == BLOCK_ENHANCED || type == BLOCK_SIMPLE;
+	return type == PCAPNG_SECTION || type == PCAPNG_INTERFACE || type == PCAPNG_ENHANCED || type == PCAPNG_SIMPLE;
 }
 
 /* 1: a packet; 0: another block, or the end of the file, of which *ret_end tells. */
@@ -337,7 +334,7 @@ static int next_block(struct pcap *pcap, struct pcap_packet *ret_packet, bool *r
 	*ret_end = r == 0;
 	if (r > 0)
 		r = must_have(pcap, BLOCK_MIN, err);
-	if (r > 0 && field32(pcap, 0) == BLOCK_SECTION)
+	if (r > 0 && field32(pcap, 0) == PCAPNG_SECTION)
 		r = take_section(pcap, err);
 	if (r < 0 || *ret_end)
 		return r;
@@ -393,7 +390,7 @@ int pcap_begin(struct pcap *pcap, int fd, uint16_t *ret_linktype, struct vnic_er
 		r = begin_pcap(pcap, 1000000, err);
 	else if (magic == MAGIC_NS)
 		r = begin_pcap(pcap, NS_PER_S, err);
-	else if (magic == BLOCK_SECTION)
+	else if (magic == PCAPNG_SECTION)
 		r = begin_pcapng(pcap, err);
 	else
 		r = malformed(pcap, "this is neither pcap nor pcapng", err);

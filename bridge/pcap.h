@@ -15,6 +15,17 @@
 #define LINKTYPE_ETHERNET 1
 #define LINKTYPE_RAW 101
 
+/* Numbers of pcapng (draft-ietf-opsawg-pcapng), whose fields are in the writer's byte order; the magic tells which. */
+enum {
+	PCAPNG_SECTION = 0x0a0d0d0a,
+	PCAPNG_INTERFACE = 1,
+	PCAPNG_SIMPLE = 3,
+	PCAPNG_STATISTICS = 5,
+	PCAPNG_ENHANCED = 6,
+};
+enum { PCAPNG_OPTION_END, PCAPNG_OPTION_COMMENT, PCAPNG_IF_TSRESOL = 9, PCAPNG_IF_TSOFFSET = 14 };
+#define PCAPNG_BYTE_ORDER 0x1a2b3c4d
+
 struct pcap_interface {
 	uint16_t linktype;
 	uint32_t snaplen; /* 0: none */

@@ -43,11 +43,11 @@ static void come_back_to(struct vnic_relay *relay, struct port *port)
 
 static int take_turn(struct vnic_relay *relay, unsigned number, unsigned queue)
 {
-	const struct port *port = relay->ports[number];
+	struct port *port = relay->ports[number];
 	unsigned moved = 0;
 
 	while (port->open && moved < relay->config.batch) {
-		int n = port->ops->read(relay->ports[number], queue, relay->frames, relay->config.batch - moved);
+		int n = port->ops->read(port, queue, relay->frames, relay->config.batch - moved);
 
 		if (is_gone(n))
 			relay_close_port(relay, number);
@@ -62,7 +62,7 @@ static int take_turn(struct vnic_relay *relay, unsigned number, unsigned queue)
 		moved += n ? (unsigned)n : 1;
 	}
 	if (port->open && port->more)
-		come_back_to(relay, relay->ports[number]);
+		come_back_to(relay, port);
 	return (int)moved;
 }
 
