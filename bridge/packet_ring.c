@@ -22,8 +22,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
-#include "timer.h"
 #include "vlan.h"
 
 #define BLOCK_BYTES (256u << 10)

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "timer.h"
+#include "clock.h"
 
 /* pcap: a header, then records. */
 #define MAGIC_US 0xa1b2c3d4

@@ -26,11 +26,11 @@
 
 #include "background.h"
 #include "capture.h"
+#include "clock.h"
 #include "confine.h"
 #include "fd.h"
 #include "gate.h"
 #include "packet_ring.h"
-#include "timer.h"
 
 #define STATUS_OURS 125
 #define QUIET_MS (2 * PACKET_RING_RETIRE_MS + 5) /* after that nothing is left in a ring */
