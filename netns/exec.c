@@ -273,11 +273,8 @@ static int expect(const struct exec *exec, int joiner_pidfd, enum ns_message_typ
 		return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "the process that joined was killed");
 	if (r < 0)
 		return r;
-	if (message.type != type) { /* NS_FAILED */
-		if (err)
-			*err = message.err;
-		return -message.err.code;
-	}
+	if (message.type != type)
+		return ns_message_failure(&message, err);
 	*ret_value = message.value;
 	return 0;
 }
@@ -312,9 +309,9 @@ static int release(const struct exec *exec, struct vnic_error *err)
 	if (send(exec->parent, "", 1, MSG_NOSIGNAL) < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the command", NULL);
 	int r = ns_message_recv(exec->parent, true, &message, NULL, err);
-	if (r == 0 && err)
-		*err = message.err;
-	return r == 0 ? -message.err.code : r == -EPIPE ? 0 : r;
+	if (r == 0)
+		return ns_message_failure(&message, err);
+	return r == -EPIPE ? 0 : r;
 }
 
 int vnic_target_exec(const struct vnic_target *target, char *const *argv, char *const *envp, const sigset_t *mask,

@@ -243,6 +243,11 @@ struct ns_message {
 /* -EAGAIN when `wait` is false and there is none; -EPIPE at the end.  ret_fd may be NULL. */
 int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int *ret_fd, struct vnic_error *err);
 int ns_message_send(int control, const struct ns_message *message, int fd, struct vnic_error *err);
+/* The failure of which it tells, now the caller's: always a negative errno, whatever a process that was taken over
+ * says. */
+int ns_message_failure(const struct ns_message *message, struct vnic_error *err);
+/* Sends NS_NOTE; what does not fit is cut. */
+void ns_note(int control, const char *text, ...) VNIC_PRINTF(2, 3);
 
 /*
  * The life of a child, see struct vnic_spawn; a time namespace is made by itself.  `self_map`:

@@ -19,11 +19,8 @@ int ns_child_ready(struct vnic_child *child, struct vnic_error *err)
 
 	if (r < 0)
 		return r;
-	if (message.type == NS_FAILED) {
-		if (err)
-			*err = message.err;
-		return -message.err.code;
-	}
+	if (message.type == NS_FAILED)
+		return ns_message_failure(&message, err);
 	child->kept = (unsigned)message.value;
 	return 0;
 }
@@ -42,7 +39,7 @@ static pid_t pid_of(int pidfd)
 		if (sscanf(line, "Pid:\t%d", &pid) == 1)
 			break;
 	fclose(file);
-	return pid;
+	return pid > 0 ? pid : 0; /* the kernel says -1 */
 }
 
 pid_t ns_proc_pid(pid_t pid, int pidfd)
@@ -136,11 +133,8 @@ int vnic_child_release(struct vnic_child *child, struct vnic_error *err)
 		r = ns_message_recv(child->control, true, &message, &child->command_pidfd, err);
 	if (r < 0)
 		return r;
-	if (message.type == NS_FAILED) {
-		if (err)
-			*err = message.err;
-		return -message.err.code;
-	}
+	if (message.type == NS_FAILED)
+		return ns_message_failure(&message, err);
 	child->command = pid_of(child->command_pidfd);
 	return 0;
 }

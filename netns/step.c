@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -135,6 +137,26 @@ int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int 
 	if (ret_fd)
 		*ret_fd = take_fd(&fd);
 	return 0;
+}
+
+int ns_message_failure(const struct ns_message *message, struct vnic_error *err)
+{
+	if (message->err.code <= 0)
+		return vnic_fail(err, VNIC_STEP_WAIT, EPROTO, NULL, NULL);
+	if (err)
+		*err = message->err;
+	return -message->err.code;
+}
+
+void ns_note(int control, const char *text, ...)
+{
+	struct ns_message note = {.type = NS_NOTE};
+	va_list arguments;
+
+	va_start(arguments, text);
+	vsnprintf(note.err.detail, sizeof(note.err.detail), text, arguments);
+	va_end(arguments);
+	ns_message_send(control, &note, -1, NULL);
 }
 
 static int compare_fds(const void *a, const void *b)

@@ -115,42 +115,29 @@ static int receive(struct gate *gate, struct gate_hello *hello, struct vnic_gate
 
 /* --- what it says ------------------------------------------------------------------- */
 
-static void tell(const struct gate *gate, const char *text)
-{
-	struct ns_message note = {.type = NS_NOTE};
-
-	vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "%s", text);
-	ns_message_send(gate->step.child, &note, -1, NULL);
-}
-
 static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const char *rule)
 {
 	static const char *const protos[] = {"any", "TCP", "UDP", "ICMP echo"};
 	const struct gate *gate = ctx;
-	struct ns_message note = {.type = NS_NOTE};
 	char text[VNIC_ADDR_TEXT], port[16] = "";
 
 	vnic_addr_text(&flow->dst, false, text);
 	if (flow->proto != VNIC_PROTO_ICMP)
 		snprintf(port, sizeof(port), " port %u", flow->port);
 	if (rule)
-		vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "denied: %s to %s%s; '--allow %s' would allow it",
-			  protos[flow->proto], text, port, rule);
+		ns_note(gate->step.child, "denied: %s to %s%s; '--allow %s' would allow it", protos[flow->proto], text,
+			port, rule);
 	else
-		vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "denied: %s to %s%s, as a --deny says",
-			  protos[flow->proto], text, port);
-	ns_message_send(gate->step.child, &note, -1, NULL);
+		ns_note(gate->step.child, "denied: %s to %s%s, as a --deny says", protos[flow->proto], text, port);
 }
 
 /* Without a filter it is still a process without privilege. */
 static void tell_unconfined(const struct gate *gate, const struct vnic_error *err)
 {
-	struct ns_message note = {.type = NS_NOTE};
 	char text[200];
 
 	vnic_error_text(err, text, sizeof(text));
-	vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "the gateway runs without a filter of system calls: %s", text);
-	ns_message_send(gate->step.child, &note, -1, NULL);
+	ns_note(gate->step.child, "the gateway runs without a filter of system calls: %s", text);
 }
 
 /* --- the process -------------------------------------------------------------------- */
@@ -286,7 +273,8 @@ _Noreturn void gate_main(struct gate *gate)
 	if (r < 0)
 		tell_unconfined(gate, &unconfined);
 	if (!gate->ipv6 && gate->router[VNIC_V6].family)
-		tell(gate, "no IPv6: the kernel refused to forward it, and connections over IPv6 will time out");
+		ns_note(gate->step.child,
+			"no IPv6: the kernel refused to forward it, and connections over IPv6 will time out");
 	carry(gate, gateway);
 	_exit(0);
 }

@@ -17,8 +17,8 @@
 #include "nic_capture.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -113,11 +113,7 @@ static int ask_for_file(void *ctx, unsigned number, int *ret_fd, struct vnic_err
 
 	while (r == 0 && (r = ns_message_recv(control, true, &answer, ret_fd, err)) == 0 && answer.type == NS_FINISH)
 		process->finish = true;
-	if (r < 0 || answer.type == NS_NEXT_FILE)
-		return r;
-	if (err)
-		*err = answer.err;
-	return answer.err.code ? -answer.err.code : -EPROTO;
+	return r == 0 && answer.type != NS_NEXT_FILE ? ns_message_failure(&answer, err) : r;
 }
 
 static int set_up(struct process *process, struct vnic_error *err)
@@ -240,28 +236,18 @@ static void carry(struct process *process)
 
 /* --- the process -------------------------------------------------------------------- */
 
-static void tell(const struct process *process, const char *text)
-{
-	struct ns_message note = {.type = NS_NOTE};
-
-	vnic_fail(&note.err, VNIC_STEP_NONE, 0, NULL, "%s", text);
-	ns_message_send(process->config->step.child, &note, -1, NULL);
-}
-
 static void tell_losses(const struct process *process, int error)
 {
-	char text[128];
+	const int control = process->config->step.child;
 	uint64_t lost = 0;
 
 	for (unsigned i = 0; i < process->count; i++)
 		lost += process->rings[i].dropped + process->missed[i];
-	snprintf(text, sizeof(text), "%llu frames are not in the capture: they came faster than they could be written",
-		 (unsigned long long)lost);
 	if (lost)
-		tell(process, text);
-	snprintf(text, sizeof(text), "the capture has ended: %s", strerror(-error));
+		ns_note(control,
+			"%" PRIu64 " frames are not in the capture: they came faster than they could be written", lost);
 	if (error)
-		tell(process, text);
+		ns_note(control, "the capture has ended: %s", strerror(-error));
 }
 
 static void finish(struct process *process)

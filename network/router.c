@@ -149,11 +149,7 @@ static int relay_ready(int lifeline, struct vnic_error *err)
 	struct ns_message message;
 	int r = ns_message_recv(lifeline, true, &message, NULL, err);
 
-	if (r < 0 || message.type == NS_READY)
-		return r;
-	if (err)
-		*err = message.err;
-	return -message.err.code;
+	return r == 0 && message.type == NS_FAILED ? ns_message_failure(&message, err) : r;
 }
 
 static int start_relay(struct router *router, struct vnic_error *err)

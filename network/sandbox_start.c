@@ -86,11 +86,8 @@ static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct 
 				ns_proc_pid(sandbox->init.pid, sandbox->init.pidfd), err);
 		/* An init that has failed has no namespaces to link: what it said is the cause. */
 		if (r < 0 && ns_message_recv(sandbox->init.control, false, &message, NULL, NULL) == 0 &&
-		    message.type == NS_FAILED) {
-			r = -message.err.code;
-			if (err)
-				*err = message.err;
-		}
+		    message.type == NS_FAILED)
+			r = ns_message_failure(&message, err);
 	}
 	if (r == 0 && router->pid)
 		r = ns_step_signal(build->router_step.go, err);
@@ -104,11 +101,7 @@ static int hear_helper(const struct helper *helper, struct ns_message *ret_messa
 
 	if (r == -EAGAIN)
 		return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, helper->what, "it has ended");
-	if (r < 0 || ret_message->type != NS_FAILED)
-		return r;
-	if (err)
-		*err = ret_message->err;
-	return -ret_message->err.code;
+	return r == 0 && ret_message->type == NS_FAILED ? ns_message_failure(ret_message, err) : r;
 }
 
 /* A rootless router starts init for us, and says so. */
