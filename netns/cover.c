@@ -86,8 +86,10 @@ static void detach(const struct cloth *cloth)
 
 	if (!cloth->attached || here < 0)
 		return;
-	if (fchdir(cloth->fd) == 0 && umount2(".", MNT_DETACH) == 0 && fchdir(here) < 0)
+	if (fchdir(cloth->fd) < 0)
 		return;
+	umount2(".", MNT_DETACH);
+	(void)!fchdir(here);
 }
 
 /* Looks first whether it is there: a copy that is not put anywhere costs a grace period, too. */
