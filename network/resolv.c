@@ -155,17 +155,17 @@ static bool is_same(const struct stat *now, const struct resolv_file *seen)
 
 bool resolv_refresh(struct resolv_source *source, struct vnic_dns_servers *servers)
 {
-	bool first = source->seen.ino == 0;
 	struct resolv resolv;
 	struct stat now = {0};
 
 	/* Between two files there may be none for a moment: the old one counts. */
-	if ((stat(source->path, &now) < 0 && !first) || (!first && is_same(&now, &source->seen)))
+	if ((stat(source->path, &now) < 0 || is_same(&now, &source->seen)) && source->read)
 		return false;
 	CLEANUP_FD int fd = open_file(source->path);
-	if (fd < 0 && !first)
+	if (fd < 0 && source->read)
 		return false;
 	read_fd(fd, &resolv);
+	source->read = true;
 	source->seen = (struct resolv_file){now.st_dev, now.st_ino, now.st_size, now.st_ctim};
 	*servers = resolv.servers;
 	return true;

@@ -42,7 +42,8 @@ struct resolv_file {
 /* The front's, for the gateway, which opens no files. */
 struct resolv_source {
 	const char *path;
-	struct resolv_file seen;
+	bool read;               /* at least once */
+	struct resolv_file seen; /* all zero: there was none */
 };
 /* Always true the first time; afterwards when the path leads to another file, or the file is changed. */
 bool resolv_refresh(struct resolv_source *source, struct vnic_dns_servers *servers);

@@ -203,6 +203,7 @@ static void while_there_is_none_the_last_one_counts(void **state)
 	(void)state;
 	assert_true(resolv_refresh(&source, &servers));
 	assert_server(&servers, 0, "127.0.0.1");
+	assert_false(resolv_refresh(&source, &servers));
 	write_file(place.path, "nameserver 1.1.1.1\n");
 	assert_true(resolv_refresh(&source, &servers));
 	assert_int_equal(unlink(place.path), 0);
