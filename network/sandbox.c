@@ -35,7 +35,8 @@ void sandbox_warn(struct vnic_sandbox *sandbox, const char *text)
 	if (sandbox->warning_count == SANDBOX_WARNINGS)
 		return;
 	char *line = sandbox->warnings[sandbox->warning_count++];
-	snprintf(line, sizeof(sandbox->warnings[0]), "%s", text);
+	bool last = sandbox->warning_count == SANDBOX_WARNINGS;
+	snprintf(line, sizeof(sandbox->warnings[0]), "%s", last ? "there are more warnings than are told" : text);
 	for (; *line; line++)
 		if (iscntrl((unsigned char)*line))
 			*line = '?';
