@@ -8,13 +8,10 @@
 #include "ns.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "fd.h"
 
 static long clone_old(unsigned namespaces, bool sibling, int *pidfd)
 {
@@ -48,17 +45,4 @@ pid_t ns_clone(unsigned namespaces, bool sibling, int *ret_pidfd, struct vnic_er
 	if (pid > 0)
 		*ret_pidfd = pidfd;
 	return (pid_t)pid;
-}
-
-int ns_leave_netns(int *ret_old, struct vnic_error *err)
-{
-	CLEANUP_FD int old = ret_old ? open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC) : -1;
-
-	if (ret_old && old < 0)
-		return vnic_fail(err, VNIC_STEP_NS_OPEN, errno, "of our own network", NULL);
-	if (unshare(CLONE_NEWNET) < 0)
-		return vnic_fail(err, VNIC_STEP_UNSHARE, errno, "net", NULL);
-	if (ret_old)
-		*ret_old = take_fd(&old);
-	return 0;
 }

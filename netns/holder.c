@@ -25,15 +25,6 @@ struct holder {
 	int maker; /* socket: one vnic_error goes there, then one byte comes */
 };
 
-/* Best effort: without these only ping(8) and ports below 1024 are missing. */
-static void set_sysctl(const char *path, const char *value)
-{
-	CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t ignored = fd < 0 ? 0 : write(fd, value, strlen(value));
-
-	(void)ignored;
-}
-
 static int set_up(const struct holder *holder, struct vnic_error *err)
 {
 	int r = ns_idmap_write(0, &holder->map, err);
@@ -42,8 +33,9 @@ static int set_up(const struct holder *holder, struct vnic_error *err)
 		r = ns_lo_up(err);
 	if (r < 0)
 		return r;
-	set_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 0");
-	set_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+	/* Without these only ping(8) and ports below 1024 are missing. */
+	ns_set_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 0");
+	ns_set_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 	return vnic_name_publish(holder->name, getpid(), false, err);
 }
 

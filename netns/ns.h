@@ -131,6 +131,9 @@ int ns_pin_add(const char *name, struct vnic_error *err);
 /* -ENOENT: there is none. */
 int ns_pin_del(const char *name, struct vnic_error *err);
 int ns_holder_add(const char *name, const char *state_dir, struct vnic_error *err);
+
+/* --- net.c --------------------------------------------------------------------------- */
+
 /* Brings lo up in the caller's network namespace. */
 int ns_lo_up(struct vnic_error *err);
 
@@ -140,6 +143,12 @@ int ns_lo_up(struct vnic_error *err);
  * the one that was left.
  */
 int ns_leave_netns(int *ret_old, struct vnic_error *err);
+
+/*
+ * Writes a file of /proc/sys in the caller's namespaces.  False: it may not be written, which in a container is no
+ * surprise.
+ */
+bool ns_set_sysctl(const char *path, const char *value);
 
 /* --- caps.c ------------------------------------------------------------------------- */
 

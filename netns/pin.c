@@ -19,13 +19,11 @@
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -41,18 +39,6 @@ bool ns_pin_allowed(void)
 		return false;
 	CLEANUP_FD int fd = ioctl(mnt, NS_GET_USERNS);
 	return fd >= 0 && fstat(fd, &owner) == 0 && stat("/proc/self/ns/user", &own) == 0 && own.st_ino == owner.st_ino;
-}
-
-int ns_lo_up(struct vnic_error *err)
-{
-	CLEANUP_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-
-	if (fd < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, NULL, NULL);
-	if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
-		return vnic_fail(err, VNIC_STEP_LINK_SET, errno, "lo", NULL);
-	return 0;
 }
 
 int ns_pin_is(const char *path)
@@ -109,14 +95,15 @@ static int lock_pin(const char *path, int flags, int *ret_file)
 	}
 }
 
-/* In a child: unshare here does not touch the caller. */
+/* In a child: the caller does not leave its own. */
 static int make_and_mount(void *ctx, struct vnic_error *err)
 {
 	const char *path = ctx;
 
-	if (unshare(CLONE_NEWNET) < 0)
-		return vnic_fail(err, VNIC_STEP_UNSHARE, errno, "net", NULL);
-	int r = ns_lo_up(err);
+	int r = ns_leave_netns(NULL, err);
+
+	if (r == 0)
+		r = ns_lo_up(err);
 	if (r == 0 && mount("/proc/self/ns/net", path, "none", MS_BIND, NULL) < 0)
 		r = vnic_fail(err, VNIC_STEP_NS_PIN, errno, path, NULL);
 	return r;

@@ -33,10 +33,7 @@ int vnic_tap_open_in(const struct vnic_target *target, const struct vnic_tap_con
 
 void silence_netns(void)
 {
-	CLEANUP_FD int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0 && write(fd, "1", 1) < 0)
-		return;
+	ns_set_sysctl("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 }
 
 static int open_nl(void *ctx, struct vnic_error *err)

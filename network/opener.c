@@ -42,8 +42,6 @@ static int set_flag(int fd, int level, int option, struct vnic_error *err)
 	return 0;
 }
 
-#define LO_INDEX 1 /* net/core/dev.c: LOOPBACK_IFINDEX */
-
 /* 0: to none. */
 static int bind_to_link(int fd, int index, struct vnic_error *err)
 {

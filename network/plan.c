@@ -43,6 +43,11 @@ bool plan_is_handed(const struct plan *plan)
 	return plan->count && nic_is_handed(&plan->nics[0].nic);
 }
 
+bool plan_is_merged(const struct plan *plan, const struct nic_plan *nic)
+{
+	return nic->nic.kind == VNIC_NIC_VETH && nic_is_gated(&nic->nic) && !plan->captured;
+}
+
 /* 10.0.2.100/24 and fd00::100/64; the next NIC has 10.0.3.100/24 and fd00:0:0:1::100/64. */
 static void default_addrs(struct nic_plan *plan, unsigned position, bool ipv6, struct subnets *used)
 {

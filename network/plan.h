@@ -19,6 +19,7 @@
  */
 #define PLAN_HANDED_QUEUE 4096
 
+#define LO_INDEX 1   /* net/core/dev.c: LOOPBACK_IFINDEX */
 #define PLAN_OUTER 4 /* the router's and the forwarder's address, each for both families */
 
 struct nic_plan {

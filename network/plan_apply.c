@@ -64,8 +64,6 @@ int plan_make_links(const struct plan *plan, struct vnic_nl *nl, int router_fd, 
 	return r;
 }
 
-#define LO_INDEX 1 /* net/core/dev.c: LOOPBACK_IFINDEX */
-
 static void lo_up(struct vnic_batch *batch)
 {
 	vnic_batch_link_set(batch, LO_INDEX, &(struct vnic_link){.name = "lo", .up = true});
@@ -90,11 +88,6 @@ static int apply(const struct plan *plan, void (*fill)(const struct plan *plan, 
 	vnic_batch_free(batch);
 	vnic_nl_close(nl);
 	return r;
-}
-
-bool plan_is_merged(const struct plan *plan, const struct nic_plan *nic)
-{
-	return nic->nic.kind == VNIC_NIC_VETH && nic_is_gated(&nic->nic) && !plan->captured;
 }
 
 static void fill_router(const struct plan *plan, struct vnic_batch *batch)

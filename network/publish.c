@@ -10,9 +10,9 @@
 
 #include "fd.h"
 #include "parse.h"
+#include "slowpath.h"
 
 #define BACKLOG 4096
-#define UDP_BUFFER (4 << 20)
 
 /* --- text --------------------------------------------------------------------------- */
 
@@ -110,13 +110,6 @@ int vnic_publish_parse(const char *text, struct vnic_publish *ret_publish, struc
 
 /* --- sockets ------------------------------------------------------------------------ */
 
-/* As large as the caller may: clients come all at once. */
-static void widen(int fd)
-{
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int){UDP_BUFFER}, sizeof(int)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){UDP_BUFFER}, sizeof(int));
-}
-
 /* UDP without SO_REUSEADDR, which would let two have one port.  True: it can be published. */
 static bool make_ready(int fd, bool v6, bool udp)
 {
@@ -124,7 +117,7 @@ static bool make_ready(int fd, bool v6, bool udp)
 		return false;
 	if (!udp)
 		return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0;
-	widen(fd);
+	slowpath_widen(fd, SLOWPATH_UDP_BUFFER); /* clients come all at once */
 	return (v6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &(int){1}, sizeof(int))
 		   : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &(int){1}, sizeof(int))) == 0;
 }

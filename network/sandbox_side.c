@@ -8,21 +8,13 @@
 #include "build.h"
 #include "fd.h"
 
-/* Best effort: where /proc/sys may not be written the sandbox works all the same, but for ping and low ports. */
-static bool write_sysctl(const char *path, const char *text)
-{
-	CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	return fd >= 0 && write(fd, text, strlen(text)) >= 0;
-}
-
 /* As for the router's sockets (slowpath_unpace); reno is the one that every namespace may choose. */
 static void choose_congestion_control(void)
 {
 	static const char path[] = "/proc/sys/net/ipv4/tcp_congestion_control";
 
-	if (!write_sysctl(path, "cubic"))
-		write_sysctl(path, "reno");
+	if (!ns_set_sysctl(path, "cubic"))
+		ns_set_sysctl(path, "reno");
 }
 
 static void leave_to_others(struct build *build)
@@ -80,7 +72,7 @@ static int take_device(struct build *build, struct vnic_error *err)
 
 	if (r < 0)
 		return r;
-	if (size != sizeof(nic) || nic >= build->plan.count || count > VNIC_TAP_QUEUES)
+	if (size != sizeof(nic) || nic >= build->plan.count)
 		r = vnic_fail(err, VNIC_STEP_SANDBOX, EPROTO, "devices", "the router ended before it had made them");
 	else
 		r = put(fds, build->plan.nics[nic].nic.places, count, err);
@@ -122,8 +114,9 @@ int build_sandbox_side(void *ctx, struct vnic_error *err)
 		return take_devices(build, err);
 	if (!(build->spawn.namespaces & CLONE_NEWNET))
 		return 0;
-	write_sysctl("/proc/sys/net/ipv4/ping_group_range", build->ping_groups);
-	write_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+	/* Where /proc/sys may not be written the sandbox works all the same, but for ping and low ports. */
+	ns_set_sysctl("/proc/sys/net/ipv4/ping_group_range", build->ping_groups);
+	ns_set_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 	if (build->has_gateway)
 		choose_congestion_control();
 	if (has_resolv(build))

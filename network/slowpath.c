@@ -58,7 +58,6 @@
 #define SLOW0 SLOWPATH_INDEX
 #define SLOW1 (SLOWPATH_INDEX + 1)
 #define SLOW_MTU 65535
-#define LO_INDEX 1 /* net/core/dev.c: LOOPBACK_IFINDEX */
 
 #define MARK_SLOW 1u /* another one than VNIC_MARK_FLOW, which is routed like none */
 #define TABLE_SLOW 10u
@@ -69,7 +68,6 @@
 #define RULE_ANY 40000u
 
 #define PACKET_BUFFER (8 << 20)
-#define UDP_BUFFER (4 << 20)
 #define LINK_DEADLINE_MS 10000
 
 /*
@@ -297,8 +295,7 @@ static int set(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-/* As large as the caller may: without privilege over the host that is net.core.rmem_max. */
-static void widen(int fd, int bytes)
+void slowpath_widen(int fd, int bytes)
 {
 	if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes) < 0)
 		set(fd, SOL_SOCKET, SO_RCVBUF, bytes);
@@ -323,7 +320,7 @@ static int open_packet_socket(int *ret_fd, struct vnic_error *err)
 	    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) < 0 ||
 	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return vnic_fail(err, VNIC_STEP_PACKET, errno, "slow1", NULL);
-	widen(fd, PACKET_BUFFER);
+	slowpath_widen(fd, PACKET_BUFFER);
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -387,7 +384,7 @@ static int open_udp(int family, int *ret_fd, struct vnic_error *err)
 	/* No UDP_GRO: only the first datagrams of flows come here, and its static key is paid for on every CPU. */
 	if (r < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "for flows", "UDP options");
-	widen(fd, UDP_BUFFER);
+	slowpath_widen(fd, SLOWPATH_UDP_BUFFER);
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

@@ -51,6 +51,9 @@ int slowpath_set_up(const struct plan *plan, struct slowpath *ret_slowpath, stru
  * there for nothing and takes three quarters of the throughput; the host's own choice stays that of the other leg.
  */
 void slowpath_unpace(int fd);
+/* A receive buffer as large as the caller may have: without privilege over the host that is net.core.rmem_max. */
+void slowpath_widen(int fd, int bytes);
+#define SLOWPATH_UDP_BUFFER (4 << 20) /* of a socket at which all begin */
 void slowpath_close(struct slowpath *slowpath);
 
 #endif
