@@ -10,7 +10,7 @@
 /* clang-format off */
 #define SANDBOX_FLOW_OPTIONS \
 	{"publish", 'p', "PORTS", true, NULL, \
-	 "bring connections to a host port into the sandbox: [ADDRESS:]PORT:PORT[/udp]; each PORT may be a range, FIRST-LAST"}, \
+	 "bring connections to a host port into the sandbox: [ADDRESS:]PORT[:PORT][/udp]; PORT may be a range, FIRST-LAST"}, \
 	{"allow", 0, "RULE", true, NULL, \
 	 "let flows start: internet, lan, host, any, or a network, then [:PORT[-PORT]][/tcp|udp|icmp]"}, \
 	{"deny", 0, "RULE", true, NULL, "forbid flows; of the rules that match, the most specific decides"}, \

@@ -91,19 +91,39 @@ static int connect_inside(struct vnic_gateway *gateway, struct flow_key *key, in
 	}
 }
 
+/* The same by the other family, in the router's name. */
+static void change_family(const struct vnic_gateway *gateway, struct flow_key *key)
+{
+	struct vnic_gateway_publish port = {.to_port = key->src.port};
+	struct endpoint client = {.port = key->dst.port}; /* no address: it cannot be a source */
+
+	publish_key(gateway, &port, &client, key->family == AF_INET6 ? AF_INET : AF_INET6, key);
+}
+
 /*
  * A guest that took an IPv4 lease alone is not there for a client who came by IPv6, as "localhost" mostly does: for
- * that client it is asked by IPv4, in the router's name.  And the other way round.
+ * that client it is asked by IPv4.  And the other way round.
  */
-static void choose_family(const struct vnic_gateway *gateway, const struct vnic_gateway_publish *port,
-			  struct flow_key *key)
+static void choose_family(const struct vnic_gateway *gateway, struct flow_key *key)
 {
 	bool v6 = key->family == AF_INET6;
-	struct endpoint client = {.port = key->dst.port};
 
-	if (!leases_lack(gateway->leases, &gateway->config.sandbox[v6], v6))
-		return;
-	publish_key(gateway, port, &client, v6 ? AF_INET : AF_INET6, key); /* no address can be a source */
+	if (leases_lack(gateway->leases, &gateway->config.sandbox[v6], v6))
+		change_family(gateway, key);
+}
+
+bool publish_connect_otherwise(struct vnic_gateway *gateway, struct flow_key *key, int client_fd, int *ret_fd)
+{
+	bool v6 = key->family == AF_INET6;
+	const struct vnic_addr *other = &gateway->config.sandbox[!v6];
+	struct sockaddr_storage own = {0};
+
+	getsockname(client_fd, (struct sockaddr *)&own, &(socklen_t){sizeof(own)});
+	if (own.ss_family != key->family || !other->family || leases_lack(gateway->leases, other, !v6) ||
+	    memcmp(key->dst.addr, gateway->config.router[v6].bytes, sizeof(key->dst.addr)))
+		return false;
+	change_family(gateway, key);
+	return connect_inside(gateway, key, ret_fd) == 0;
 }
 
 static void bring_in(struct publish *publish, const struct vnic_gateway_publish *port, int client_fd,
@@ -120,7 +140,7 @@ static void bring_in(struct publish *publish, const struct vnic_gateway_publish 
 		return;
 	}
 	publish_key(gateway, port, &client, family, &key);
-	choose_family(gateway, port, &key);
+	choose_family(gateway, &key);
 	if (connect_inside(gateway, &key, &inner_fd) < 0) {
 		gateway->stats.failed++;
 		close_fd(&inner_fd);

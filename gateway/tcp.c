@@ -355,6 +355,14 @@ static struct flow *new_arrival(struct tcp *tcp, const struct flow_key *key)
 	return flow;
 }
 
+static int watch(struct tcp *tcp, struct flow *flow, enum side side)
+{
+	struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = (uint16_t)side, .index = tcp_slot(tcp, flow)};
+
+	set_up(flow->fds[side]);
+	return loop_add(tcp->gateway->epfd, flow->fds[side], STREAM_EVENTS, ref, NULL);
+}
+
 void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int inner_fd)
 {
 	struct flow *flow = new_arrival(tcp, key);
@@ -368,15 +376,37 @@ void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int in
 	}
 	flow->state = TCP_ARRIVING;
 	memcpy(flow->fds, fds, sizeof(fds));
-	for (unsigned side = SIDE_HOST; side <= SIDE_INNER; side++) {
-		struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = (uint16_t)side, .index = tcp_slot(tcp, flow)};
+	if (watch(tcp, flow, SIDE_HOST) < 0 || watch(tcp, flow, SIDE_INNER) < 0)
+		fail(tcp, flow);
+}
 
-		set_up(fds[side]);
-		if (loop_add(tcp->gateway->epfd, fds[side], STREAM_EVENTS, ref, NULL) < 0) {
-			fail(tcp, flow);
-			return;
-		}
+static bool arrive_otherwise(struct tcp *tcp, struct flow *flow)
+{
+	struct flow_key key = flow->key;
+	int fd = -1;
+
+	if (!publish_connect_otherwise(tcp->gateway, &key, flow->fds[SIDE_HOST], &fd))
+		return false;
+	close_fd(&flow->fds[SIDE_INNER]);
+	flow->fds[SIDE_INNER] = fd;
+	if (tcp_find_living(tcp, &key))
+		return false;
+	tcp_rename(tcp, flow, &key);
+	return watch(tcp, flow, SIDE_INNER) == 0;
+}
+
+static void arrived(struct tcp *tcp, struct flow *flow)
+{
+	int code = finish_connect(flow->fds[SIDE_INNER]);
+
+	if (code == ECONNREFUSED && arrive_otherwise(tcp, flow))
+		return;
+	if (code) {
+		fail(tcp, flow);
+		return;
 	}
+	begin_streams(tcp, flow);
+	pump_both(tcp, flow);
 }
 
 void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events)
@@ -395,14 +425,8 @@ void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events)
 		}
 		break;
 	case TCP_ARRIVING:
-		if (side != SIDE_INNER || !(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
-			break;
-		if (finish_connect(flow->fds[SIDE_INNER])) {
-			fail(tcp, flow);
-			break;
-		}
-		begin_streams(tcp, flow);
-		pump_both(tcp, flow);
+		if (side == SIDE_INNER && events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+			arrived(tcp, flow);
 		break;
 	case TCP_OPEN:
 		/* Readable: from this side.  Writable: what waits for this side. */

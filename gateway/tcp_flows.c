@@ -82,6 +82,16 @@ static void unhash(struct tcp *tcp, struct flow *flow)
 	*at = flow->hash_next;
 }
 
+void tcp_rename(struct tcp *tcp, struct flow *flow, const struct flow_key *key)
+{
+	uint32_t *bucket = bucket_of(tcp, key);
+
+	unhash(tcp, flow);
+	flow->key = *key;
+	flow->hash_next = *bucket;
+	*bucket = tcp_slot(tcp, flow);
+}
+
 /* It lives on without its name, which another takes. */
 static void lose_name(struct tcp *tcp, struct flow *flow)
 {

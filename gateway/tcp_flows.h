@@ -68,6 +68,7 @@ struct flow *tcp_find(struct tcp *tcp, const struct flow_key *key);
 struct flow *tcp_find_living(struct tcp *tcp, const struct flow_key *key);
 /* FRESH, without descriptors; NULL: the cap is reached. */
 struct flow *tcp_new_flow(struct tcp *tcp, const struct flow_key *key);
+void tcp_rename(struct tcp *tcp, struct flow *flow, const struct flow_key *key);
 /* Closes what it has, takes it off the FIFOs; its slot stays unused until tcp_free_buried. */
 void tcp_bury(struct tcp *tcp, struct flow *flow);
 void tcp_free_buried(struct tcp *tcp);

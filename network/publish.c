@@ -20,8 +20,7 @@ static int refuse(const char *text, struct vnic_error *err)
 {
 	return vnic_fail(
 		err, VNIC_STEP_USAGE, EINVAL, text,
-		"a published port is written [ADDRESS:]PORT:PORT or [ADDRESS:]FIRST-LAST:FIRST-LAST, with /udp for "
-		"UDP");
+		"a published port is written [ADDRESS:]PORT[:PORT], or FIRST-LAST for PORT, with /udp for UDP");
 }
 
 /* "80" or "80-89". */
@@ -58,7 +57,7 @@ static int parse_proto(char *text, bool *ret_udp, struct vnic_error *err)
 	return *ret_udp || !strcmp(slash + 1, "tcp") ? 0 : refuse(slash + 1, err);
 }
 
-/* Cuts an address off the front: "[::1]:" or "127.0.0.1:" before two more parts. */
+/* Cuts an address off the front: "[::1]:", or what has a dot, as no port has, or two more parts behind it. */
 static int parse_addr(char **text, struct vnic_addr *ret_addr, struct vnic_error *err)
 {
 	char *whole = *text, *start = whole, *end;
@@ -70,7 +69,7 @@ static int parse_addr(char **text, struct vnic_addr *ret_addr, struct vnic_error
 		*text = end + 2;
 	} else {
 		end = strchr(start, ':');
-		if (!end || !strchr(end + 1, ':'))
+		if (!end || (!strchr(end + 1, ':') && !memchr(start, '.', (size_t)(end - start))))
 			return 0; /* none: all addresses */
 		*text = end + 1;
 	}
@@ -94,11 +93,12 @@ int vnic_publish_parse(const char *text, struct vnic_publish *ret_publish, struc
 	if (r < 0)
 		return r;
 	colon = strchr(rest, ':');
-	if (!colon)
-		return refuse(text, err);
-	*colon = '\0';
+	if (colon)
+		*colon = '\0';
 	r = parse_ports(rest, &publish.port, &publish.count, err);
-	if (r == 0)
+	publish.to_port = publish.port;
+	to_count = publish.count;
+	if (r == 0 && colon)
 		r = parse_ports(colon + 1, &publish.to_port, &to_count, err);
 	if (r < 0)
 		return r;

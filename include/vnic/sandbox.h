@@ -68,8 +68,8 @@ struct vnic_publish {
 	uint16_t port, to_port, count;
 };
 
-/* "8080:80", "127.0.0.1:8080:80", "[::1]:8080:80", "8000-8010:9000-9010", each with "/udp", or "/tcp" if you like.
- * -EINVAL. */
+/* "8080:80", "127.0.0.1:8080:80", "[::1]:8080:80", "8000-8010:9000-9010", or one port or range for both: "8080"; each
+ * with "/udp", or "/tcp" if you like.  -EINVAL. */
 VNIC_API int vnic_publish_parse(const char *text, struct vnic_publish *ret_publish, struct vnic_error *err);
 
 struct vnic_sandbox_config {

@@ -13,6 +13,7 @@ shows() { shows_of gateway_publish "$1"; }
 @test "a range leads to a range, and not a port further" { shows a_range; }
 @test "a port bound to an address is on no other" { shows bound; }
 @test "loopback and the sandbox's own address become the router's, others stay" { shows sources; }
+@test "localhost, ::1 or 127.0.0.1, reaches a server that has the other family only" { shows localhost; }
 @test "a client that is there twice from one port gets in twice" { shows same_tuple; }
 @test "a port in use is one clear line" { shows in_use; }
 @test "ports are free again when vnic run returns, 20 times" { shows free_again; }

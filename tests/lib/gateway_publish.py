@@ -73,6 +73,18 @@ def sources(world):
         is_equal(world.outside.hello_from("2620:fe::fe", "fd88::1", 8080), "2620:fe::fe")
 
 
+def localhost(world):
+    """who comes in the router's name, as from ::1, reaches a server of the other family, and only he"""
+    with publish(world, "8080", "8081") as box:
+        box.serve("greet", ANY[4], 8080)
+        box.serve("greet", ANY[6], 8081)
+        for _ in range(2):
+            is_equal(world.host.hello("::1", 8080), "10.0.2.2")
+            is_equal(world.host.hello("127.0.0.1", 8081), "fd00::2")
+        is_equal(world.outside.try_hello("fd88::1", 8080), "ECONNRESET")
+        is_equal(world.outside.try_hello("10.77.0.1", 8081), "ECONNRESET")
+
+
 def same_tuple(world):
     """two published ports lead to one inside; the second connection from the client's same port has another one"""
     with publish(world, "8080:80", "8081:80") as box:
@@ -242,6 +254,8 @@ def nobody_listens(world):
     with publish(world, "8080:80"):
         for host in HOSTS:
             is_equal(world.outside.try_hello(host, 8080), "ECONNRESET")
+        for host in "127.0.0.1", "::1":
+            is_equal(world.host.try_hello(host, 8080), "ECONNRESET")
 
 
 def resets(world):

@@ -46,6 +46,17 @@ static void a_port_leads_to_a_port(void **state)
 	assert_int_equal(publish_of("8080:80").addr.family, AF_UNSPEC);
 }
 
+static void a_port_alone_leads_to_the_same_port(void **state)
+{
+	(void)state;
+	assert_ports("8080", 8080, 8080, 1);
+	assert_ports("8000-8009/udp", 8000, 8000, 10);
+	assert_ports("127.0.0.1:8080", 8080, 8080, 1);
+	assert_int_equal(publish_of("127.0.0.1:8080").addr.family, AF_INET);
+	assert_ports("[::1]:8080", 8080, 8080, 1);
+	assert_int_equal(publish_of("[::1]:8080").addr.family, AF_INET6);
+}
+
 static void it_is_of_tcp_unless_it_says_udp(void **state)
 {
 	(void)state;
@@ -90,10 +101,9 @@ static void an_address_stands_before_the_ports(void **state)
 
 static void what_is_not_of_this_form_is_told_the_form(void **state)
 {
-	static const char form[] = "a published port is written [ADDRESS:]PORT:PORT";
+	static const char form[] = "a published port is written [ADDRESS:]PORT[:PORT]";
 
 	(void)state;
-	assert_complains("8080", EINVAL, "8080", form);
 	assert_complains("[::1:8080:80", EINVAL, "[::1:8080:80", form);
 	assert_complains("[::1]8080:80", EINVAL, "[::1]8080:80", form);
 	assert_complains("8080:80/sctp", EINVAL, "sctp", form);
@@ -173,6 +183,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_test(a_port_leads_to_a_port),
+		vt_test(a_port_alone_leads_to_the_same_port),
 		vt_test(a_range_leads_to_a_range),
 		vt_test(it_is_of_tcp_unless_it_says_udp),
 		vt_test(an_address_stands_before_the_ports),
