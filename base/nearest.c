@@ -40,7 +40,7 @@ static int distance(const char *a, const char *b)
 const char *parse_nearest(const char *word, const char *(*next)(const void *ctx, int index), const void *ctx)
 {
 	int len = (int)strlen(word);
-	int best = len < 4 ? 2 : len < 6 ? 3 : 4; /* one, two or three mistakes */
+	int best = len < 3 ? 1 : len < 4 ? 2 : len < 6 ? 3 : 4; /* none, one, two or three mistakes */
 	const char *nearest = NULL, *candidate;
 
 	for (int i = 0; (candidate = next(ctx, i)); i++) {

@@ -27,6 +27,23 @@ complains() {
 	done
 }
 
+# help_on COLUMNS COMMAND...: what it prints on a terminal of that width
+help_on() {
+	script -qec "stty cols $1 && '$VNIC' ${*:2} --help" /dev/null </dev/null | tr -d '\r'
+}
+
+@test "help is as wide as the terminal, up to 100 columns, and 80 wide where there is none" {
+	for command in "" run exec vm "ns show" tap relay list doctor; do
+		for columns in 40 66 80 100; do
+			[[ $(help_on $columns "$command" | grep -vE '^(usage:|  vnic |.vnic |tap:)' | wc -L) -le $columns ]]
+		done
+		[[ $(help_on 200 "$command") == "$(help_on 100 "$command")" ]]
+		# shellcheck disable=SC2086 # two words, or none
+		[[ $(help_on 80 "$command") == "$("$VNIC" $command --help)" ]]
+	done
+	help_on 40 run | grep -qx "      write what the NICs carry as"
+}
+
 @test "the version is the one that was built" {
 	run "$VNIC" --version
 	[[ $output =~ ^vnic\ [0-9]+\.[0-9]+\.[0-9]+$ ]]

@@ -122,6 +122,7 @@ static void the_nearest_word_is_found_within_few_mistakes(void **state)
 	assert_string_equal(parse_nearest("realy", word_at, words), "relay");
 	assert_null(parse_nearest("list", word_at, words));
 	assert_null(parse_nearest("x", word_at, words));
+	assert_null(parse_nearest("rn", word_at, words)); /* two letters are near to too many words */
 	assert_null(parse_nearest("", word_at, words));
 	assert_null(parse_nearest("a-word-much-longer-than-any-command-that-there-is", word_at, words));
 }
