@@ -181,8 +181,9 @@ void publish_key(const struct vnic_gateway *gateway, const struct vnic_gateway_p
 /* Where key->dst.port is 0 the kernel has chosen it for this socket. */
 int publish_learn_port(int inner_fd, struct flow_key *key);
 /*
- * The sandbox refused a connection of that name, which becomes another one if it may be asked by the other family: once,
- * and for a client who comes in the router's name anyway.  "localhost" is ::1 first, and many servers have only IPv4.
+ * The sandbox refused a connection of that name, which becomes another one if it may be asked by the other family:
+ * once, and for a client who comes in the router's name anyway.  "localhost" is ::1 first, and many servers have only
+ * IPv4.
  */
 bool publish_connect_otherwise(struct vnic_gateway *gateway, struct flow_key *key, int client_fd, int *ret_fd);
 

@@ -41,7 +41,7 @@ help_on() {
 		# shellcheck disable=SC2086 # two words, or none
 		[[ $(help_on 80 "$command") == "$("$VNIC" $command --help)" ]]
 	done
-	help_on 40 run | grep -qx "      write what the NICs carry as"
+	help_on 40 run | grep -qx "      show this help"
 }
 
 @test "the version is the one that was built" {
