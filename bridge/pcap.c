@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Theory of operation.  The file goes through one buffer: what is looked into is whole in there, what is skipped
- * only passes.  So memory is bounded whatever lengths a file claims.  Nothing is taken from the buffer before it is
- * understood; the position of the first byte that was not is what an error names.
+ * only passes, or is not read at all.  So memory is bounded whatever lengths a file claims, and so is the time that a
+ * call takes, whatever stands between two packets: a sparse file has terabytes for nothing.  Nothing is taken from the
+ * buffer before it is understood; the position of the first byte that was not is what an error names.
  *
  * (Rejected: libpcap.  It hides which interface a packet of pcapng is from, refuses files whose interfaces have
  * several resolutions or snap lengths, and reads them with stdio.)
@@ -33,6 +34,8 @@
 #define INTERFACE_MIN 20
 #define SIMPLE_MIN 16
 #define ENHANCED_MIN 32
+
+#define CUT "the file ends in the middle of a packet or block"
 
 /* --- the buffer ----------------------------------------------------------------------- */
 
@@ -79,10 +82,10 @@ static int must_have(struct pcap *pcap, size_t len, struct vnic_error *err)
 {
 	int r = need(pcap, len, err);
 
-	return r == 0 ? malformed(pcap, "the file ends in the middle of a packet or block", err) : r;
+	return r == 0 ? malformed(pcap, CUT, err) : r;
 }
 
-static int skip(struct pcap *pcap, size_t len, struct vnic_error *err)
+static int pass(struct pcap *pcap, size_t len, struct vnic_error *err)
 {
 	while (len > 0) {
 		size_t piece = len < sizeof(pcap->bytes) ? len : sizeof(pcap->bytes);
@@ -324,6 +327,27 @@ static bool is_looked_into(uint32_t type)
 	return type == PCAPNG_SECTION || type == PCAPNG_INTERFACE || type == PCAPNG_ENHANCED || type == PCAPNG_SIMPLE;
 }
 
+/* Behind a block that is not whole in the buffer.  Nothing changes where the file ends before. */
+static int seek_behind(struct pcap *pcap, off_t end, size_t len, struct vnic_error *err)
+{
+	uint8_t last;
+
+	if (pread(pcap->fd, &last, 1, end - 1) != 1)
+		return malformed(pcap, CUT, err);
+	if (lseek(pcap->fd, end, SEEK_SET) < 0)
+		return vnic_fail(err, VNIC_STEP_READ, errno, NULL, "at byte %" PRIu64, pcap->position);
+	pcap->begin = pcap->end = 0;
+	pcap->position += len;
+	return 0;
+}
+
+static int skip(struct pcap *pcap, size_t len, struct vnic_error *err)
+{
+	off_t at = len > available(pcap) ? lseek(pcap->fd, 0, SEEK_CUR) : -1; /* -1: a pipe, for one */
+
+	return at < 0 ? pass(pcap, len, err) : seek_behind(pcap, at + (off_t)(len - available(pcap)), len, err);
+}
+
 /* 1: a packet; 0: another block, or the end of the file, of which *ret_end tells. */
 static int next_block(struct pcap *pcap, struct pcap_packet *ret_packet, bool *ret_end, struct vnic_error *err)
 {
@@ -407,7 +431,7 @@ int pcap_next(struct pcap *pcap, struct pcap_packet *ret_packet, struct vnic_err
 
 	if (!pcap->ng)
 		return next_record(pcap, ret_packet, err);
-	while (r == 0 && !end)
-		r = next_block(pcap, ret_packet, &end, err);
+	for (unsigned blocks = 0; r == 0 && !end; blocks++)
+		r = blocks < PCAP_BLOCKS ? next_block(pcap, ret_packet, &end, err) : -EAGAIN;
 	return r;
 }

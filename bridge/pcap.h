@@ -12,6 +12,7 @@
 #define PCAP_BUFFER (1 << 19)  /* no block that is looked into may be larger */
 #define PCAP_PACKET_MAX 262144 /* bytes of a packet, as tcpdump's largest snap length */
 #define PCAP_INTERFACES 1024   /* of a section */
+#define PCAP_BLOCKS 64         /* without a packet, in one call */
 #define LINKTYPE_ETHERNET 1
 #define LINKTYPE_RAW 101
 
@@ -56,7 +57,8 @@ struct pcap_packet {
  * could not be read.
  */
 int pcap_begin(struct pcap *pcap, int fd, uint16_t *ret_linktype, struct vnic_error *err);
-/* 1: a packet; 0: the end.  After an error the next call meets with the same. */
+/* 1: a packet; 0: the end; -EAGAIN: neither so far, call again.  After any other error the next call meets with it,
+ * too. */
 int pcap_next(struct pcap *pcap, struct pcap_packet *ret_packet, struct vnic_error *err);
 
 #endif

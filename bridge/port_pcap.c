@@ -94,6 +94,8 @@ static int next_packet(struct port *port)
 	r = pcap_next(&replay->pcap, &replay->packet, &err);
 	if (r == 0)
 		return end(port);
+	if (r == -EAGAIN) /* the timer has expired and stays so: the next turn goes on */
+		return r;
 	if (r > 0 && replay->packet.linktype != replay->linktype)
 		r = vnic_fail(&err, VNIC_STEP_READ, EBADMSG, NULL, "a packet of link type %u among others of type %u",
 			      replay->packet.linktype, replay->linktype);

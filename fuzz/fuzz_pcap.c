@@ -32,8 +32,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	require(fd >= 0 && write(fd, data, size) == (ssize_t)size && lseek(fd, 0, SEEK_SET) == 0);
 	int r = pcap_begin(&pcap, fd, &linktype, &err);
-	while (r >= 0 && (r = pcap_next(&pcap, &packet, &err)) > 0)
-		check_packet(&packet, size);
+	while (r >= 0 && ((r = pcap_next(&pcap, &packet, &err)) > 0 || r == -EAGAIN)) {
+		if (r > 0)
+			check_packet(&packet, size);
+		r = 0;
+	}
 	require(r == 0 || (r == -EBADMSG && err.code == EBADMSG && strstr(err.detail, "at byte ")));
 	require(pcap.position <= size);
 	close(fd);

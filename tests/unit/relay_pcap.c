@@ -313,6 +313,16 @@ static void a_malformed_file_is_an_error_that_says_where(void **state)
 	}
 }
 
+/* However often it has to be asked. */
+static int next(struct pcap_packet *ret_packet, struct vnic_error *err)
+{
+	int r;
+
+	while ((r = pcap_next(&pcap, ret_packet, err)) == -EAGAIN)
+		;
+	return r;
+}
+
 /* Reads to the end of it, or to what is wrong with it. */
 static int read_all(const struct file *file, int64_t *ret_time, struct vnic_error *err)
 {
@@ -320,7 +330,7 @@ static int read_all(const struct file *file, int64_t *ret_time, struct vnic_erro
 	uint16_t linktype;
 	int fd = fd_of(file), r = pcap_begin(&pcap, fd, &linktype, err);
 
-	while (r >= 0 && (r = pcap_next(&pcap, &packet, err)) > 0)
+	while (r >= 0 && (r = next(&packet, err)) > 0)
 		*ret_time = packet.time;
 	close(fd);
 	return r;
@@ -396,8 +406,54 @@ static void there_are_so_many_interfaces_and_no_more(void **state)
 		assert_int_equal(write(fd, block, sizeof(block)), sizeof(block));
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 	vt_ok(pcap_begin(&pcap, fd, &linktype, &err), &err);
-	vt_fails(pcap_next(&pcap, &(struct pcap_packet){0}, &err), &err, VNIC_STEP_READ, EBADMSG);
+	vt_fails(next(&(struct pcap_packet){0}, &err), &err, VNIC_STEP_READ, EBADMSG);
 	assert_non_null(strstr(err.detail, "there are too many interfaces"));
+	close(fd);
+}
+
+/* A block that nobody knows; of its end `cut` bytes are missing. */
+static void write_unknown(int fd, uint32_t len, int cut)
+{
+	const uint32_t head[] = {0x99, len}, tail = len;
+	off_t at = lseek(fd, 0, SEEK_CUR);
+
+	assert_int_equal(pwrite(fd, head, sizeof(head), at), sizeof(head));
+	assert_int_equal(pwrite(fd, &tail, sizeof(tail), at + len - 4 - cut), sizeof(tail));
+	assert_int_equal(lseek(fd, at + len, SEEK_SET), at + len);
+}
+
+/* Such a file costs who made it nothing: 16 GiB of zeros. */
+static void large_blocks_are_not_read_and_many_take_several_calls(void **state)
+{
+	struct file file = {0}, rest = {0};
+	struct pcap_packet packet;
+	struct vnic_error err;
+	uint16_t linktype;
+	int fd, calls = 0, r;
+
+	(void)state;
+	put_section(&file);
+	put_interface(&file, LINKTYPE_ETHERNET, 0, 0xff);
+	put_packet(&rest, 0, 1, 1);
+	fd = fd_of(&file);
+	assert_int_equal(lseek(fd, 0, SEEK_END), file.len);
+	for (unsigned i = 0; i < 4; i++)
+		write_unknown(fd, 0xfffffffc, 0);
+	for (unsigned i = 0; i < 2 * PCAP_BLOCKS; i++)
+		write_unknown(fd, 12, 0);
+	assert_int_equal(write(fd, rest.bytes, rest.len), rest.len);
+	write_unknown(fd, 0xfffffffc, 4);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	vt_ok(pcap_begin(&pcap, fd, &linktype, &err), &err);
+	for (; (r = pcap_next(&pcap, &packet, &err)) == -EAGAIN; calls++)
+		;
+	assert_int_equal(vt_ok(r, &err), 1);
+	assert_int_equal(calls, 2);
+	assert_int_equal(packet.len, FRAME_LEN);
+	for (unsigned again = 0; again < 2; again++) {
+		vt_fails(next(&packet, &err), &err, VNIC_STEP_READ, EBADMSG);
+		assert_non_null(strstr(err.detail, "the file ends in the middle of a packet or block"));
+	}
 	close(fd);
 }
 
@@ -646,6 +702,7 @@ int main(void)
 		vt_test(a_block_that_cannot_be_is_an_error_of_its_own),
 		vt_test(a_section_without_an_interface_has_no_packets),
 		vt_test(there_are_so_many_interfaces_and_no_more),
+		vt_test(large_blocks_are_not_read_and_many_take_several_calls),
 		vt_test(an_interface_may_count_from_another_second),
 		vt_test(what_is_replayed_is_written_byte_for_byte_and_in_time),
 		vt_test(what_weather_holds_at_the_end_still_arrives),
