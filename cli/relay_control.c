@@ -22,6 +22,7 @@
 #include "fd.h"
 #include "parse.h"
 #include "relay_stats.h"
+#include "stale.h"
 
 #define COMMAND_MAX 1024
 #define WORDS_MAX 3
@@ -216,8 +217,7 @@ static void take_command(void *ctx, int fd)
 			hang_up(control, &control->clients[i]);
 }
 
-/* Where no descriptor is left, a kept one lets who waits in, to be hung up on: else the listener would stay readable.
- */
+/* Where no descriptor is left, a kept one lets in who waits, to be hung up on: else the listener stays readable. */
 static int accept_client(struct relay_control *control, int listener)
 {
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -247,17 +247,6 @@ static int address(const char *path, struct sockaddr_un *ret_addr, struct vnic_e
 	return parse_copy(path, "the control socket's path", ret_addr->sun_path, sizeof(ret_addr->sun_path), err);
 }
 
-/* Where nobody answers, the socket's file is what a killed relay left. */
-static void remove_stale(const struct sockaddr_un *addr)
-{
-	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	struct stat info;
-
-	if (lstat(addr->sun_path, &info) == 0 && S_ISSOCK(info.st_mode) &&
-	    connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED)
-		unlink(addr->sun_path);
-}
-
 static int listen_at(const struct sockaddr_un *addr, int *ret_fd, struct vnic_error *err)
 {
 	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -267,7 +256,7 @@ static int listen_at(const struct sockaddr_un *addr, int *ret_fd, struct vnic_er
 	if (fd < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, addr->sun_path, NULL);
 	refuse_fds(fd);
-	remove_stale(addr);
+	remove_stale_socket(addr, SOCK_SEQPACKET);
 	mask = umask(0177); /* never anybody else's, not for a moment */
 	r = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));
 	umask(mask);

@@ -21,6 +21,7 @@
 #include "build.h"
 #include "fd.h"
 #include "ns.h"
+#include "stale.h"
 
 #define PORT_DEADLINE_MS 10000
 #define DIAL_SECONDS 5 /* for the first connection */
@@ -174,23 +175,10 @@ static bool is_path(const struct vnic_endpoint *endpoint)
 	return endpoint->addr.ss_family == AF_UNIX && ((const struct sockaddr_un *)&endpoint->addr)->sun_path[0];
 }
 
-/* A socket's file outlives its owner where that was killed: then nobody answers there, and it may go. */
-static void remove_stale(const struct vnic_endpoint *local, int type)
-{
-	const char *path = ((const struct sockaddr_un *)&local->addr)->sun_path;
-	CLEANUP_FD int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct stat info;
-
-	if (fd < 0 || !is_path(local) || lstat(path, &info) < 0 || !S_ISSOCK(info.st_mode))
-		return;
-	if (connect(fd, (const struct sockaddr *)&local->addr, local->len) < 0 && errno == ECONNREFUSED)
-		unlink(path);
-}
-
 static int bind_to(int fd, const struct vnic_endpoint *local, int type, const char *text, struct vnic_error *err)
 {
 	if (local->addr.ss_family == AF_UNIX)
-		remove_stale(local, type);
+		remove_stale_socket((const struct sockaddr_un *)&local->addr, type);
 	else if (type == SOCK_STREAM)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
 	if (bind(fd, (const struct sockaddr *)&local->addr, local->len) < 0)
