@@ -93,11 +93,12 @@ static int stop_diverting(const struct end *end, struct vnic_error *err)
 static int set_open(void *ctx, bool open, struct vnic_error *err)
 {
 	const struct fast *fast = ctx;
-	int r;
+	int r, second;
 
-	if (!open) {
+	if (!open) { /* half of it is better than nothing */
+		second = stop_diverting(&fast->ends[1], err);
 		r = stop_diverting(&fast->ends[0], err);
-		return r < 0 ? r : stop_diverting(&fast->ends[1], err);
+		return r < 0 ? r : second;
 	}
 	r = divert(&fast->ends[0], err);
 	if (r == 0)
