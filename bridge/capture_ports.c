@@ -32,8 +32,7 @@ void relay_capture(struct vnic_relay *relay, const struct port *port, enum vnic_
 
 	if (!relay->capture || !capture_wants(relay->capture, direction, drop))
 		return;
-	/* Ports that came later than the capture are declared when they are heard of and there is room, in their order.
-	 */
+	/* Ports that came later than the capture are declared, in their order, when they are heard of. */
 	for (unsigned i = capture_interfaces(relay->capture); i <= port->number; i++)
 		capture_add_interface(relay->capture, relay->ports[i]->name, relay->ports[i]->tun);
 	capture_frame(relay->capture, port->number, direction, frame, drop ? vnic_drop_text(dropped) : NULL);

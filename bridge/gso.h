@@ -5,8 +5,7 @@
 
 #include "port.h"
 
-/* Less than this the smallest IPv4 link carries (RFC 791: 68 bytes, 60 of them headers); so 64 KiB are 8192 segments.
- */
+/* Less than the smallest IPv4 link carries (RFC 791: 68 bytes, 60 of them headers); so 64 KiB are 8192 segments. */
 #define GSO_SIZE_MIN 8
 
 /* The VNIC_OFFLOAD_* that a port must take to be given this frame as it is; ~0: no port can. */

@@ -82,8 +82,7 @@ static bool next_trial(struct pace *pace)
 	return true;
 }
 
-/* What a trial must stay below.  To defer need not be clearly faster: by it the two stay together, else they soon part.
- */
+/* What a trial must stay below.  To defer need not be clearly faster, for by it the two stay together. */
 static int64_t limit(const struct pace *pace)
 {
 	return pace->way == PACE_DEFER ? pace->best.took / 8 * 9 : pace->best.took / 4 * 3;

@@ -77,8 +77,7 @@ int lanes_add_tap(struct vnic_relay *relay, const char *name, struct vnic_tap *t
 /* The loop of one lane. */
 int relay_run_lane(struct vnic_relay *relay, struct vnic_error *err);
 
-/* Frames that the kernel has dropped, for the port's socket or device was full; what is known already where none tells.
- */
+/* Frames that the kernel has dropped, for the port's socket or device was full; where neither tells, as before. */
 uint64_t port_drops_so_far(const struct port *port);
 /* Counts those since the last time: when somebody wants to know, and before the port is closed. */
 void port_count_overruns(struct port *port);

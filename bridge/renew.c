@@ -86,8 +86,7 @@ int vnic_frame_fill_checksums(void *frame, size_t len, bool tun)
 	return r;
 }
 
-/* A partial checksum of something else than the packet's own transport: a tunnel's inside, or behind a routing header.
- */
+/* A partial checksum of something else than the packet's own transport: inside a tunnel, or behind a routing header. */
 static bool has_inner_partial(const struct frame *frame, const struct vnic_view *view)
 {
 	return view->flags & VNIC_VIEW_PARTIAL_CSUM &&

@@ -242,32 +242,29 @@ static int read_live_options(struct session *session, struct vnic_error *err)
 	return 0;
 }
 
-static int run(const struct cli_args *args, struct vnic_error *err)
+static int read_options(struct session *session, struct vnic_relay_config *config, struct vnic_error *err)
 {
-	struct vnic_relay_config config = {.hub = cli_flag(args, "hub"), .busy_poll = cli_flag(args, "busy-poll")};
-	struct session session = {.args = args, .control = RELAY_CONTROL_EMPTY, .ready_fd = -1};
-	const char *at = cli_value(args, "at");
-	int r;
+	const struct cli_args *args = session->args;
+	int r = take_ready_fd(args, &session->ready_fd, err);
 
-	if (at && args->value_count > 1)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--at", "it goes with no other option");
-	if (at && !args->operand_count)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--at",
-				 "it needs a command: set, clear, link, isolate or stats");
-	if (at)
-		return relay_control_ask(at, args->operands, err);
-	if (args->operand_count < 2)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "relay", "it needs PORT PORT...");
-	r = take_ready_fd(args, &session.ready_fd, err);
+	config->hub = cli_flag(args, "hub");
+	config->busy_poll = cli_flag(args, "busy-poll");
 	if (r == 0)
-		r = cli_number(args, "threads", 1, VNIC_RELAY_THREADS, &config.threads, err);
+		r = cli_number(args, "threads", 1, VNIC_RELAY_THREADS, &config->threads, err);
 	if (r == 0)
-		r = cli_number(args, "macs", 1, VNIC_RELAY_MACS, &config.fdb_max, err);
+		r = cli_number(args, "macs", 1, VNIC_RELAY_MACS, &config->fdb_max, err);
 	if (r == 0)
-		r = read_capture(args, &session.capture, err);
-	session.threads = config.threads;
-	if (r == 0)
-		r = read_live_options(&session, err);
+		r = read_capture(args, &session->capture, err);
+	session->threads = config->threads;
+	return r < 0 ? r : read_live_options(session, err);
+}
+
+static int join_ports(const struct cli_args *args, struct vnic_error *err)
+{
+	struct session session = {.args = args, .control = RELAY_CONTROL_EMPTY, .ready_fd = -1};
+	struct vnic_relay_config config = {0};
+	int r = read_options(&session, &config, err);
+
 	if (r == 0)
 		r = vnic_relay_new(&config, &running, err);
 	if (r == 0) {
@@ -279,6 +276,22 @@ static int run(const struct cli_args *args, struct vnic_error *err)
 	free(session.ports);
 	close_fd(&session.ready_fd);
 	return r;
+}
+
+static int run(const struct cli_args *args, struct vnic_error *err)
+{
+	const char *at = cli_value(args, "at");
+
+	if (!at && args->operand_count < 2)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "relay", "it needs PORT PORT...");
+	if (!at)
+		return join_ports(args, err);
+	if (args->value_count > 1)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--at", "it goes with no other option");
+	if (!args->operand_count)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--at",
+				 "it needs a command: set, clear, link, isolate or stats");
+	return relay_control_ask(at, args->operands, err);
 }
 
 const struct command cmd_relay = {

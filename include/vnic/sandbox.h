@@ -230,8 +230,7 @@ struct vnic_port {
 	double speed;      /* 0: as fast as it goes */
 	uint32_t redial_s; /* 0: a lost connection stays lost */
 	bool isolated;
-	bool answers; /* set by vnic_port_open: a link whose kernel side has addresses, so it answers beside the ports
-		       */
+	bool answers; /* set by vnic_port_open: a link that has addresses, so the kernel answers beside the ports */
 	struct {
 		bool impaired;
 		struct vnic_impairment impairment;
