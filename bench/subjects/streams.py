@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One, four and sixty-four TCP streams at once, and one with data both ways."""
 from harness.sides import pasta, slirp4netns, veth, vnic
-from harness.subject import Demand, Metric, Subject, between_cases
+from harness.subject import Demand, Subject, between_cases
 from harness.traffic import iperf
+
+from .tcp import METRICS, measured
 
 CASES = {f"{direction} {streams}": (direction, streams) for direction in ("out", "down") for streams in (1, 4, 64)}
 CASES["both 1"] = ("both", 1)
@@ -10,7 +12,7 @@ CASES["both 1"] = ("both", 1)
 
 def measure(lane, case):
     direction, streams = CASES[case]
-    return {"throughput": iperf(lane, direction, streams, at="host")["gbits"]}
+    return measured(iperf(lane, direction, streams, at="host"))
 
 
 def demands():
@@ -24,8 +26,8 @@ SUBJECT = Subject(
     name="streams",
     title="Many TCP streams",
     about="the sum of 1, 4 and 64 streams of one iperf3 between a sandbox and the host, MTU 1500; `both` has data both "
-    "ways at once, and is their sum.",
-    metrics=[Metric("throughput", "Gbit/s")],
+    "ways at once, and is their sum. CPU: as for `tcp`.",
+    metrics=METRICS,
     cases={case: case for case in CASES},
     sides={"vnic": vnic, "slirp4netns": slirp4netns, "pasta": pasta, "veth": veth},
     world=lambda world: world.outside(),
