@@ -72,11 +72,3 @@ uint16_t checksum_finish(uint64_t sum)
 {
 	return (uint16_t)~checksum_fold(sum);
 }
-
-uint16_t checksum_update(uint16_t check, uint16_t from, uint16_t to)
-{
-	uint32_t sum = (uint16_t)~check + (uint32_t)(uint16_t)~from + to;
-
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t) ~(sum + (sum >> 16));
-}

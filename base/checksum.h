@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The Internet checksum: RFC 1071, and RFC 1624 for those who change a few bytes.
+ * The Internet checksum: RFC 1071.
  *
  * A sum is an opaque number that starts at 0; checksum_finish makes the 16 bits of it that stand in a header,
  * in host byte order, as all numbers here.
@@ -8,7 +8,6 @@
 #ifndef BASE_CHECKSUM_H
 #define BASE_CHECKSUM_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,8 +21,5 @@ uint64_t checksum_add_pseudo(uint64_t sum, const void *src, const void *dst, siz
 uint16_t checksum_finish(uint64_t sum);
 /* The folded sum itself, not complemented: what a header with a partial checksum holds. */
 uint16_t checksum_fold(uint64_t sum);
-
-/* A header's checksum after `from` in the bytes that it covers became `to`: RFC 1624, equation 3. */
-uint16_t checksum_update(uint16_t check, uint16_t from, uint16_t to);
 
 #endif

@@ -111,10 +111,9 @@ static void follow(struct frame *frame)
 	ip = frame->data + view.l3;
 	tcp = frame->data + view.l4;
 	if (view.layers & VNIC_LAYER_IPV4) {
-		uint16_t id = get16(ip + 4), check = get16(ip + 10);
-
-		put16(ip + 4, (id + 1) & 0xffff);
-		put16(ip + 10, checksum_update(check, id, (uint16_t)(id + 1)));
+		put16(ip + 4, get16(ip + 4) + 1u);
+		put16(ip + 10, 0);
+		put16(ip + 10, checksum_finish(checksum_add(0, ip, view.l3_len)));
 	}
 	if (view.layers & VNIC_LAYER_TCP) {
 		put32(tcp + 4, get32(tcp + 4) + view.payload_len);

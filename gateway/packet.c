@@ -69,7 +69,6 @@ static bool parse_v4(const uint8_t *ip, size_t size, struct packet *packet)
 	memcpy(packet->key.dst.addr, ip + 16, 4);
 	packet->ip_len = total;
 	packet->proto = ip[9];
-	packet->hops = ip[8];
 	packet->fragment = get16(ip + 6) & (IP_MF | IP_OFFMASK);
 	packet->more = get16(ip + 6) & IP_MF;
 	packet->offset = (uint16_t)((get16(ip + 6) & IP_OFFMASK) * 8);
@@ -132,7 +131,6 @@ static bool parse_v6(const uint8_t *ip, size_t size, struct packet *packet)
 	memcpy(packet->key.dst.addr, ip + 24, 16);
 	packet->ip_len = sizeof(struct ip6_hdr) + payload;
 	packet->proto = ip[6];
-	packet->hops = ip[7];
 	packet->dont_cut = true;
 	packet->l4 = ip + sizeof(struct ip6_hdr);
 	packet->l4_len = payload;

@@ -32,7 +32,6 @@ _Static_assert(sizeof(struct flow_key) == 38, "padding in a flow's key");
 struct packet {
 	struct flow_key key;
 	uint8_t proto;     /* IPPROTO_* after extension headers */
-	uint8_t hops;      /* TTL or hop limit */
 	bool fragment;     /* a later fragment, or a first one with more to come: there is no whole layer 4 */
 	bool more;         /* of a fragment: others follow, */
 	uint16_t offset;   /* where in the payload it belongs, */

@@ -59,7 +59,7 @@ int vnic_batch_new(struct vnic_batch **ret_batch, struct vnic_error *err)
 	return 0;
 }
 
-void batch_clear(struct vnic_batch *batch)
+static void clear(struct vnic_batch *batch)
 {
 	free(batch->data);
 	free(batch->messages);
@@ -70,7 +70,7 @@ void vnic_batch_free(struct vnic_batch *batch)
 {
 	if (!batch)
 		return;
-	batch_clear(batch);
+	clear(batch);
 	free(batch);
 }
 
@@ -233,6 +233,6 @@ int vnic_batch_send(struct vnic_batch *batch, struct vnic_nl *nl, int *ret_faile
 	}
 	if (r < 0 && ret_failed)
 		*ret_failed = outcome.position;
-	batch_clear(batch);
+	clear(batch);
 	return r;
 }

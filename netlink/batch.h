@@ -46,7 +46,5 @@ void batch_append(struct vnic_batch *batch, int nl_result, struct nl_msg **msg);
 void batch_wish(struct vnic_batch *batch);
 /* Makes the call a failure; `why` may be NULL. */
 void batch_refuse(struct vnic_batch *batch, int code, const char *why);
-/* Frees what the batch holds, not the batch.  vnic_batch_send does so too. */
-void batch_clear(struct vnic_batch *batch);
 
 #endif

@@ -111,7 +111,8 @@ static bool is_pid_pending(void)
 	return own.st_ino != childrens.st_ino;
 }
 
-void ns_surroundings_get(unsigned namespaces, struct ns_surroundings *ret_here)
+/* Asks only for what `namespaces` makes matter. */
+static struct ns_surroundings look_around(unsigned namespaces)
 {
 	struct ns_surroundings here = {.ids_mapped = true};
 	bool user = namespaces & CLONE_NEWUSER;
@@ -132,13 +133,12 @@ void ns_surroundings_get(unsigned namespaces, struct ns_surroundings *ret_here)
 	}
 	if (namespaces & CLONE_NEWPID)
 		here.pid_pending = is_pid_pending();
-	*ret_here = here;
+	return here;
 }
 
 int vnic_ns_check(unsigned namespaces, struct vnic_error *err)
 {
-	struct ns_surroundings here;
+	const struct ns_surroundings here = look_around(namespaces);
 
-	ns_surroundings_get(namespaces, &here);
 	return ns_check_in(namespaces, &here, err);
 }

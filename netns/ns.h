@@ -28,8 +28,6 @@ struct ns_surroundings {
 	bool no_user_namespaces; /* the limit is 0 */
 	bool pid_pending;        /* children go to another pid namespace than the process's own */
 };
-/* Asks only for what `namespaces` makes matter. */
-void ns_surroundings_get(unsigned namespaces, struct ns_surroundings *ret_here);
 int ns_check_in(unsigned namespaces, const struct ns_surroundings *here, struct vnic_error *err);
 /* Is the id in this map (/proc/PID/uid_map, gid_map)?  True where there is no such file. */
 bool ns_is_mapped(const char *path, uint32_t id);

@@ -11,9 +11,6 @@ int tap_alloc(unsigned queues, struct vnic_tap *tap, struct vnic_error *err);
 /* Asks the kernel for name and flags of the device behind fd; `tap` is untouched on failure. */
 int tap_query(int fd, struct vnic_tap *tap, struct vnic_error *err);
 
-/* The virtio header that this library speaks: 10 bytes, little endian. */
-int tap_set_header(int fd, const char *name, struct vnic_error *err);
-
 /* Header and offloads on all queues; fills tap->offloads with what was granted. */
 int tap_set_offloads(struct vnic_tap *tap, unsigned offloads, struct vnic_error *err);
 

@@ -95,7 +95,8 @@ static int set_offloads(int fd, unsigned wanted, const char *name, unsigned *ret
 	return 0;
 }
 
-int tap_set_header(int fd, const char *name, struct vnic_error *err)
+/* The virtio header that this library speaks: 10 bytes, little endian. */
+static int set_header(int fd, const char *name, struct vnic_error *err)
 {
 	int size = sizeof(struct vnic_vnet_hdr), little = 1;
 
@@ -107,7 +108,7 @@ int tap_set_header(int fd, const char *name, struct vnic_error *err)
 int tap_set_offloads(struct vnic_tap *tap, unsigned offloads, struct vnic_error *err)
 {
 	for (unsigned i = 0; i < tap->queues; i++) {
-		int r = tap_set_header(tap->fds[i], tap->name, err);
+		int r = set_header(tap->fds[i], tap->name, err);
 
 		if (r == 0)
 			r = set_offloads(tap->fds[i], offloads, tap->name, &tap->offloads, err);
@@ -277,7 +278,7 @@ static int adopt_queue(int fd, struct vnic_tap *tap, struct vnic_error *err)
 		return vnic_fail(err, VNIC_STEP_TAP_ADD, EINVAL, tap->name,
 				 "the descriptors belong to different devices: this one and %s", name);
 	if (r == 0 && tap->vnet_hdr)
-		r = tap_set_header(fd, tap->name, err);
+		r = set_header(fd, tap->name, err);
 	return r;
 }
 

@@ -76,7 +76,7 @@ static const uint8_t *assert_answers(const struct flow_key *key, size_t size, ui
 	assert_memory_equal(ret_packet->key.src.addr, key->dst.addr, len);
 	assert_memory_equal(ret_packet->key.dst.addr, key->src.addr, len);
 	assert_int_equal(ret_packet->proto, proto);
-	assert_int_equal(ret_packet->hops, 64);
+	assert_int_equal(ret_packet->ip[key->family == AF_INET ? 8 : 7], 64);
 	assert_sums(buf, size);
 	return ret_packet->l4;
 }

@@ -106,7 +106,6 @@ static void a_syn_is_seen_with_its_key(void **state)
 		assert_int_equal(packet.key.src.port, 40000);
 		assert_int_equal(packet.key.dst.port, 443);
 		assert_int_equal(packet.proto, IPPROTO_TCP);
-		assert_int_equal(packet.hops, 61);
 		assert_false(packet.fragment);
 		assert_int_equal(packet.ip_len, (v6 ? 40 : 20) + sizeof(syn));
 		assert_int_equal(packet.l4_len, sizeof(syn));
