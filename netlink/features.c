@@ -21,11 +21,6 @@
 #define MESSAGE_BYTES 512u
 #define ANSWER_BYTES 8192u
 
-static void close_nl(struct vnic_nl **nl)
-{
-	vnic_nl_close(*nl);
-}
-
 static struct nlmsghdr *begin(void *buf, uint16_t type, uint8_t command)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);

@@ -393,16 +393,11 @@ static void free_batch(struct nft_batch **batch)
 	nft_batch_free(*batch);
 }
 
-static void close_socket(struct vnic_nl **nl)
-{
-	vnic_nl_close(*nl);
-}
-
 /* can_tell: the kernel can, whose socket a packet would find. */
 static int apply(const struct nft_router *router, bool can_tell, struct vnic_error *err)
 {
 	CLEANUP(free_batch) struct nft_batch *batch = NULL;
-	CLEANUP(close_socket) struct vnic_nl *nl = NULL;
+	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
 	int r = nft_batch_new(&batch, err);
 
 	if (r == 0)

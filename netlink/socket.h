@@ -25,6 +25,12 @@ int socket_open(int bus, struct vnic_nl **ret_nl, struct vnic_error *err);
 int socket_send(struct vnic_nl *nl, const void *data, size_t size, struct vnic_error *err);
 ssize_t socket_receive(struct vnic_nl *nl, void *buf, size_t size, struct vnic_error *err);
 
+/* For CLEANUP. */
+static inline void close_nl(struct vnic_nl **nl)
+{
+	vnic_nl_close(*nl);
+}
+
 /* What an NLMSG_ERROR or NLMSG_DONE says: 0, or the failure with the kernel's words. */
 int socket_verdict(const struct nlmsghdr *nlh, enum vnic_step step, const char *object, struct vnic_error *err);
 
