@@ -81,7 +81,8 @@ static int copy(struct stream *stream, struct pipe_pool *pool, int from, int to,
 {
 	uint8_t buf[COPY_BULK];
 	bool keeps = pool->kept + sizeof(buf) <= KEPT_MAX;
-	ssize_t n = recv(from, buf, stream->bulk ? COPY_BULK : COPY_MAX, MSG_DONTWAIT | (keeps ? 0 : MSG_PEEK)), sent;
+	int flags = MSG_DONTWAIT | (keeps ? 0 : MSG_PEEK);
+	ssize_t n = recv(from, buf, stream->bulk ? COPY_BULK : COPY_MAX, flags), sent;
 
 	if (n < 0 && errno == EAGAIN) {
 		stream->hup = false; /* its end, when it comes, is an event */

@@ -127,26 +127,38 @@ static int adopt_init(struct vnic_sandbox *sandbox, struct build *build, struct 
 	return 0;
 }
 
+/* A router may have started a relay for us, also where it failed then. */
+static int helper_ready(struct vnic_sandbox *sandbox, unsigned number, struct vnic_error *err)
+{
+	struct helper *relay = &sandbox->helpers[RELAY];
+	struct ns_message message;
+	int fd = -1;
+	int r = hear_helper(&sandbox->helpers[number], &message, number == ROUTER ? &fd : NULL, err);
+
+	if (fd >= 0) {
+		relay->pid = message.value;
+		relay->pidfd = fd;
+	}
+	return r;
+}
+
 /*
  * All of them, in whichever order.  When one fails the others would wait for it, so the first failure is the
  * answer; init's before a helper's where both speak, for the helper's is then the consequence.
  */
 static int wait_ready(struct vnic_sandbox *sandbox, struct vnic_error *err)
 {
-	struct pollfd init = {.fd = sandbox->init.control, .events = POLLIN};
-	struct pollfd fds[1 + 2 * HELPERS] = {init};
+	struct pollfd fds[1 + 2 * HELPERS] = {{.fd = sandbox->init.control, .events = POLLIN}};
+	struct pollfd *controls = fds + 1, *pidfds = controls + HELPERS;
 	int left = 1;
 
 	for (int i = 0; i < HELPERS; i++) {
-		const struct helper *helper = &sandbox->helpers[i];
-
-		fds[1 + 2 * i] = (struct pollfd){.fd = helper->control, .events = POLLIN};
-		fds[2 + 2 * i] = (struct pollfd){.fd = helper->pidfd, .events = POLLIN};
-		left += helper->pid != 0;
+		controls[i] = (struct pollfd){.fd = sandbox->helpers[i].control, .events = POLLIN};
+		pidfds[i] = (struct pollfd){.fd = sandbox->helpers[i].pidfd, .events = POLLIN};
+		left += sandbox->helpers[i].pid != 0;
 	}
 	while (left) {
-		struct ns_message message;
-		int at = 0, fd = -1, r;
+		unsigned at = 0;
 
 		if (poll(fds, 1 + 2 * HELPERS, -1) < 0) {
 			if (errno == EINTR)
@@ -155,21 +167,15 @@ static int wait_ready(struct vnic_sandbox *sandbox, struct vnic_error *err)
 		}
 		while (fds[at].fd < 0 || !fds[at].revents)
 			at++;
-		r = at ? hear_helper(&sandbox->helpers[(at - 1) / 2], &message, &fd, err)
-		       : ns_child_ready(&sandbox->init, err);
-		if (fd >= 0) { /* of a router that has started a relay for us, even where it failed then */
-			sandbox->helpers[RELAY].pid = message.value;
-			sandbox->helpers[RELAY].pidfd = fd;
-		}
+		unsigned number = (at + HELPERS - 1) % HELPERS;
+		int r = at ? helper_ready(sandbox, number, err) : ns_child_ready(&sandbox->init, err);
 		if (r < 0)
 			return r;
 		left--;
-		if (at == 0) { /* its end is still heard of: a router waits for links that may have ended with it */
+		if (at) /* of either of its two */
+			controls[number].fd = pidfds[number].fd = -1;
+		else /* its end is still heard of: a router waits for links that may have ended with it */
 			fds[0].events = 0;
-			continue;
-		}
-		fds[at].fd = -1;
-		fds[at % 2 ? at + 1 : at - 1].fd = -1; /* its two stand side by side: 1 and 2, 3 and 4 */
 	}
 	return 0;
 }
