@@ -39,7 +39,7 @@ def of_demands(figures, demands):
     for demand in demands:
         value = demand.of(figures)
         if value is None:
-            rows.append([demand.text, demand.required(), "–", "not measured"])
+            rows.append([demand.text, demand.required(), "not measured", "**no**"])
         else:
             rows.append([demand.text, demand.required(), written(value), "yes" if demand.is_met(value) else "**no**"])
     return ["demand", "required", "measured", "met"], rows

@@ -67,9 +67,9 @@ class Demands(unittest.TestCase):
     def test_a_peer_that_failed_is_left_out(self):
         self.assertEqual(against_best("throughput", "out", ["a", "b"])(figures_of(vnic=[4], b=[2])), 2)
 
-    def test_what_was_not_measured_is_neither_met_nor_missed(self):
+    def test_what_was_not_measured_is_not_met(self):
         rows = table.of_demands(figures_of(vnic=[4]), SUBJECT.demands)[1]
-        self.assertEqual(rows, [["vnic / peers", "at least 2", "–", "not measured"]])
+        self.assertEqual(rows, [["vnic / peers", "at least 2", "not measured", "**no**"]])
 
     def test_a_demand_says_if_it_is_met(self):
         met = table.of_demands(figures_of(vnic=[4], a=[1]), SUBJECT.demands)[1][0]
@@ -183,15 +183,19 @@ class Pages(unittest.TestCase):
               "begun": "2026-01-02T00:00:00", "rounds": 3, "seconds": 9.0, "load": [0.1, 0.2],
               "samples": {"throughput": {"out": {"vnic": [1], "a": [1]}}}, "failures": {"b, out": ["why", "why"]}}
 
-    def page(self, note=None):
+    def page(self, note=None, result=RESULT):
         with tempfile.TemporaryDirectory() as notes:
             if note:
                 with open(f"{notes}/demo.md", "w", encoding="utf-8") as file:
                     file.write(note)
-            return report.page({"demo": SUBJECT}, {"demo": self.RESULT}, notes)
+            return report.page({"demo": SUBJECT}, {"demo": result}, notes)
 
     def test_a_demand_that_is_missed_stands_on_top(self):
         self.assertIn("| [A demo](#a-demo) | vnic / peers | at least 2 | 1.00 |", self.page())
+
+    def test_a_demand_that_could_not_be_measured_stands_on_top_too(self):
+        failed = dict(self.RESULT, samples={"throughput": {"out": {"a": [1]}}}, failures={"vnic, out": ["why"]})
+        self.assertIn("| [A demo](#a-demo) | vnic / peers | at least 2 | not measured |", self.page(result=failed))
 
     def test_a_failure_is_told_with_its_reason(self):
         self.assertIn("Failed: b, out: why (2 times)", self.page())
