@@ -9,10 +9,10 @@ from .subject import Figures
 
 TOP = """# Benchmarks
 
-Ratios count: all sides run in turn, in the same minutes, on the same machine, cubic on both ends of every connection. A
-figure is the median of its rounds, with the least and the most beside it. `./dev bench --docs` makes this page, with its
-plots, from what it measured; *why* is written by hand in `bench/notes/`. [bench/README.md]({bench}/README.md) says how to
-run and read it.
+Compare ratios: all sides take turns, within the same minutes and on the same machine, with cubic on both ends of every
+connection. A figure is the median of its rounds, with their minimum and maximum. `./dev bench --docs` makes this page, with
+its plots, from what it measured; the explanations are written by hand, in `bench/notes/`. [bench/README.md]({bench}/README.md)
+says how to run the bench and how to read this.
 """
 
 
@@ -51,9 +51,9 @@ def busy_line(results):
     if not busy:
         return ""
     most = max(max(results[name]["load"]) for name in busy)
-    return (f"**The machine was busy** (load average up to {most:.0f}) while these were measured: {', '.join(busy)}. Others had "
-            "the CPUs too, and what needs three processes at once, as a gateway between two, then loses more than what "
-            "needs two. These figures say how things stand on a busy machine, and no more; CPU time depends on it less.\n")
+    return (f"**The machine was busy** (load average up to {most:.0f}) while these were measured: {', '.join(busy)}. What needs "
+            "three processes at once, like a gateway between two others, then loses more than what needs two. These figures "
+            "hold for a busy machine only; CPU time depends on the load less.\n")
 
 
 def lost_rows(subjects, results):
