@@ -265,6 +265,7 @@ static int join_ports(const struct cli_args *args, struct vnic_error *err)
 	struct vnic_relay_config config = {0};
 	int r = read_options(&session, &config, err);
 
+	raise_fd_limit(); /* a port takes up to three */
 	if (r == 0)
 		r = vnic_relay_new(&config, &running, err);
 	if (r == 0) {

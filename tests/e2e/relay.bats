@@ -213,6 +213,17 @@ for _ in range(2000): # of which the queue holds 1000
 	[[ ! -s $out ]]
 }
 
+@test "there may be more ports than the soft limit has descriptors for" {
+	local before ports=()
+	"$VNIC" ns add "$red"
+	for it in {1..45}; do ports+=("veth:eth$it,netns=$red"); done
+	before=$(ulimit -Sn)
+	ulimit -Sn 80
+	start "${ports[@]}"
+	ulimit -Sn "$before"
+	stop TERM
+}
+
 @test "a failure leaves no port behind" {
 	"$VNIC" ns add "$red"
 	run "$VNIC" relay "veth:eth0,netns=$red" "veth:eth1,netns=$red" "veth:eth0,netns=$blue"
