@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where frames are written to. */
+/* The files that a capture is written to. */
 #include "capture_options.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writes from the command tables what would otherwise be written three times: option sections of the manual
- * pages, and completions.  Runs at build time; nothing of it is installed.
+ * Writes from the command tables what would otherwise be written three times: the option sections of the manual
+ * pages, and the completions.  Runs at build time; is not installed.
  *
  *   docgen man PAGE.in       the page, with its lines "@synopsis COMMAND@", "@options COMMAND@" and "@commands@"
  *                            filled in, to standard output

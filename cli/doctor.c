@@ -2,8 +2,8 @@
 /*
  * vnic doctor: what this host can do.
  *
- * What can be tried is tried, by the library's own calls in namespaces that end with the probe; a
- * file is read only to tell the cause of a failure, or where trying is not possible.  A check that could not look
+ * What can be tried is tried, with the library's own calls, in namespaces that end with the trial.  A
+ * file is read only to find the cause of a failure, or if trying is not possible.  A check that could not look
  * says "unknown" rather than guess.
  */
 #include "cli.h"

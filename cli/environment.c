@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the surroundings say: who calls, and where state is kept. */
+/* What depends on the caller's environment: where state is kept. */
 #include "cli.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vnic exec: a command in the namespaces of something that runs already. */
+/* vnic exec: a command in namespaces that exist already. */
 #include "cli.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Options: getopt_long(3) driven by a command's table.  They may stand between and after operands, save where the
+ * Options: getopt_long(3) driven by a command's table.  They may stand between and after operands, unless the
  * operands are a command of the user's: there the first one ends them, so `vnic run ls --help` asks ls.
- * Rejected: argp, which wants to print and exit by itself; getopt's own permutation, which reorders argv and by
- * that loses the word that it complains of.
+ * Rejected: argp, which prints and exits by itself; getopt's own permutation, which reorders argv and so loses track
+ * of the word that it complains about.
  */
 #include "cli.h"
 

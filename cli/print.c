@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What leaves the program: output, errors with their remedies, exit statuses. */
+/* What the program gives back: output, errors with their remedies, exit statuses. */
 #include "cli.h"
 
 #include <ctype.h>

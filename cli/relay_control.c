@@ -2,10 +2,10 @@
 /*
  * The control socket of vnic relay.
  *
- * Theory of operation.  A Unix socket of sequenced packets, for its owner only: a command is a packet, and so is its
- * answer, '+' and what is to be printed, or '-' and the error's four parts, from which the other end makes the
- * same error.  The relay's own loop watches the sockets.  A client that does not take its answer loses it; a
- * fifth client is hung up on.  (Rejected: a text protocol over a stream, which needs framing and half-read
+ * Theory of operation.  A Unix socket of sequenced packets, for its owner only.  A command is one packet, and so is
+ * its answer: '+' and what is to be printed, or '-' and the four parts of an error, from which the other end makes the
+ * same error.  The relay's own loop watches the sockets.  A client that does not read its answer loses it; the fifth
+ * client at a time is disconnected.  (Rejected: a text protocol over a stream, which needs framing and half-read
  * lines; JSON for commands, which nobody likes to type.)
  */
 #include "relay_control.h"
@@ -217,7 +217,7 @@ static void take_command(void *ctx, int fd)
 			hang_up(control, &control->clients[i]);
 }
 
-/* Where no descriptor is left, a kept one lets in who waits, to be hung up on: else the listener stays readable. */
+/* Without a free descriptor, a spare one accepts the client and hangs up on it: else the listener stays readable. */
 static int accept_client(struct relay_control *control, int listener)
 {
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a relay has counted: as text, as JSON, and now and again. */
+/* What a relay has counted: as text, as JSON, and periodically. */
 #ifndef CLI_RELAY_STATS_H
 #define CLI_RELAY_STATS_H
 

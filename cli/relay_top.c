@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The list has a line for each port and for each reason why it has dropped frames.  Where that is more than the
- * terminal has lines, a part of it is shown, and keys move that; what is wider is cut, or lines would wrap and push
- * others out.
+ * The list has a line for each port, and one for each reason why it dropped frames.  If it is longer than the terminal,
+ * a part of it is shown, and keys scroll; lines that are too wide are cut, or they would wrap and push others out.
  */
 #include "relay_top.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A relay's rates and counters on the terminal, as many lines of them as it has room for. */
+/* A relay's rates and counters on the terminal, as many lines as it has room for. */
 #ifndef CLI_RELAY_TOP_H
 #define CLI_RELAY_TOP_H
 

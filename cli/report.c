@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vnic doctor --report: the host, as far as a fault may depend on it. */
+/* vnic doctor --report: what of the host a bug may depend on. */
 #include "report.h"
 
 #include <stdbool.h>

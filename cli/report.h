@@ -2,7 +2,7 @@
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
-/* Prints what a report of a fault needs to say of this host and this process; no addresses and no names of theirs. */
+/* Prints what a bug report should say about this host and this process; no addresses and no names. */
 void report_print(void);
 
 #endif

@@ -2,13 +2,13 @@
 /*
  * vnic vm: a virtual machine monitor (VMM) whose NICs are taps in the router.
  *
- * Theory of operation.  A VMM that takes an open tap (QEMU's fd=, fds=) is told its number in the command line, which
- * is written before there is a tap.  So a place is kept here for each queue: a descriptor number, taken with an eventfd
- * that serves for nothing else.  The text gets the numbers; the process that becomes the VMM later puts the taps at
+ * Theory of operation.  A VMM that takes an open tap (QEMU's fd=, fds=) is given its number on the command line, which
+ * is written before the tap exists.  So a place is reserved here for each queue: a descriptor number, occupied by an
+ * eventfd that has no other use.  The numbers go into the text; the process that becomes the VMM later puts the taps at
  * these places (network/sandbox_side.c), where they stay open across execve(2).
  *
- * Rejected: writing the command line when the taps are there.  The VMM's process would have to wait for the router to
- * be born, and text would be made among the processes that build a sandbox.
+ * Rejected: writing the command line once the taps exist.  The VMM's process would have to wait for the router, and
+ * text would be processed in the middle of building a sandbox.
  */
 #include "sandbox.h"
 
