@@ -44,7 +44,8 @@ static bool is_own6(int fd, const struct destination *destination)
 	    IN6_IS_ADDR_V4MAPPED(&to->sin6_addr)) /* which leads nowhere, see host_socket */
 		return true;
 	if (connect(fd, (const struct sockaddr *)to, destination->len) < 0)
-		return !leads_nowhere(errno) && errno != EACCES; /* a route that prohibits it */
+		/* A route that prohibits it; and there is no address to speak from, as where IPv6 is switched off. */
+		return !leads_nowhere(errno) && errno != EACCES && errno != EADDRNOTAVAIL;
 	if (getsockname(fd, (struct sockaddr *)&from, &(socklen_t){sizeof(from)}) < 0)
 		return true;
 	return !memcmp(&from.sin6_addr, &to->sin6_addr, sizeof(from.sin6_addr)) || is_by_loopback(fd);

@@ -11,6 +11,7 @@ shows() { shows_of gateway_tcp "$1"; }
 @test "a connection reaches the outside, IPv4 and IPv6" { shows connects; }
 @test "a closed port refuses at once" { shows refused; }
 @test "a host that cannot be reached is told at once" { shows unreachable; }
+@test "where the host has IPv6 switched off a flow by it fails at once, and is not taken for one to the host" { shows switched_off; }
 @test "a denied flow fails at once, and one line names the option that would allow it" { shows denied; }
 @test "a client that ends first still gets the answer" { shows client_ends_first; }
 @test "a server that ends first still gets the client's last words" { shows server_ends_first; }

@@ -47,6 +47,16 @@ def unreachable(world):
             failed_at_once(box.try_tcp(address, 80), "EHOSTUNREACH", "ENETUNREACH")
 
 
+def switched_off(world):
+    """IPv6, on the host; its address is not one of the host's own because of that"""
+    for link in "all", "default", "lo", "out0":
+        with open(f"/proc/sys/net/ipv6/conf/{link}/disable_ipv6", "w") as switch:
+            switch.write("1")
+    with world.box() as box:
+        failed_at_once(box.try_tcp(V6, 80), "ENETUNREACH")
+        is_equal(box.messages(), "")
+
+
 def denied(world):
     with world.box("--deny", V4 + ":7777") as box:
         for address, option in ("192.168.77.1", "--allow lan"), ("fd77:1::1", "--allow lan"), \
