@@ -43,7 +43,6 @@ struct build {
 	struct nic_capture capture;
 	struct resolv_source resolvers; /* of the host, as gate.dns has them */
 	struct resolv_config resolv;    /* no address: the sandbox has the host's */
-	const char *ping_groups;        /* net.ipv4.ping_group_range of the sandbox */
 };
 
 #define BUILD_EMPTY                           \

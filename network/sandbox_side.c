@@ -103,6 +103,21 @@ static bool has_resolv(const struct build *build)
 	return build->resolv.listen[0].family || build->resolv.listen[1].family;
 }
 
+/*
+ * Who may have ping sockets: all groups (GID_T_MAX, net/ipv4/ping.c), or of a user namespace, which need not have so
+ * many, one.  That may also be the namespace of a sandbox around this one.
+ */
+static void let_ping(const struct build *build)
+{
+	static const char path[] = "/proc/sys/net/ipv4/ping_group_range";
+	unsigned group = build->user ? build->sandbox_map.gids[0].inside : getegid();
+	char one[32];
+
+	snprintf(one, sizeof(one), "%u %u", group, group);
+	if (build->user || !ns_set_sysctl(path, "0 2147483647"))
+		ns_set_sysctl(path, one);
+}
+
 int build_sandbox_side(void *ctx, struct vnic_error *err)
 {
 	struct build *build = ctx;
@@ -115,7 +130,7 @@ int build_sandbox_side(void *ctx, struct vnic_error *err)
 	if (!(build->spawn.namespaces & CLONE_NEWNET))
 		return 0;
 	/* Where /proc/sys may not be written the sandbox works all the same, but for ping and low ports. */
-	ns_set_sysctl("/proc/sys/net/ipv4/ping_group_range", build->ping_groups);
+	let_ping(build);
 	ns_set_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 	if (build->has_gateway)
 		choose_congestion_control();

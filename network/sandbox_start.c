@@ -303,7 +303,6 @@ static void note_nics(struct vnic_sandbox *sandbox, const struct plan *plan)
 static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config *config, struct vnic_error *err)
 {
 	struct build build = BUILD_EMPTY;
-	char ping_groups[32];
 	sigset_t all, old;
 	int r = build_make(config, &build, err);
 
@@ -313,11 +312,6 @@ static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config
 		build_close(&build);
 		return r;
 	}
-	/* gids of the sandbox's own user namespace; without one, all of them (GID_T_MAX, net/ipv4/ping.c). */
-	const struct ns_range *first = &build.sandbox_map.gids[0];
-	snprintf(ping_groups, sizeof(ping_groups), "%u %u", build.user ? first->inside : 0,
-		 build.user ? first->inside : 2147483647u);
-	build.ping_groups = ping_groups;
 	if (config->name)
 		build.spawn.name = &sandbox->name;
 	sigfillset(&all);

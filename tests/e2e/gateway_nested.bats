@@ -9,6 +9,7 @@ load ../lib/world
 shows() { shows_of gateway_nested "$1"; }
 
 @test "three deep, TCP and UDP reach the outside" { shows reaches_the_outside; }
+@test "three deep, echo requests are answered" { shows pings_the_outside; }
 @test "three deep, names are resolved by the host's resolver" { shows resolves_names; }
 @test "three deep, a port published at each level leads inside" { shows is_published; }
 @test "a sandbox in a sandbox has another network, and says so" { shows each_level_has_a_network; }

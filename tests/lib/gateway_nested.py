@@ -33,6 +33,13 @@ def reaches_the_outside(world):
         is_equal(box.by_udp("9.9.9.10", datagrams), True)
 
 
+def pings_the_outside(world):
+    """each level's gateway has a ping socket of the sandbox around it"""
+    with box_in_boxes(world, [], [], []) as box:
+        for address in "9.9.9.10", "2620:fe::fe":
+            assert " 1 received" in box.sh(f"ping -n -c1 -W5 {address} || true"), address
+
+
 def resolves_names(world):
     resolver = subprocess.Popen([sys.executable, RESOLVER, "9.9.9.9", "192.0.2.1"], stdout=subprocess.PIPE)
     with resolver.stdout:
