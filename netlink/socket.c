@@ -17,17 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "attr.h"
 
 static int kernel_send(void *wire, const void *data, size_t size)
 {
-	ssize_t n;
-
-	do {
-		n = mnl_socket_sendto(wire, data, size);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
+	return TEMP_FAILURE_RETRY(mnl_socket_sendto(wire, data, size)) < 0 ? -errno : 0;
 }
 
 /* Root of a network namespace may send to any socket there, in the kernel's name but for the sender's number. */

@@ -186,16 +186,13 @@ static int run_helper(const char *const *paths, char **argv, struct vnic_error *
 	CLEANUP_FD int messages = -1;
 	char said[160];
 	int status;
-	pid_t pid = -1, got;
+	pid_t pid = -1;
 
 	int r = start_helper(paths, argv, &pid, &messages);
 	if (r != 0)
 		return vnic_fail(err, VNIC_STEP_IDMAP, r, argv[0], NULL);
 	read_line(messages, said, sizeof(said));
-	do
-		got = waitpid(pid, &status, 0);
-	while (got < 0 && errno == EINTR);
-	if (got < 0)
+	if (TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0)
 		return vnic_fail(err, VNIC_STEP_WAIT, errno, argv[0], NULL);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return vnic_fail(err, VNIC_STEP_IDMAP, EPERM, argv[0], "%s",

@@ -152,29 +152,36 @@ static int relay_ready(int lifeline, struct vnic_error *err)
 	return r == 0 && message.type == NS_FAILED ? ns_message_failure(&message, err) : r;
 }
 
+static int clone_relay(struct router *router, struct vnic_relay *const *relays, unsigned count, struct vnic_error *err)
+{
+	int lifeline[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lifeline) < 0)
+		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the relay", NULL);
+	pid_t pid = ns_clone(0, true, &router->relay_pidfd, err);
+	if (pid == 0) {
+		close_fd(&lifeline[0]);
+		close_fd(&router->build->router_step.child);
+		close_fd(&router->build->opener[1]);
+		close_fd(&router->build->gate.opener[1]);
+		relay_main(relays, count, lifeline[1]);
+	}
+	close_fd(&lifeline[1]);
+	router->relay_lifeline = lifeline[0];
+	if (pid < 0)
+		return pid;
+	router->relay = pid;
+	return relay_ready(lifeline[0], err);
+}
+
 static int start_relay(struct router *router, struct vnic_error *err)
 {
 	struct vnic_relay *relays[VNIC_NICS] = {NULL};
-	int lifeline[2];
 	unsigned count;
 	int r = make_relays(router, relays, &count, err);
 
-	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lifeline) < 0)
-		r = vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the relay", NULL);
-	if (r == 0) {
-		r = router->relay = ns_clone(0, true, &router->relay_pidfd, err);
-		if (r == 0) {
-			close_fd(&lifeline[0]);
-			close_fd(&router->build->router_step.child);
-			close_fd(&router->build->opener[1]);
-			close_fd(&router->build->gate.opener[1]);
-			relay_main(relays, count, lifeline[1]);
-		}
-		close_fd(&lifeline[1]);
-		router->relay_lifeline = lifeline[0];
-		if (r > 0)
-			r = relay_ready(lifeline[0], err);
-	}
+	if (r == 0)
+		r = clone_relay(router, relays, count, err);
 	for (unsigned i = 0; i < count; i++)
 		vnic_relay_free(relays[i]);
 	return r;

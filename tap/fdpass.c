@@ -35,7 +35,6 @@ int vnic_fd_send(int socket, const int *fds, unsigned count, const void *data, s
 	union control control = {0};
 	struct iovec iov = {(void *)(uintptr_t)data, size};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
 	int r = check(count, size, err);
 
 	if (r < 0)
@@ -51,9 +50,8 @@ int vnic_fd_send(int socket, const int *fds, unsigned count, const void *data, s
 		memcpy(CMSG_DATA(cmsg), fds, count * sizeof(int));
 	}
 	do {
-		n = sendmsg(socket, &msg, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
+		ssize_t n = TEMP_FAILURE_RETRY(sendmsg(socket, &msg, MSG_NOSIGNAL));
+
 		if (n < 0)
 			return vnic_fail(err, VNIC_STEP_FD_PASS, errno, NULL, NULL);
 		/* A stream may take a part; the descriptors went with its first byte. */
@@ -89,11 +87,8 @@ int vnic_fd_recv(int socket, int *ret_fds, unsigned max, unsigned *ret_count, vo
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 	int fds[FDS_MAX];
 	unsigned count;
-	ssize_t n;
+	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(socket, &msg, MSG_CMSG_CLOEXEC));
 
-	do
-		n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return vnic_fail(err, VNIC_STEP_FD_PASS, errno, NULL, NULL);
 	count = take_fds(&msg, fds);
