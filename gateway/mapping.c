@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "mapping.h"
-#include "reserve.h"
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
+
+#include "reserve.h"
 
 struct mapping {
 	uint32_t flows;

@@ -31,7 +31,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -131,12 +130,9 @@ int ns_call(int userns_fd, int netns_fd, int (*fn)(void *ctx, struct vnic_error 
 int ns_owner(int ns_fd, int *ret_owner)
 {
 	CLEANUP_FD int owner = ioctl(ns_fd, NS_GET_USERNS); /* close-on-exec from birth */
-	struct stat own, other;
 
 	if (owner < 0 && errno != EPERM)
 		return -errno;
-	bool joinable = owner >= 0 && !(stat("/proc/self/ns/user", &own) == 0 && fstat(owner, &other) == 0 &&
-					own.st_dev == other.st_dev && own.st_ino == other.st_ino);
-	*ret_owner = joinable ? take_fd(&owner) : -1;
+	*ret_owner = owner >= 0 && !ns_is_own(owner, "user") ? take_fd(&owner) : -1;
 	return 0;
 }

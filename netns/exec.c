@@ -50,8 +50,8 @@ struct exec {
 	bool privileged;
 	struct ns_set set;
 	bool own_group; /* without a terminal, as in init.c */
-	int parent,
-		child; /* SOCK_SEQPACKET: NS_STARTED from the joiner, "go" to the command, NS_FAILED or the end back */
+	/* SOCK_SEQPACKET: NS_READY and NS_STARTED from the joiner, "go" to the command, NS_FAILED or the end back. */
+	int parent, child;
 };
 
 static void exec_close(struct exec *exec)

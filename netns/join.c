@@ -18,8 +18,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,16 +25,6 @@ void ns_set_close(struct ns_set *set)
 {
 	for (unsigned i = 0; i < VNIC_NS_COUNT; i++)
 		close_fd(&set->fds[i]);
-}
-
-static bool is_own(const char *kind, int fd)
-{
-	struct stat own, other;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
-	return stat(path, &own) == 0 && fstat(fd, &other) == 0 && own.st_dev == other.st_dev &&
-	       own.st_ino == other.st_ino;
 }
 
 /* Has the kernel namespaces of this kind? */
@@ -78,7 +66,7 @@ static int fill_set(const struct vnic_target *target, struct ns_set *set, struct
 			continue;
 		if (fd < 0)
 			return vnic_fail(err, VNIC_STEP_NS_OPEN, code, target->text, NULL);
-		if (is_own(ns_kinds[i].name, fd))
+		if (ns_is_own(fd, ns_kinds[i].name))
 			continue;
 		set->mask |= ns_kinds[i].flag;
 		set->fds[i] = take_fd(&fd);

@@ -94,6 +94,8 @@ int ns_lock_file(int fd, const char *path);
 
 /* Has the process of this pidfd ended? */
 bool ns_has_ended(int pidfd);
+/* Is this namespace the caller's?  `kind` as in struct ns_kind.  False where it cannot be told. */
+bool ns_is_own(int ns_fd, const char *kind);
 
 /* --- join.c ------------------------------------------------------------------------- */
 

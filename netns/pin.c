@@ -32,13 +32,12 @@
 bool ns_pin_allowed(void)
 {
 	CLEANUP_FD int mnt = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	struct stat own, owner;
 
 	/* Root of a user namespace without a mount namespace of its own may not mount anything. */
 	if (mnt < 0 || !ns_have_capability(CAP_SYS_ADMIN) || access("/run", W_OK) < 0)
 		return false;
-	CLEANUP_FD int fd = ioctl(mnt, NS_GET_USERNS);
-	return fd >= 0 && fstat(fd, &owner) == 0 && stat("/proc/self/ns/user", &own) == 0 && own.st_ino == owner.st_ino;
+	CLEANUP_FD int owner = ioctl(mnt, NS_GET_USERNS);
+	return owner >= 0 && ns_is_own(owner, "user");
 }
 
 int ns_pin_is(const char *path)

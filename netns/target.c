@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -28,6 +29,16 @@ bool ns_has_ended(int pidfd)
 	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
 
 	return TEMP_FAILURE_RETRY(poll(&ended, 1, 0)) != 0;
+}
+
+bool ns_is_own(int ns_fd, const char *kind)
+{
+	struct stat own, other;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	return stat(path, &own) == 0 && fstat(ns_fd, &other) == 0 && own.st_dev == other.st_dev &&
+	       own.st_ino == other.st_ino;
 }
 
 static int open_owner(struct vnic_target *target, struct vnic_error *err)

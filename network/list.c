@@ -13,6 +13,7 @@
 
 #include "fd.h"
 #include "guest.h"
+#include "ns.h"
 #include "plan.h"
 
 /* Whose the names are, asked once for all sandboxes. */
@@ -128,13 +129,6 @@ static int note_addr(const struct vnic_addr_info *addr, void *ctx)
 	return 0;
 }
 
-static bool is_ours(int netns_fd)
-{
-	struct stat a, b;
-
-	return fstat(netns_fd, &a) == 0 && stat("/proc/self/ns/net", &b) == 0 && a.st_ino == b.st_ino;
-}
-
 static int look_at_links(const struct vnic_target *target, struct vnic_sandbox_info *info, struct vnic_error *err)
 {
 	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
@@ -152,7 +146,7 @@ static int look_inside(pid_t pid, struct vnic_sandbox_info *info, struct vnic_er
 
 	snprintf(text, sizeof(text), "%d", pid);
 	int r = vnic_target_open(text, NULL, &target, err);
-	if (r == 0 && !is_ours(target.netns_fd)) /* else the links are the host's */
+	if (r == 0 && !ns_is_own(target.netns_fd, "net")) /* else the links are the host's */
 		r = look_at_links(&target, info, err);
 	if (r == 0 && !info->nic_count)
 		guest_look(pid, info);
