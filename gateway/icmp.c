@@ -53,6 +53,7 @@ struct icmp {
 	struct table flows;
 	struct echo *echo; /* by slot */
 	struct fragments *fragments;
+	bool forbidden;  /* by the host, as was told */
 	uint32_t cut_id; /* of the last packet that was cut */
 	uint8_t in[PACKET_MAX], out[PACKET_MAX];
 };
@@ -78,6 +79,15 @@ static void set_cutting(struct echo *echo, uint16_t family, bool dont_cut)
 	echo->dont_cut = dont_cut;
 }
 
+static void tell_forbidden(struct icmp *icmp)
+{
+	const struct vnic_gateway_config *config = &icmp->gateway->config;
+
+	if (!icmp->forbidden && config->echo_forbidden)
+		config->echo_forbidden(config->ctx);
+	icmp->forbidden = true;
+}
+
 static int open_host(struct icmp *icmp, uint32_t slot, const struct destination *to)
 {
 	const struct loop_ref ref = {.type = REF_ICMP_FLOW, .index = slot};
@@ -85,6 +95,8 @@ static int open_host(struct icmp *icmp, uint32_t slot, const struct destination 
 	uint16_t family;
 	int fd = host_socket(to->addr.ss_family, to->addr.ss_family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 
+	if (fd == -EACCES)
+		tell_forbidden(icmp);
 	if (fd < 0)
 		return fd;
 	icmp->echo[slot].fd = fd;

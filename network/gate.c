@@ -131,6 +131,14 @@ static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const ch
 		ns_note(gate->step.child, "denied: %s to %s%s, as a --deny says", protos[flow->proto], text, port);
 }
 
+static void tell_echo_forbidden(void *ctx)
+{
+	const struct gate *gate = ctx;
+
+	ns_note(gate->step.child, "no ping leaves: the host forbids ping sockets to this group; 'sudo sysctl "
+				  "net.ipv4.ping_group_range=\"0 2147483647\"' would allow them");
+}
+
 /* Without a filter it is still a process without privilege. */
 static void tell_unconfined(const struct gate *gate, const struct vnic_error *err)
 {
@@ -185,6 +193,7 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 		.policy = *gate->policy,
 		.dns = gate->dns,
 		.denied = tell_denied,
+		.echo_forbidden = tell_echo_forbidden,
 		.ctx = gate,
 	};
 	struct gate_hello hello;

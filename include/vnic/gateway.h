@@ -56,6 +56,8 @@ struct vnic_gateway_config {
 				      have at most half */
 	/* Called for the first denied flow of a kind, with what vnic_policy_remedy() says; may be NULL. */
 	void (*denied)(void *ctx, const struct vnic_policy_flow *flow, const char *rule);
+	/* Called once, when the host forbids the ping sockets by which echo requests leave; may be NULL. */
+	void (*echo_forbidden)(void *ctx);
 	/*
 	 * Called once, when a flow of the sandbox first sends datagrams faster than they are taken: whoever has the
 	 * router may let its kernel merge them (vnic_link_merge_datagrams).  May be NULL.

@@ -101,6 +101,15 @@ def unreachable(world):
                 assert "nreachable" in said or "filtered" in said or "rohibited" in said, said
 
 
+def forbidden(world):
+    with open("/proc/sys/net/ipv4/ping_group_range", "w") as groups:
+        groups.write("1 0")
+    with world.box() as box:
+        for address in V4, V6, V4:
+            is_equal(pings(box, address), 0)
+        is_equal(box.messages().count("the host forbids ping sockets"), 1)
+
+
 def closed(world):
     with world.box() as box:
         is_equal(box.udp_fate(V4, 9, 10), ["ECONNREFUSED", 3, 3, 0])
