@@ -133,19 +133,28 @@ int ns_pin_add(const char *name, struct vnic_error *err)
 	return r;
 }
 
-int ns_pin_del(const char *name, struct vnic_error *err)
+static int delete_pin(const char *path)
 {
 	CLEANUP_FD int file = -1;
-	char path[PIN_PATH];
-
-	path_of(name, path);
 	int r = lock_pin(path, 0, &file);
-	if (r == -EAGAIN)
-		return vnic_fail(err, VNIC_STEP_NS_UNPIN, EBUSY, name, "it is just being made");
+
 	/* As ip(8): detached, for someone may have it in use.  A half-made pin is no mount. */
 	if (r == 0 && file < 0 && umount2(path, MNT_DETACH) < 0)
 		r = -errno;
 	if (r == 0 && unlink(path) < 0)
 		r = -errno;
+	return r;
+}
+
+int ns_pin_del(const char *name, struct vnic_error *err)
+{
+	char path[PIN_PATH];
+
+	path_of(name, path);
+	int r = delete_pin(path);
+	if (r == -EINVAL) /* no mount any more: somebody else was quicker */
+		r = delete_pin(path);
+	if (r == -EAGAIN)
+		return vnic_fail(err, VNIC_STEP_NS_UNPIN, EBUSY, name, "it is just being made");
 	return r < 0 ? vnic_fail(err, VNIC_STEP_NS_UNPIN, -r, name, NULL) : 0;
 }

@@ -229,6 +229,31 @@ static void fifty_are_added_at_the_same_time_into_a_directory_that_is_not_there(
 	}
 }
 
+static void two_who_delete_one_name_at_the_same_time_both_succeed(void **state)
+{
+	bool absent;
+	int status, start[2];
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		add("one");
+		assert_int_equal(pipe(start), 0);
+		for (int j = 0; j < 2; j++)
+			if (fork() == 0) {
+				close(start[1]);
+				assert_int_equal(read(start[0], &status, 1), 0);
+				_exit(vnic_netns_del("one", STATE, &absent, NULL) < 0);
+			}
+		close(start[0]);
+		close(start[1]);
+		for (int j = 0; j < 2; j++) {
+			assert_true(wait(&status) > 0);
+			assert_int_equal(status, 0);
+		}
+	}
+	assert_string_equal(names(), "");
+}
+
 static void a_pin_made_elsewhere_is_seen_here(void **state)
 {
 	(void)state;
@@ -275,6 +300,7 @@ int main(void)
 		pin_test(a_half_made_pin_is_mended_by_add_and_by_del),
 		pin_test(an_add_that_is_killed_leaves_all_or_what_del_mends),
 		pin_test(fifty_are_added_at_the_same_time_into_a_directory_that_is_not_there),
+		pin_test(two_who_delete_one_name_at_the_same_time_both_succeed),
 		pin_test(a_pin_made_elsewhere_is_seen_here),
 		pin_test(files_of_etc_netns_replace_those_of_etc),
 	};
