@@ -38,7 +38,7 @@ static void end(struct vnic_batch *batch, struct nl_msg *msg, struct nlattr *spe
 	batch_append(batch, result, &msg);
 }
 
-void batch_link_routes(struct vnic_batch *batch, int index)
+void batch_link_routes(struct vnic_batch *batch, int index, bool one_net)
 {
 	struct nlattr *spec, *family, *conf;
 	struct nl_msg *msg = begin(batch, index, AF_INET, &spec, &family);
@@ -50,7 +50,8 @@ void batch_link_routes(struct vnic_batch *batch, int index)
 	if (!conf || nla_put_u32(msg, IPV4_DEVCONF_FORWARDING, 1) < 0 ||
 	    nla_put_u32(msg, IPV4_DEVCONF_ACCEPT_LOCAL, 1) < 0 || nla_put_u32(msg, IPV4_DEVCONF_RP_FILTER, 0) < 0 ||
 	    nla_put_u32(msg, IPV4_DEVCONF_SEND_REDIRECTS, 0) < 0 ||
-	    nla_put_u32(msg, IPV4_DEVCONF_ARP_ANNOUNCE, 2) < 0 || nla_put_u32(msg, IPV4_DEVCONF_ARP_IGNORE, 1) < 0)
+	    nla_put_u32(msg, IPV4_DEVCONF_ARP_ANNOUNCE, 2) < 0 ||
+	    nla_put_u32(msg, IPV4_DEVCONF_ARP_IGNORE, one_net ? 2 : 1) < 0)
 		r = -NLE_NOMEM;
 	else
 		nla_nest_end(msg, conf);

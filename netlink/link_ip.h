@@ -13,7 +13,7 @@
  * link's own addresses.  What conf/all says still counts where the kernel takes the higher of the two (rp_filter) or
  * either (send_redirects).
  */
-void batch_link_routes(struct vnic_batch *batch, int index);
+void batch_link_routes(struct vnic_batch *batch, int index, bool one_net);
 
 /* A link that is down gets no IPv6 link-local address when it comes up. */
 void batch_link_no_link_local(struct vnic_batch *batch, int index);

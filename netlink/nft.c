@@ -14,10 +14,15 @@
  *   own    to the router itself: it answers echo requests, whatever the policy
  *   link   link-local addresses never leave the link: only ICMPv6 and DHCPv6
  *
+ * Every source that the router answers becomes an entry in the kernel's table of neighbours, which all namespaces of
+ * the machine share, the host's too.  So that no guest fills it, sources are counted: for IPv6 in a set, of which a NIC
+ * has one; for IPv4 the prefix is the bound, and arp_ignore holds ARP to it, which passes none of these rules.
+ *
  * Each packet of an established connection passes a dozen comparisons, and so does a super-frame of 64 KiB.
  *
- * Rejected: sets and verdict maps.  nft(8) shows them more compactly, but with one NIC and two prefixes they are not
- * faster, and need a round of messages of their own.  Rejected: iifname; an index is one comparison of four bytes.
+ * Rejected: sets and verdict maps for that.  nft(8) shows them more compactly, but with one NIC and two prefixes they
+ * are not faster, and need a round of messages of their own.  Rejected: iifname; an index is one comparison of four
+ * bytes.
  */
 #include "nft.h"
 
@@ -38,6 +43,9 @@
 #define PORT_DHCP 67
 #define PORT_DHCP6 547
 #define LO_INDEX 1
+#define IP6_SOURCE_AT 8
+#define IP6_BYTES 16
+#define SOURCE_SECONDS 300
 
 /* --- words -------------------------------------------------------------------------- */
 
@@ -328,8 +336,16 @@ static bool speaks(const struct nft_router *router, const struct vnic_addr *addr
 	return addr->family == AF_INET || router->ipv6;
 }
 
+/* In a network of 2^64 addresses a NIC has so many and no more: see on top. */
+static void is_known_source(struct nft_batch *batch, const struct nft_nic *nic, const struct vnic_addr *net)
+{
+	is_in(batch, IP_SOURCE, net);
+	nft_load(batch, NFT_PAYLOAD_NETWORK_HEADER, IP6_SOURCE_AT, IP6_BYTES);
+	nft_in_set(batch, nic->name);
+}
+
 /* A host that has no address yet. */
-static void let_nobody_ask(struct nft_batch *batch, const struct nft_router *router)
+static void let_nobody_ask(struct nft_batch *batch, const struct nft_router *router, const struct nft_nic *nic)
 {
 	nft_rule(batch);
 	is_in(batch, IP_SOURCE, &nobody4);
@@ -344,12 +360,30 @@ static void let_nobody_ask(struct nft_batch *batch, const struct nft_router *rou
 	nft_accept(batch);
 
 	nft_rule(batch);
-	is_in(batch, IP_SOURCE, &link6);
+	is_known_source(batch, nic, &link6);
 	nft_goto(batch, "link");
+}
+
+static void let_net_through(struct nft_batch *batch, const struct nft_nic *nic, const struct vnic_addr *net)
+{
+	nft_rule(batch);
+	if (net->family == AF_INET6)
+		is_host(batch, IP_SOURCE, net); /* the NIC's own, of which there is one */
+	else
+		is_in(batch, IP_SOURCE, net);
+	nft_goto(batch, "flows");
+
+	if (net->family != AF_INET6)
+		return;
+	nft_rule(batch);
+	is_known_source(batch, nic, net);
+	nft_goto(batch, "flows");
 }
 
 static void write_nic(struct nft_batch *batch, const struct nft_router *router, const struct nft_nic *nic)
 {
+	if (router->ipv6)
+		nft_set(batch, nic->name, NFT_SOURCES, SOURCE_SECONDS);
 	nft_chain(batch, nic->name);
 
 	for (unsigned i = 0; i < nic->own_count; i++) {
@@ -360,11 +394,9 @@ static void write_nic(struct nft_batch *batch, const struct nft_router *router, 
 	for (unsigned i = 0; i < nic->net_count; i++) {
 		if (!speaks(router, &nic->nets[i]))
 			continue;
-		nft_rule(batch);
-		is_in(batch, IP_SOURCE, &nic->nets[i]);
-		nft_goto(batch, "flows");
+		let_net_through(batch, nic, &nic->nets[i]);
 	}
-	let_nobody_ask(batch, router);
+	let_nobody_ask(batch, router, nic);
 
 	nft_rule(batch);
 	nft_drop(batch);

@@ -18,6 +18,8 @@ struct nft_nic {
 	unsigned own_count;
 };
 
+#define NFT_SOURCES 64 /* of IPv6 beside the NIC's own, in five minutes */
+
 struct nft_router {
 	int slow_index;              /* ifindex of slow0 */
 	uint32_t slow_mark;          /* routed into slow0 */

@@ -18,6 +18,7 @@
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
 #include <libnftnl/expr.h>
+#include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@
 #define MESSAGE_MAX 4096u /* of ours; libnftnl does not look where the buffer ends */
 #define ANSWER_BYTES 8192u
 #define FIRST_SEQ 1u
+#define TYPE_IP6ADDR 8 /* what nft(8) shows the set's members as */
 
 /* --- messages ----------------------------------------------------------------------- */
 
@@ -134,6 +136,32 @@ static void add_chain(struct nft_batch *batch, const char *name, const uint32_t 
 	batch->rules = 0;
 }
 
+void nft_set(struct nft_batch *batch, const char *name, uint32_t most, unsigned seconds)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+	char object[sizeof(batch->objects[0])];
+	struct nlmsghdr *nlh;
+
+	snprintf(object, sizeof(object), "set %s", name);
+	nlh = begin(batch, object, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL);
+	if (!set || !nlh || nftnl_set_set_str(set, NFTNL_SET_TABLE, batch->table) < 0 ||
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, name) < 0) {
+		fail(batch, ENOMEM);
+	} else {
+		nftnl_set_set_u32(set, NFTNL_SET_ID, batch->count);
+		nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
+		nftnl_set_set_u32(set, NFTNL_SET_FLAGS, NFT_SET_EVAL | NFT_SET_TIMEOUT);
+		nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, TYPE_IP6ADDR);
+		nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, sizeof(struct in6_addr));
+		nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, most);
+		nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, seconds * 1000ull);
+		nftnl_set_nlmsg_build_payload(nlh, set);
+		added(batch, nlh);
+	}
+	if (set)
+		nftnl_set_free(set);
+}
+
 void nft_chain(struct nft_batch *batch, const char *name)
 {
 	add_chain(batch, name, NULL, 0);
@@ -227,6 +255,18 @@ void nft_compare(struct nft_batch *batch, enum nft_cmp_ops op, const void *with,
 	nftnl_expr_set_u32(cmp, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
 	nftnl_expr_set_u32(cmp, NFTNL_EXPR_CMP_OP, op);
 	nftnl_expr_set(cmp, NFTNL_EXPR_CMP_DATA, with, size);
+}
+
+void nft_in_set(struct nft_batch *batch, const char *set)
+{
+	struct nftnl_expr *update = expression(batch, "dynset");
+
+	if (!update)
+		return;
+	nftnl_expr_set_u32(update, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+	nftnl_expr_set_u32(update, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+	if (nftnl_expr_set_str(update, NFTNL_EXPR_DYNSET_SET_NAME, set) < 0)
+		fail(batch, ENOMEM);
 }
 
 static void put_in_register(struct nft_batch *batch, const void *value, uint32_t size)

@@ -42,6 +42,9 @@ void nft_chain(struct nft_batch *batch, const char *name);
 /* The chain that the kernel calls; what reaches its end is dropped. */
 void nft_hook(struct nft_batch *batch, const char *name, uint32_t hook, int32_t priority);
 
+/* IPv6 addresses that packets bring: `most` of them, each until `seconds` after the last packet that had it. */
+void nft_set(struct nft_batch *batch, const char *name, uint32_t most, unsigned seconds);
+
 /* Begins a rule; it ends with one of the verdicts. */
 void nft_rule(struct nft_batch *batch);
 void nft_load_meta(struct nft_batch *batch, enum nft_meta_keys key);
@@ -49,6 +52,8 @@ void nft_load(struct nft_batch *batch, enum nft_payload_bases base, uint32_t off
 /* Keeps these bits of what was loaded. */
 void nft_mask(struct nft_batch *batch, const void *mask, uint32_t size);
 void nft_compare(struct nft_batch *batch, enum nft_cmp_ops op, const void *with, uint32_t size);
+/* What was loaded is in the set, or there was room for it. */
+void nft_in_set(struct nft_batch *batch, const char *set);
 void nft_set_mark(struct nft_batch *batch, uint32_t mark);
 /* Hands the packet to the transparent socket of its flow, or to the one that listens on this port; ends the rule if
  * there is none. */

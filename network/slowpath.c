@@ -216,10 +216,24 @@ static void add_routing(struct vnic_batch *batch, uint8_t family)
 			     &(struct vnic_route){.dst = everything, .oif = LO_INDEX, .table = any, .type = RTN_LOCAL});
 }
 
+/* All that may ask by ARP lie in the router's own networks there. */
+static bool has_one_net(const struct nic_plan *nic)
+{
+	for (unsigned i = 0; i < nic->nic.addr_count; i++) {
+		bool found = nic->nic.addrs[i].family != AF_INET;
+
+		for (unsigned o = 0; o < nic->outer_count && !found; o++)
+			found = vnic_addr_contains(&nic->outer[o], &nic->nic.addrs[i]);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
 /* What the NIC's end in the router needs. */
 static void add_nic(struct vnic_batch *batch, const struct nic_plan *nic, bool ipv6)
 {
-	batch_link_routes(batch, nic->outer_index);
+	batch_link_routes(batch, nic->outer_index, has_one_net(nic));
 	if (ipv6)
 		vnic_batch_addr_add(batch, nic->outer_index, &slowpath_link_local);
 	for (unsigned i = 0; i < nic->outer_count; i++) {
@@ -245,7 +259,7 @@ static int add_links(const struct plan *plan, bool ipv6, struct vnic_error *err)
 	add_pair(batch);
 	bring_up(batch, SLOW0, ipv6);
 	bring_up(batch, SLOW1, ipv6);
-	batch_link_routes(batch, SLOW0);
+	batch_link_routes(batch, SLOW0, false);
 	for (unsigned i = 0; i < plan->count; i++)
 		if (nic_is_routed(&plan->nics[i].nic))
 			add_nic(batch, &plan->nics[i], ipv6);

@@ -8,6 +8,8 @@
  */
 #include "tproxy_frames.h"
 
+#include "nft.h"
+
 #include <linux/rtnetlink.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
@@ -101,6 +103,28 @@ static void the_routers_own_address_as_a_source_is_dropped(const char *remote, c
 	assert_dropped_by_source(&own, 1, remote, sandbox);
 }
 OF_BOTH_FAMILIES(the_routers_own_address_as_a_source_is_dropped)
+
+/* For each that it answers the kernel keeps a neighbour, in a table of the whole machine. */
+static void so_many_sources_of_ipv6_and_no_more_are_known_beside_the_nics_own(void **state)
+{
+	CLEANUP_WORLD struct world world = world_new();
+	CLEANUP_FD int wire = sandbox_wire(&world);
+	int udp = world.slow.udp[SLOWPATH_V6];
+	char source[INET6_ADDRSTRLEN];
+
+	(void)state;
+	for (unsigned i = 0; i < NFT_SOURCES; i++) {
+		snprintf(source, sizeof(source), "fd00::1:%x", i + 1);
+		send_datagram(&world, wire, source, REMOTE6, "known");
+		assert_only_datagram(udp, "known");
+	}
+	send_datagram(&world, wire, "fd00::2:1", REMOTE6, "one more");
+	send_datagram(&world, wire, "fd00::1:1", REMOTE6, "known");
+	assert_only_datagram(udp, "known");
+	send_datagram(&world, wire, "fd00::2:1", REMOTE6, "one more");
+	send_datagram(&world, wire, SANDBOX6, REMOTE6, "own");
+	assert_only_datagram(udp, "own");
+}
 
 static void the_other_nics_prefix_is_a_foreign_source(void **state)
 {
@@ -363,6 +387,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TESTS_OF(a_foreign_source_is_dropped),
 		TESTS_OF(the_routers_own_address_as_a_source_is_dropped),
+		vt_netns_test(so_many_sources_of_ipv6_and_no_more_are_known_beside_the_nics_own),
 		vt_netns_test(the_other_nics_prefix_is_a_foreign_source),
 		vt_netns_test(a_nic_without_a_gateway_gets_nothing_through),
 		TESTS_OF(broadcast_and_multicast_are_dropped),
