@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Theory of operation.  Blocks of pcapng are put together in one buffer, which is written when it is half full or a
- * tenth of a second old: so a reader of a pipe sees frames soon, and a busy relay makes one call for hundreds of them.
+ * Theory of operation.  Blocks of pcapng are put together in one buffer, which is written when it is half full, a
+ * tenth of a second old, or the end of its file: so a reader of a pipe sees frames soon, and a busy relay makes one
+ * call for hundreds of them.
  *
  * A reader that is slow must not hold up frames: a pipe is written without waiting, and blocks that find no room in
  * the buffer are not captured, and counted.  An error of the file ends the capture, never the relay.
@@ -231,13 +232,18 @@ static void rotate(struct capture *capture)
 	begin_file(capture);
 }
 
+static bool is_full(const struct capture *capture)
+{
+	return capture->config.next && capture->config.rotate_bytes && capture->written >= capture->config.rotate_bytes;
+}
+
 bool capture_is_ripe(struct capture *capture, int64_t now)
 {
 	if (capture->begin == capture->end)
 		return false;
 	if (!capture->first_at)
 		capture->first_at = now;
-	return capture->end - capture->begin >= FLUSH_BYTES || now - capture->first_at >= FLUSH_NS;
+	return capture->end - capture->begin >= FLUSH_BYTES || is_full(capture) || now - capture->first_at >= FLUSH_NS;
 }
 
 void capture_flush(struct capture *capture, int64_t now)
@@ -247,8 +253,7 @@ void capture_flush(struct capture *capture, int64_t now)
 	write_out(capture);
 	if (capture->begin < capture->end)
 		capture->first_at = now; /* a reader who is behind is asked again after a while */
-	else if (capture->config.next && capture->config.rotate_bytes &&
-		 capture->written >= capture->config.rotate_bytes)
+	else if (is_full(capture))
 		rotate(capture);
 }
 

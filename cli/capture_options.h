@@ -11,7 +11,7 @@
 /* clang-format off */
 #define CAPTURE_FILE_OPTIONS \
 	{"snaplen", 0, "BYTES", false, NULL, "capture only the first BYTES of each frame"}, \
-	{"capture-size", 0, "MIB", false, NULL, "write FILE.0, FILE.1, ... of this size each"}, \
+	{"capture-size", 0, "MIB", false, NULL, "write FILE.0, FILE.1, ... of about this size each"}, \
 	{"capture-files", 0, "NUMBER", false, NULL, "keep this many of them: the oldest is overwritten"}
 /* clang-format on */
 

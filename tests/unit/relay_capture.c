@@ -102,13 +102,13 @@ static int next_file(void *ctx, unsigned number, int *ret_fd, struct vnic_error 
 	return 0;
 }
 
-/* What a slow reader of the first has not taken yet does not go into the second. */
+/* What a slow reader of the first has not taken yet, a pipe full and more, does not go into the second. */
 static void a_file_follows_when_the_one_before_is_whole(void **state)
 {
 	struct world world = world_of(2, VNIC_OFFLOAD_ALL);
 	int ends[2], copy = memfd_create("copy", MFD_CLOEXEC);
 	struct files files = {.count = 0};
-	struct vnic_capture capture = {.rotate_bytes = 1000, .next = next_file, .ctx = &files};
+	struct vnic_capture capture = {.rotate_bytes = 1 << 17, .next = next_file, .ctx = &files};
 	uint64_t packets;
 	struct vnic_error err;
 
@@ -135,6 +135,24 @@ static void a_file_follows_when_the_one_before_is_whole(void **state)
 	world_free(&world);
 }
 
+static void a_file_that_has_its_size_is_followed_at_once(void **state)
+{
+	struct world world = world_of(2, VNIC_OFFLOAD_ALL);
+	struct files files = {.count = 0};
+	const struct vnic_capture capture = {
+		.fd = memfd_create("first", MFD_CLOEXEC), .rotate_bytes = 1000, .next = next_file, .ctx = &files};
+	struct vnic_error err;
+
+	(void)state;
+	vt_ok(vnic_relay_set_capture(world.relay, &capture, &err), &err);
+	for (int i = 0; i < 10; i++)
+		say(&world, 0, 100);
+	assert_int_equal(files.count, 1);
+	vt_ok(vnic_relay_set_capture(world.relay, NULL, &err), &err);
+	close(files.fds[0]);
+	world_free(&world);
+}
+
 static void a_capture_that_cannot_be_written_says_so_at_its_end(void **state)
 {
 	struct world world = world_of(2, VNIC_OFFLOAD_ALL);
@@ -155,6 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_test(what_a_slow_reader_gets_is_well_formed),
 		vt_test(a_file_follows_when_the_one_before_is_whole),
+		vt_test(a_file_that_has_its_size_is_followed_at_once),
 		vt_test(a_capture_that_cannot_be_written_says_so_at_its_end),
 	};
 
