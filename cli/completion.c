@@ -49,6 +49,12 @@ static bool is_file(const struct cli_option *option)
 	return option->arg && (!strcmp(option->arg, "FILE") || !strcmp(option->arg, "PATH"));
 }
 
+/* Names of sandboxes and namespaces: they are files, where cli_state_dir and ip-netns(8) keep them. */
+static bool takes_targets(const char *path)
+{
+	return !strcmp(path, "vnic exec") || !strcmp(path, "vnic ns del") || !strcmp(path, "vnic ns show");
+}
+
 /* Within single quotes of a shell. */
 static void quoted(const char *text)
 {
@@ -106,7 +112,7 @@ static void bash_words(const char *path, const struct command *command)
 	fputs("' options='", stdout);
 	if (!command->subcommands)
 		cli_each_option(command, bash_option, NULL);
-	puts("' ;;");
+	puts(takes_targets(path) ? "' names=$(_vnic_targets) ;;" : "' ;;");
 }
 
 static void bash_argument(const struct cli_option *option, void *ctx)
@@ -135,6 +141,11 @@ static void bash_arguments(const char *path, const struct command *command)
 void completion_bash(void)
 {
 	puts("# bash completion for vnic; generated from its command tables\n"
+	     "_vnic_targets()\n{\n"
+	     "\tlocal dir\n"
+	     "\tfor dir in \"${XDG_RUNTIME_DIR-}/vnic\" \"/tmp/vnic-$UID\" /run/vnic /run/netns; do\n"
+	     "\t\tcommand ls -- \"$dir\" 2>/dev/null\n"
+	     "\tdone\n}\n"
 	     "_vnic()\n{\n"
 	     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} path=vnic own=-1 takes= option= names= options= files= word i\n"
 	     "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
@@ -265,13 +276,20 @@ static void zsh_case(const char *path, const struct command *command)
 	printf("\t\t_arguments -S%s", before < 0 ? "" : " -A '-*'");
 	cli_each_option(command, zsh_option, NULL);
 	if (before > 0)
-		fputs(" \\\n\t\t\t'1:target: '", stdout);
-	puts(before < 0 ? " \\\n\t\t\t'*:argument: ' ;;" : " \\\n\t\t\t'*:::command:_normal' ;;");
+		fputs(" \\\n\t\t\t'1:target:_vnic_targets'", stdout);
+	if (before >= 0)
+		puts(" \\\n\t\t\t'*:::command:_normal' ;;");
+	else
+		printf(" \\\n\t\t\t'*:argument:%s' ;;\n", takes_targets(path) ? "_vnic_targets" : " ");
 }
 
 void completion_zsh(void)
 {
 	puts("#compdef vnic\n# zsh completion for vnic; generated from its command tables\n"
+	     "_vnic_targets()\n{\n"
+	     "\tlocal -a found\n"
+	     "\tfound=({$XDG_RUNTIME_DIR/vnic,/tmp/vnic-$UID,/run/vnic,/run/netns}/*(N:t))\n"
+	     "\tcompadd \"$@\" -a found\n}\n"
 	     "_vnic()\n{\n"
 	     "\tlocal at=vnic\n"
 	     "\tlocal -i i used=1\n"
@@ -330,6 +348,9 @@ static void fish_command(const char *path, const struct command *command)
 		fish_name(path, *sub);
 	if (!command->subcommands)
 		cli_each_option(command, fish_option, (void *)path);
+	if (takes_targets(path))
+		printf("complete -c vnic -n '__vnic_at \"%s\" %d' -a '(__vnic_targets)'\n", path,
+		       operands_before(command));
 	if (operands_before(command) >= 0)
 		printf("complete -c vnic -n '__vnic_at \"%s\" 0' -a '(__fish_complete_command)'\n", path);
 }
@@ -369,6 +390,12 @@ void completion_fish(void)
 	     "\t\tend\n"
 	     "\tend\n"
 	     "\tprintf '%s\\n' $at $own 0\n"
+	     "end\n"
+	     "\n"
+	     "function __vnic_targets\n"
+	     "\tfor dir in $XDG_RUNTIME_DIR/vnic /tmp/vnic-(id -u) /run/vnic /run/netns\n"
+	     "\t\tcommand ls -- $dir 2>/dev/null\n"
+	     "\tend\n"
 	     "end\n"
 	     "\n"
 	     "function __vnic_at\n"

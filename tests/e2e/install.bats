@@ -131,6 +131,12 @@ completes() {
 	# The user's own command, which may be called like one of ours.
 	[[ " $("$1" "vnic run tru") " == *" true "* && " $("$1" "vnic exec web tru") " == *" true "* ]]
 	offers "$1" "vnic exec tr" ""
+	# Names of what runs.
+	export XDG_RUNTIME_DIR=$PWD/run && mkdir -p run/vnic && touch run/vnic/rosa run/vnic/rosalind
+	offers "$1" "vnic exec ros" "rosa rosalind"
+	offers "$1" "vnic ns del rosal" rosalind
+	offers "$1" "vnic ns show 1 ros" "rosa rosalind"
+	offers "$1" "vnic tap del ros" ""
 	offers "$1" "vnic run list --js" ""
 	offers "$1" "vnic run --nic ns cat so" some-file
 	offers "$1" "vnic exec ns cat so" some-file
