@@ -8,6 +8,8 @@
  * the copy is gone before the VMM notices.  Where they are refused (Yama, a VMM that cannot be dumped, kernels
  * before 5.6) the guest is listed without NICs.
  *
+ * What a descriptor is, is asked of /proc first: of a copy of any other, the close may wait for whoever owns it (FUSE).
+ *
  * Rejected: entering the router by its helper's /proc/PID/ns.  It cannot be dumped, and is nobody's but root's.
  */
 #include <dirent.h>
@@ -23,7 +25,8 @@
 
 #define TUN_PATH "/dev/net/tun"
 
-static bool is_tap(int proc, const char *number)
+/* By what it is called, which is quick to see, but may be another file's name. */
+static bool may_be_tap(int proc, const char *number)
 {
 	char path[32], text[64];
 
@@ -32,18 +35,21 @@ static bool is_tap(int proc, const char *number)
 	return n == (ssize_t)strlen(TUN_PATH) && !memcmp(text, TUN_PATH, (size_t)n);
 }
 
-/* The name of its link: "iff:" of /proc/self/fdinfo/FD.  False for what has none. */
-static bool read_name(int fd, char ret_name[IFNAMSIZ])
+/* The name of its link: "iff:" of /proc/PID/fdinfo/FD.  False for what has none, and so is no TAP. */
+static bool read_name(int proc, const char *number, char ret_name[IFNAMSIZ])
 {
-	char path[48], line[64];
+	char path[32], line[64];
 	bool found = false;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	FILE *file = fopen(path, "re");
-	while (file && !found && fgets(line, sizeof(line), file))
+	snprintf(path, sizeof(path), "fdinfo/%.16s", number);
+	CLEANUP_FD int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!file)
+		return false;
+	take_fd(&fd);
+	while (!found && fgets(line, sizeof(line), file))
 		found = sscanf(line, "iff:\t%15s", ret_name) == 1;
-	if (file)
-		fclose(file);
+	fclose(file);
 	return found;
 }
 
@@ -72,16 +78,16 @@ static void turn_round(struct vnic_link_info *link)
 	link->mac.set = false;
 }
 
-static void note_tap(int vmm, int number, struct vnic_sandbox_info *info)
+static void note_tap(int vmm, int proc, const char *number, struct vnic_sandbox_info *info)
 {
-	CLEANUP_FD int fd = pidfd_getfd(vmm, number, 0);
 	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
 	struct vnic_link_info *link = &info->nics[info->nic_count].link;
 	char name[IFNAMSIZ];
 
-	if (fd < 0 || !read_name(fd, name) || is_known(info, name))
+	if (!read_name(proc, number, name) || is_known(info, name))
 		return;
-	if (nl_open_beside(fd, &nl, NULL) < 0 || vnic_link_get(nl, 0, name, link, NULL) < 0)
+	CLEANUP_FD int fd = pidfd_getfd(vmm, atoi(number), 0);
+	if (fd < 0 || nl_open_beside(fd, &nl, NULL) < 0 || vnic_link_get(nl, 0, name, link, NULL) < 0)
 		return;
 	turn_round(link);
 	info->nic_count++;
@@ -101,8 +107,8 @@ void guest_look(pid_t pid, struct vnic_sandbox_info *info)
 		return;
 	take_fd(&fds);
 	while (info->nic_count < VNIC_NICS && (entry = readdir(dir)))
-		if (is_tap(proc, entry->d_name))
-			note_tap(vmm, atoi(entry->d_name), info);
+		if (may_be_tap(proc, entry->d_name))
+			note_tap(vmm, proc, entry->d_name, info);
 	closedir(dir);
 	info->vmm = info->nic_count > 0;
 }
