@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -113,11 +114,12 @@ static const struct {
 	{"socket", {{0, AF_INET6, 0}, {1, SOCK_DGRAM, TYPE_FLAGS}, {2, IPPROTO_ICMPV6, 0}}, 3},
 	/* What became of a connect. */
 	{"getsockopt", {{1, SOL_SOCKET, 0}, {2, SO_ERROR, 0}}, 2},
-	{"getsockopt", {{1, SOL_SOCKET, 0}, {2, SO_MEMINFO, 0}}, 2},   /* how many datagrams it dropped */
-	{"getsockopt", {{1, IPPROTO_TCP, 0}, {2, TCP_INFO, 0}}, 2},    /* is a connection over */
-	{"getsockopt", {{1, IPPROTO_IPV6, 0}, {2, IPV6_MTU, 0}}, 2},   /* which ways lead to the host itself */
-	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_LINGER, 0}}, 2},    /* to reset */
-	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_KEEPALIVE, 0}}, 2}, /* a peer may vanish */
+	{"getsockopt", {{1, SOL_SOCKET, 0}, {2, SO_MEMINFO, 0}}, 2},        /* how many datagrams it dropped */
+	{"getsockopt", {{1, SOL_PACKET, 0}, {2, PACKET_STATISTICS, 0}}, 2}, /* and a ring */
+	{"getsockopt", {{1, IPPROTO_TCP, 0}, {2, TCP_INFO, 0}}, 2},         /* is a connection over */
+	{"getsockopt", {{1, IPPROTO_IPV6, 0}, {2, IPV6_MTU, 0}}, 2},        /* which ways lead to the host itself */
+	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_LINGER, 0}}, 2},         /* to reset */
+	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_KEEPALIVE, 0}}, 2},      /* a peer may vanish */
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_OOBINLINE, 0}}, 2},
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_REUSEPORT, 0}}, 2}, /* one UDP mapping for many flows */
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_RCVBUF, 0}}, 2},

@@ -181,6 +181,18 @@ int datagrams_receive(struct datagrams *batch, int fd, bool named)
 	return n;
 }
 
+void datagrams_put(struct datagrams *batch, unsigned index, const void *data, size_t size, size_t part)
+{
+	struct datagram *datagram = &batch->datagrams[index];
+	struct msghdr *message = &batch->messages[index].msg_hdr;
+
+	datagram->iov = (struct iovec){.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+	datagram->part = part < size ? (uint16_t)part : 0;
+	*message = (struct msghdr){.msg_iov = &datagram->iov, .msg_iovlen = 1, .msg_control = &datagram->control};
+	address(message, NULL, datagram->part);
+	batch->dirty = DATAGRAMS;
+}
+
 bool datagrams_key(const struct datagrams *batch, unsigned index, struct flow_key *ret_key)
 {
 	const struct datagram *datagram = &batch->datagrams[index];

@@ -36,6 +36,8 @@ void datagrams_close(struct datagrams *batch);
  * addresses, which a connected socket's need not have.
  */
 int datagrams_receive(struct datagrams *batch, int fd, bool named);
+/* Instead of receiving: data that stays where it is until it was sent.  `part`: of a super-datagram; 0: it is none. */
+void datagrams_put(struct datagrams *batch, unsigned index, const void *data, size_t size, size_t part);
 /*
  * From where to where it was sent; false: the socket did not tell, as it does with IP_RECVORIGDSTADDR, and with
  * IP_PKTINFO, which leaves the port out.

@@ -172,6 +172,9 @@ static void take_event(struct vnic_gateway *gateway, const struct epoll_event *e
 	case REF_LEASE:
 		leases_event(gateway->leases, ref.sub);
 		break;
+	case REF_RING:
+		flood_event(gateway->udp);
+		break;
 	case REF_TIMER:
 		expire(gateway);
 		break;
@@ -368,6 +371,11 @@ void vnic_gateway_free(struct vnic_gateway *gateway)
 int vnic_gateway_stop_on(struct vnic_gateway *gateway, int fd, struct vnic_error *err)
 {
 	return loop_add(gateway->epfd, fd, EPOLLIN | EPOLLRDHUP, (struct loop_ref){.type = REF_STOP}, err);
+}
+
+void vnic_gateway_take_ring(struct vnic_gateway *gateway, int fd)
+{
+	flood_take_ring(gateway->udp, fd);
 }
 
 int vnic_gateway_get_fd(const struct vnic_gateway *gateway)

@@ -29,6 +29,7 @@ enum gateway_ref {
 	REF_PUBLISH, /* index: of the published port */
 	REF_DNS,     /* see dns.h */
 	REF_LEASE,   /* sub: enum vnic_lease_socket */
+	REF_RING,
 	REF_TIMER,
 	REF_STOP,
 };
@@ -153,8 +154,11 @@ void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events);
 /* Datagrams at a published port, which has this index. */
 void udp_arrive(struct udp *udp, uint32_t port_index, const struct vnic_gateway_publish *port);
 void udp_expire(struct udp *udp);
+void flood_event(struct udp *udp);
+/* As vnic_gateway_take_ring. */
+void flood_take_ring(struct udp *udp, int fd);
 /* Datagrams that overran the sockets of flows, ended and open. */
-uint64_t udp_overrun(const struct udp *udp);
+uint64_t udp_overrun(struct udp *udp);
 void udp_settle(struct udp *udp);
 
 /* --- icmp.c ------------------------------------------------------------------------- */

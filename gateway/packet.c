@@ -180,6 +180,24 @@ static uint16_t l4_checksum(const struct flow_key *key, uint8_t proto, const uin
 	return checksum_finish(checksum_add(sum, l4, size));
 }
 
+const uint8_t *packet_datagram(const struct packet *packet)
+{
+	return packet->l4 + sizeof(struct udphdr);
+}
+
+size_t packet_datagram_size(const struct packet *packet)
+{
+	return get16(packet->l4 + 4) - sizeof(struct udphdr);
+}
+
+/* 0 where the header's checksum is among the bytes and right; over IPv4 a datagram may have none. */
+bool packet_is_intact(const struct packet *packet)
+{
+	if (get16(packet->l4 + 6) == 0)
+		return packet->key.family == AF_INET;
+	return l4_checksum(&packet->key, IPPROTO_UDP, packet->l4, get16(packet->l4 + 4)) == 0;
+}
+
 /* --- writing ------------------------------------------------------------------------ */
 
 /* The router may cut what is longer than the NIC's MTU: the parts of two packets must not be mixed up (RFC 6864). */

@@ -59,6 +59,11 @@ uint32_t packet_tcp_seq(const struct packet *packet);
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
+/* UDP, and not a fragment: what it carries, and whether its checksum is right. */
+const uint8_t *packet_datagram(const struct packet *packet);
+size_t packet_datagram_size(const struct packet *packet);
+bool packet_is_intact(const struct packet *packet);
+
 struct link_ends {
 	uint8_t to[VNIC_MAC_LEN], from[VNIC_MAC_LEN];
 };

@@ -88,10 +88,10 @@ static uint64_t flow_overrun(const struct udp_flow *flow)
 	return udp_socket_overrun(flow->fds[SIDE_HOST]) + udp_socket_overrun(flow->fds[SIDE_INNER]);
 }
 
-uint64_t udp_overrun(const struct udp *udp)
+uint64_t udp_overrun(struct udp *udp)
 {
 	const struct vnic_gateway *gateway = udp->gateway;
-	uint64_t sum = gateway->stats.udp_overrun;
+	uint64_t sum = gateway->stats.udp_overrun + flood_overrun(udp);
 
 	for (int v = VNIC_V4; v <= VNIC_V6; v++)
 		sum += udp_socket_overrun(gateway->config.udp[v]);
@@ -113,6 +113,7 @@ void udp_end_flow(struct udp *udp, uint32_t slot)
 {
 	struct udp_flow *flow = &udp->flow[slot];
 
+	flood_flow_ends(udp, slot);
 	udp->gateway->stats.udp_overrun += flow_overrun(flow);
 	mapping_leave(&udp->mappings, flow->mapping);
 	if (flow->arrival)
@@ -141,6 +142,11 @@ static void take_host_errors(struct udp *udp, uint32_t slot)
 static bool has_datagram(int fd)
 {
 	return recv(fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
+bool udp_has_waiting(const struct udp *udp, uint32_t slot, enum side side)
+{
+	return has_datagram(udp->flow[slot].fds[side]);
 }
 
 /* Takes the errors off a socket; false: the flow has ended. */
@@ -239,18 +245,13 @@ void udp_touch(struct udp *udp, uint32_t slot, enum side from, unsigned datagram
 	table_touch(&udp->flows, slot, class, udp->gateway->now);
 }
 
-static void tell_flooded(struct vnic_gateway *gateway)
-{
-	if (gateway->config.flooded)
-		gateway->config.flooded(gateway->config.ctx);
-	gateway->config.flooded = NULL; /* once */
-}
-
 void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events)
 {
 	if (!udp->flows.entries[slot].used)
 		return;
 	if (events & EPOLLERR && !take_errors(udp, slot, side))
+		return;
+	if (side == SIDE_INNER && flood_holds(udp, slot))
 		return;
 	for (int turn = 0; turn < TURNS; turn++) {
 		int n = datagrams_receive(udp->batch, udp->flow[slot].fds[side], false);
@@ -264,8 +265,8 @@ void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events)
 		if (!udp_pass(udp, slot, side, 0, (unsigned)n) || n < DATAGRAMS)
 			return;
 		udp_make_busy(&udp->flow[slot]);
-		if (side == SIDE_INNER)
-			tell_flooded(udp->gateway);
+		if (side == SIDE_INNER && turn > 0)
+			flood_begins(udp, slot);
 	}
 }
 
@@ -435,6 +436,7 @@ void udp_expire(struct udp *udp)
 		expire_flow(udp, slot);
 	if (slot)
 		gateway_wake_at(udp->gateway, table_expires(&udp->flows, slot));
+	flood_expire(udp);
 }
 
 void udp_settle(struct udp *udp)
@@ -452,6 +454,7 @@ int udp_new(struct vnic_gateway *gateway, struct udp **ret_udp, struct vnic_erro
 	if (!udp)
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	udp->gateway = gateway;
+	udp->flood = FLOOD_EMPTY;
 	udp->max = max;
 	udp->flow = reserve(max + SPARE + 1, sizeof(*udp->flow));
 	if (!udp->flow || table_open(&udp->flows, max + SPARE, idle_times, &gateway->secret) < 0 ||
@@ -472,6 +475,7 @@ void udp_free(struct udp *udp)
 		return;
 	while (udp->flow && (slot = table_first(&udp->flows)))
 		udp_end_flow(udp, slot);
+	flood_ring_close(&udp->flood.ring);
 	datagrams_close(udp->batch);
 	table_close(&udp->flows);
 	mappings_close(&udp->mappings);

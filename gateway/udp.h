@@ -5,6 +5,7 @@
 
 #include "arrivals.h"
 #include "datagrams.h"
+#include "flood.h"
 #include "internal.h"
 #include "mapping.h"
 #include "table.h"
@@ -26,6 +27,7 @@ struct udp {
 	struct mappings mappings;
 	struct arrivals arrivals;
 	struct datagrams *batch;
+	struct flood flood;
 	uint32_t max;
 };
 
@@ -35,6 +37,8 @@ void udp_end_flow(struct udp *udp, uint32_t slot);
 /* The socket in the router that speaks for key->dst; port 0: any that is free. */
 int udp_open_inner(struct udp *udp, const struct flow_key *key, int *ret_fd);
 int udp_watch(struct udp *udp, uint32_t slot, enum side side);
+/* Does a datagram wait at this socket of the flow? */
+bool udp_has_waiting(const struct udp *udp, uint32_t slot, enum side side);
 /* So many datagrams came from that side. */
 void udp_touch(struct udp *udp, uint32_t slot, enum side from, unsigned datagrams);
 /* Sends those of the batch before `stop` on to the other side; false: the flow has ended. */

@@ -64,7 +64,7 @@ static struct nlmsghdr *begin(struct nft_batch *batch, const char *object, uint1
 {
 	char *at = room(batch, object);
 
-	return at ? nftnl_nlmsg_build_hdr(at, type, NFPROTO_INET, flags, next_seq(batch)) : NULL;
+	return at ? nftnl_nlmsg_build_hdr(at, type, batch->family, flags, next_seq(batch)) : NULL;
 }
 
 int nft_batch_new(struct nft_batch **ret_batch, struct vnic_error *err)
@@ -77,7 +77,7 @@ int nft_batch_new(struct nft_batch **ret_batch, struct vnic_error *err)
 		free(data);
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	}
-	*batch = (struct nft_batch){.data = data};
+	*batch = (struct nft_batch){.data = data, .family = NFPROTO_INET};
 	added(batch, nftnl_batch_begin(room(batch, ""), next_seq(batch)));
 	*ret_batch = batch;
 	return 0;
@@ -93,10 +93,10 @@ void nft_batch_free(struct nft_batch *batch)
 	free(batch);
 }
 
-void nft_table(struct nft_batch *batch, const char *name)
+static void put_table(struct nft_batch *batch, const char *name, uint16_t type, uint16_t flags)
 {
 	struct nftnl_table *table = nftnl_table_alloc();
-	struct nlmsghdr *nlh = begin(batch, name, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
+	struct nlmsghdr *nlh = begin(batch, name, type, flags);
 
 	if (!table || !nlh || nftnl_table_set_str(table, NFTNL_TABLE_NAME, name) < 0) {
 		fail(batch, ENOMEM);
@@ -109,7 +109,32 @@ void nft_table(struct nft_batch *batch, const char *name)
 	batch->table = name;
 }
 
-static void add_chain(struct nft_batch *batch, const char *name, const uint32_t *hook, int32_t priority)
+void nft_table(struct nft_batch *batch, const char *name)
+{
+	batch->family = NFPROTO_INET;
+	put_table(batch, name, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
+}
+
+void nft_link_table(struct nft_batch *batch, const char *name)
+{
+	batch->family = NFPROTO_NETDEV;
+	put_table(batch, name, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
+}
+
+void nft_link_table_del(struct nft_batch *batch, const char *name)
+{
+	batch->family = NFPROTO_NETDEV;
+	put_table(batch, name, NFT_MSG_DELTABLE, 0);
+}
+
+struct hook {
+	uint32_t number;
+	int32_t priority;
+	uint32_t policy;
+	const char *link; /* NULL: it is not of a link */
+};
+
+static void add_chain(struct nft_batch *batch, const char *name, const struct hook *hook)
 {
 	struct nftnl_chain *chain = nftnl_chain_alloc();
 	char object[sizeof(batch->objects[0])];
@@ -119,13 +144,14 @@ static void add_chain(struct nft_batch *batch, const char *name, const uint32_t 
 	nlh = begin(batch, object, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
 	if (!chain || !nlh || nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, batch->table) < 0 ||
 	    nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name) < 0 ||
-	    (hook && nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter") < 0)) {
+	    (hook && nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter") < 0) ||
+	    (hook && hook->link && nftnl_chain_set_str(chain, NFTNL_CHAIN_DEV, hook->link) < 0)) {
 		fail(batch, ENOMEM);
 	} else {
 		if (hook) {
-			nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, *hook);
-			nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, priority);
-			nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_DROP);
+			nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, hook->number);
+			nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, hook->priority);
+			nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, hook->policy);
 		}
 		nftnl_chain_nlmsg_build_payload(nlh, chain);
 		added(batch, nlh);
@@ -164,12 +190,17 @@ void nft_set(struct nft_batch *batch, const char *name, uint32_t most, unsigned 
 
 void nft_chain(struct nft_batch *batch, const char *name)
 {
-	add_chain(batch, name, NULL, 0);
+	add_chain(batch, name, NULL);
 }
 
 void nft_hook(struct nft_batch *batch, const char *name, uint32_t hook, int32_t priority)
 {
-	add_chain(batch, name, &hook, priority);
+	add_chain(batch, name, &(struct hook){.number = hook, .priority = priority, .policy = NF_DROP});
+}
+
+void nft_link_hook(struct nft_batch *batch, const char *name, const char *link)
+{
+	add_chain(batch, name, &(struct hook){.number = NF_NETDEV_INGRESS, .policy = NF_ACCEPT, .link = link});
 }
 
 /* --- rules -------------------------------------------------------------------------- */
@@ -279,16 +310,26 @@ static void put_in_register(struct nft_batch *batch, const void *value, uint32_t
 	nftnl_expr_set(immediate, NFTNL_EXPR_IMM_DATA, value, size);
 }
 
-void nft_set_mark(struct nft_batch *batch, uint32_t mark)
+static void set_meta(struct nft_batch *batch, enum nft_meta_keys key, const void *value, uint32_t size)
 {
 	struct nftnl_expr *meta;
 
-	put_in_register(batch, &mark, sizeof(mark));
+	put_in_register(batch, value, size);
 	meta = expression(batch, "meta");
 	if (!meta)
 		return;
-	nftnl_expr_set_u32(meta, NFTNL_EXPR_META_KEY, NFT_META_MARK);
+	nftnl_expr_set_u32(meta, NFTNL_EXPR_META_KEY, key);
 	nftnl_expr_set_u32(meta, NFTNL_EXPR_META_SREG, NFT_REG_1);
+}
+
+void nft_set_mark(struct nft_batch *batch, uint32_t mark)
+{
+	set_meta(batch, NFT_META_MARK, &mark, sizeof(mark));
+}
+
+void nft_set_packet_type(struct nft_batch *batch, uint8_t type)
+{
+	set_meta(batch, NFT_META_PKTTYPE, &type, sizeof(type));
 }
 
 void nft_tproxy(struct nft_batch *batch, uint16_t port)

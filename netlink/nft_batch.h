@@ -26,6 +26,7 @@ struct nft_batch {
 	size_t size;
 	unsigned count;                 /* messages, with the two that enclose the transaction */
 	char objects[NFT_MESSAGES][40]; /* what each is about */
+	uint16_t family;                /* of the table, NFPROTO_* */
 	const char *table, *chain;      /* of the rules that follow */
 	unsigned rules;                 /* in this chain so far */
 	struct nftnl_rule *rule;        /* being written */
@@ -37,10 +38,16 @@ void nft_batch_free(struct nft_batch *batch);
 
 /* A table of the family "inet" that is not there yet; what follows belongs to it.  Strings must outlive the batch. */
 void nft_table(struct nft_batch *batch, const char *name);
+/* One of the family "netdev", which sees what links receive before anybody else does. */
+void nft_link_table(struct nft_batch *batch, const char *name);
+void nft_link_table_del(struct nft_batch *batch, const char *name);
 /* A chain; the rules that follow go there.  A chain that is jumped to comes before the rule that does so. */
 void nft_chain(struct nft_batch *batch, const char *name);
 /* The chain that the kernel calls; what reaches its end is dropped. */
 void nft_hook(struct nft_batch *batch, const char *name, uint32_t hook, int32_t priority);
+
+/* The chain that the kernel calls for what this link receives; what reaches its end goes on. */
+void nft_link_hook(struct nft_batch *batch, const char *name, const char *link);
 
 /* IPv6 addresses that packets bring: `most` of them, each until `seconds` after the last packet that had it. */
 void nft_set(struct nft_batch *batch, const char *name, uint32_t most, unsigned seconds);
@@ -55,6 +62,8 @@ void nft_compare(struct nft_batch *batch, enum nft_cmp_ops op, const void *with,
 /* What was loaded is in the set, or there was room for it. */
 void nft_in_set(struct nft_batch *batch, const char *set);
 void nft_set_mark(struct nft_batch *batch, uint32_t mark);
+/* PACKET_*: for whom a frame is, as the link layer has it. */
+void nft_set_packet_type(struct nft_batch *batch, uint8_t type);
 /* Hands the packet to the transparent socket of its flow, or to the one that listens on this port; ends the rule if
  * there is none. */
 void nft_tproxy(struct nft_batch *batch, uint16_t port);

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -52,22 +51,5 @@ int ns_mounts(bool proc, bool sys, unsigned *ret_kept, struct vnic_error *err)
 	if (sys && mount_sys() < 0)
 		kept |= VNIC_KEPT_SYS;
 	*ret_kept = kept;
-	return 0;
-}
-
-int ns_sysfs_open(int *ret_fd, struct vnic_error *err)
-{
-	CLEANUP_FD int context = -1;
-	int fd;
-
-	if (unshare(CLONE_NEWNS) < 0)
-		return vnic_fail(err, VNIC_STEP_UNSHARE, errno, "mnt", NULL);
-	context = fsopen("sysfs", FSOPEN_CLOEXEC);
-	if (context < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return vnic_fail(err, VNIC_STEP_MOUNT, errno, "sysfs", NULL);
-	fd = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	if (fd < 0)
-		return vnic_fail(err, VNIC_STEP_MOUNT, errno, "sysfs", NULL);
-	*ret_fd = fd;
 	return 0;
 }

@@ -193,12 +193,6 @@ int ns_idmap_write(pid_t pid, const struct ns_idmap *map, struct vnic_error *err
 /* In a new mount namespace: propagation to slave, then fresh /proc and /sys where asked.  Returns VNIC_KEPT_*. */
 int ns_mounts(bool proc, bool sys, unsigned *ret_kept, struct vnic_error *err);
 
-/*
- * A sysfs of the network namespace that we are in, mounted nowhere; needs CAP_SYS_ADMIN over the own user namespace,
- * and leaves for a mount namespace of its own.  Refused, or read-only, where /sys is so (containers).
- */
-int ns_sysfs_open(int *ret_fd, struct vnic_error *err);
-
 /* --- cover.c ------------------------------------------------------------------------ */
 
 struct ns_cover {

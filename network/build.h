@@ -79,17 +79,18 @@ struct opener_question {
 };
 /* The asking end; `socket` stays owned by whoever made it. */
 int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err);
-/* The sandbox sends datagrams faster than they are taken; without an answer. */
-int opener_tell_flooded(int socket);
+/* Of datagrams; what is answered comes by another way: floods.h. */
+struct opener_flood {
+	enum vnic_flood what;
+	struct sockaddr_storage src, dst; /* of the first: as the sandbox sees the flow */
+};
+int opener_tell_flood(int socket, const struct opener_flood *flood);
 /*
- * The answering end: -EPIPE at the end, OPENER_FLOODED when told so.  OPENER_FLOWS: whoever asks gets nothing but
- * sockets of TCP and UDP.
+ * The answering end: -EPIPE at the end, OPENER_FLOOD when told of one.  OPENER_FLOWS: whoever asks gets nothing but
+ * sockets of TCP and UDP; beside a ring.
  */
-#define OPENER_FLOODED 1
+#define OPENER_FLOOD 1
 enum opener_scope { OPENER_ALL, OPENER_FLOWS };
-int opener_answer(int socket, enum opener_scope scope, struct vnic_error *err);
-
-/* merge.c: in the router, once.  Only for speed: what cannot be had is done without. */
-void merge_datagrams(const struct plan *plan);
+int opener_answer(int socket, enum opener_scope scope, struct opener_flood *ret_flood, struct vnic_error *err);
 
 #endif

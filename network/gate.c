@@ -165,11 +165,14 @@ static void ask_resolvers(void *ctx)
 	ns_message_send(gate->step.child, &message, -1, NULL);
 }
 
-static void tell_flooded(void *ctx)
+static void tell_flood(void *ctx, enum vnic_flood what, const struct vnic_open_request *flow)
 {
 	const struct gate *gate = ctx;
+	struct opener_flood flood = {.what = what};
 
-	opener_tell_flooded(gate->opener[0]);
+	if (flow)
+		flood.src = flow->connect, flood.dst = flow->bind;
+	opener_tell_flood(gate->opener[0], &flood);
 }
 
 static void take_turns(void *ctx, bool bulk)
@@ -184,7 +187,7 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 {
 	struct vnic_gateway_config config = {
 		.opener = opener,
-		.flooded = tell_flooded,
+		.flood = tell_flood,
 		.bulk = take_turns,
 		.router = {gate->router[0], gate->router[1]},
 		.sandbox = {gate->sandbox[0], gate->sandbox[1]},
@@ -208,7 +211,9 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 		r = receive(gate, &hello, &config, err);
 	if (r == 0)
 		r = vnic_gateway_new(&config, ret_gateway, err);
-	return r < 0 ? r : vnic_gateway_stop_on(*ret_gateway, gate->step.child, err);
+	if (r == 0)
+		r = vnic_gateway_stop_on(*ret_gateway, gate->step.child, err);
+	return r < 0 ? r : vnic_gateway_stop_on(*ret_gateway, gate->hello[0], err);
 }
 
 static void write_stats(const struct vnic_gateway *gateway, int fd)
@@ -243,13 +248,29 @@ static bool hear_front(const struct gate *gate, struct vnic_gateway *gateway)
 	return r == 0 || r == -EAGAIN;
 }
 
+/* What the router's helper answers to floods; false: it has ended. */
+static bool hear_router(const struct gate *gate, struct vnic_gateway *gateway)
+{
+	CLEANUP_FD int fd = -1;
+	unsigned count = 0;
+	size_t size = 0;
+	uint8_t byte;
+
+	if (recv(gate->hello[0], &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0)
+		return errno == EAGAIN;
+	if (vnic_fd_recv(gate->hello[0], &fd, 1, &count, &byte, 1, &size, NULL) < 0 || size == 0)
+		return false;
+	vnic_gateway_take_ring(gateway, take_fd(&fd));
+	return true;
+}
+
 static void carry(const struct gate *gate, struct vnic_gateway *gateway)
 {
 	int r;
 
 	do
 		r = vnic_gateway_dispatch(gateway, -1, NULL);
-	while (r == 0 || (r == -ECANCELED && hear_front(gate, gateway)));
+	while (r == 0 || (r == -ECANCELED && hear_front(gate, gateway) && hear_router(gate, gateway)));
 }
 
 static void close_others(const struct gate *gate)

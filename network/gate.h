@@ -38,10 +38,10 @@ struct gate_stats {
 };
 
 struct gate {
-	struct ns_step step;         /* front <-> gateway */
-	int hello[2];                /* socket pair: [1] the router's helper sends to [0] the gateway */
-	int opener[2];               /* socket pair: [0] the gateway asks [1] the router's helper */
-	struct vnic_addr router[2];  /* as in vnic_gateway_config */
+	struct ns_step step;        /* front <-> gateway */
+	int hello[2];               /* socket pair: [1] the router's helper sends to [0] the gateway, later of floods */
+	int opener[2];              /* socket pair: [0] the gateway asks [1] the router's helper */
+	struct vnic_addr router[2]; /* as in vnic_gateway_config */
 	struct vnic_addr sandbox[2]; /* where published ports lead */
 	struct publish_list published;
 	struct vnic_dns_config dns; /* but for the functions */

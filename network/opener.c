@@ -4,8 +4,8 @@
  *
  * A process that is in the host's network namespace without privilege can never enter the router and come
  * back.  So it asks the router's helper over a socket pair, one request a datagram, and gets the
- * descriptor as SCM_RIGHTS.  A request for its own side is served on the spot.  One message has no answer: that of
- * a flood, a single byte.
+ * descriptor as SCM_RIGHTS.  A request for its own side is served on the spot.  One message has no
+ * answer here: that of a flood, see floods.c.
  *
  * The front may ask for any socket.  The gateway, which parses what the sandbox sends, gets those of flows: whoever
  * took it over must find nothing here that its own filter of system calls forbids it, such as a Unix socket that is
@@ -183,9 +183,9 @@ int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd,
 	return 0;
 }
 
-int opener_tell_flooded(int socket)
+int opener_tell_flood(int socket, const struct opener_flood *flood)
 {
-	return vnic_fd_send(socket, NULL, 0, "", 1, NULL);
+	return vnic_fd_send(socket, NULL, 0, flood, sizeof(*flood), NULL);
 }
 
 static bool is_in_scope(const struct vnic_open_request *request, enum opener_scope scope)
@@ -197,28 +197,35 @@ static bool is_in_scope(const struct vnic_open_request *request, enum opener_sco
 	       !request->device[0];
 }
 
-int opener_answer(int socket, enum opener_scope scope, struct vnic_error *err)
+_Static_assert(sizeof(struct opener_flood) != sizeof(struct opener_question), "told apart by their size");
+
+int opener_answer(int socket, enum opener_scope scope, struct opener_flood *ret_flood, struct vnic_error *err)
 {
-	struct opener_question question = {0};
+	union {
+		struct opener_question question;
+		struct opener_flood flood;
+	} heard = {0};
 	struct answer answer = {0};
 	CLEANUP_FD int fd = -1;
 	unsigned count = 0;
 	size_t size = 0;
-	int r = vnic_fd_recv(socket, NULL, 0, &count, &question, sizeof(question), &size, err);
+	int r = vnic_fd_recv(socket, NULL, 0, &count, &heard, sizeof(heard), &size, err);
 
 	if (r < 0)
 		return r;
 	if (size == 0)
 		return -EPIPE;
-	if (size == 1)
-		return OPENER_FLOODED;
-	answer.number = question.number;
-	if (size != sizeof(question))
+	if (size == sizeof(heard.flood)) {
+		*ret_flood = heard.flood;
+		return OPENER_FLOOD;
+	}
+	answer.number = heard.question.number;
+	if (size != sizeof(heard.question))
 		answer.result = vnic_fail(&answer.err, VNIC_STEP_SOCKET, EPROTO, "in the router", NULL);
-	else if (!is_in_scope(&question.request, scope))
+	else if (!is_in_scope(&heard.question.request, scope))
 		answer.result = vnic_fail(&answer.err, VNIC_STEP_SOCKET, EPERM, "in the router", NULL);
 	else
-		answer.result = open_here(&question.request, &fd, &answer.err);
+		answer.result = open_here(&heard.question.request, &fd, &answer.err);
 	if (vnic_fd_send(socket, &fd, fd >= 0 ? 1 : 0, &answer, sizeof(answer), &answer.err) == 0)
 		return 0;
 	answer.result = -answer.err.code; /* the descriptor stays here */

@@ -43,7 +43,7 @@ bool plan_is_handed(const struct plan *plan)
 	return plan->count && nic_is_handed(&plan->nics[0].nic);
 }
 
-bool plan_is_merged(const struct plan *plan, const struct nic_plan *nic)
+bool plan_is_long(const struct plan *plan, const struct nic_plan *nic)
 {
 	return nic->nic.kind == VNIC_NIC_VETH && nic_is_gated(&nic->nic) && !plan->captured;
 }

@@ -47,10 +47,9 @@ struct plan_host {
  * as often, +20 % out of the sandbox, +40 % by IPv6; twice as much gains nothing.
  */
 #define PLAN_GSO_MAX (192u << 10)
-#define PLAN_QUEUE 1000u /* packets that a pair's inner end holds back where the outer one cannot take them */
 
 struct plan {
-	bool captured;       /* frames are to be seen as they are sent: no longer ones, none merged */
+	bool captured;       /* frames are to be seen as they are sent: no longer ones */
 	const char *no_ipv6; /* as in plan_host, where a NIC on the gateway would have it */
 	unsigned count;
 	struct nic_plan nics[VNIC_NICS];
@@ -93,8 +92,8 @@ static inline uint32_t plan_queue(const struct nic_plan *plan)
 	return nic_is_handed(&plan->nic) ? PLAN_HANDED_QUEUE : 0;
 }
 
-/* A pair to the gateway, whose frames may be merged on the way. */
-bool plan_is_merged(const struct plan *plan, const struct nic_plan *nic);
+/* A pair to the gateway, whose frames may be long on the way. */
+bool plan_is_long(const struct plan *plan, const struct nic_plan *nic);
 /* True if one of the plan's NICs has its outer side, or its relay, in the router. */
 bool plan_has_router(const struct plan *plan);
 bool plan_is_relayed(const struct plan *plan);

@@ -100,7 +100,7 @@ static void fill_router(const struct plan *plan, struct vnic_batch *batch)
 		if (nic->nic.kind != VNIC_NIC_VETH) /* a pair is born so */
 			vnic_batch_link_set(batch, nic->outer_index,
 					    &(struct vnic_link){.up = true, .txqueuelen = plan_queue(nic)});
-		else if (plan_is_merged(plan, nic))
+		else if (plan_is_long(plan, nic))
 			vnic_batch_link_set(batch, nic->outer_index, &(struct vnic_link){.gso_max = PLAN_GSO_MAX});
 		for (unsigned a = 0; a < nic->outer_count; a++)
 			vnic_batch_addr_add(batch, nic->outer_index, &nic->outer[a]);
@@ -223,13 +223,10 @@ static void fill_sandbox(const struct plan *plan, struct vnic_batch *batch)
 	for (unsigned i = 0; i < plan->count; i++) {
 		const struct nic_plan *plan_nic = &plan->nics[i];
 		const struct vnic_nic *nic = &plan_nic->nic;
-		bool merged = plan_is_merged(plan, plan_nic);
+		uint32_t gso_max = plan_is_long(plan, plan_nic) ? PLAN_GSO_MAX : 0;
 
-		vnic_batch_link_set(
-			batch, plan_nic->inner_index,
-			&(struct vnic_link){.name = nic->name, .up = true, .gso_max = merged ? PLAN_GSO_MAX : 0});
-		if (merged)
-			vnic_batch_queue_set(batch, plan_nic->inner_index, PLAN_QUEUE);
+		vnic_batch_link_set(batch, plan_nic->inner_index,
+				    &(struct vnic_link){.name = nic->name, .up = true, .gso_max = gso_max});
 		if (!nic->dhcp)
 			add_addresses(plan_nic, batch);
 	}

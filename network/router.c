@@ -22,6 +22,7 @@
 #include "background.h"
 #include "build.h"
 #include "fd.h"
+#include "floods.h"
 #include "lease.h"
 #include "loop.h"
 #include "slowpath.h"
@@ -334,6 +335,8 @@ static int build_router(struct router *router, struct vnic_error *err)
 /* Until the front is gone, or the relay: without it the sandbox's NIC is dead. */
 static void serve(struct router *router)
 {
+	struct floods floods = FLOODS_EMPTY;
+	struct opener_flood flood;
 	struct pollfd fds[] = {
 		{.fd = router->build->router_step.child, .events = POLLRDHUP},
 		{.fd = router->relay_pidfd, .events = POLLIN},
@@ -348,13 +351,13 @@ static void serve(struct router *router)
 			return;
 		for (int i = 2; i < 4; i++) {
 			enum opener_scope scope = i == 2 ? OPENER_ALL : OPENER_FLOWS;
-			int r = fds[i].revents ? opener_answer(fds[i].fd, scope, NULL) : 0;
+			int r = fds[i].revents ? opener_answer(fds[i].fd, scope, &flood, NULL) : 0;
 
 			if (r == -EPIPE) { /* nobody will ask any more, or wait for an answer */
 				shutdown(fds[i].fd, SHUT_RDWR);
 				fds[i].fd = -1;
-			} else if (r == OPENER_FLOODED) {
-				merge_datagrams(&router->build->plan);
+			} else if (r == OPENER_FLOOD) {
+				floods_hear(&floods, &router->build->plan, &flood, router->build->gate.hello[1]);
 			}
 		}
 	}
@@ -363,11 +366,12 @@ static void serve(struct router *router)
 /* No descriptor of the front's caller stays open here, nor its terminal. */
 static void withdraw(struct router *router)
 {
-	int keep[] = {router->build->router_step.child, router->build->opener[1], router->build->gate.opener[1],
-		      router->relay_pidfd, router->relay_lifeline};
+	int keep[] = {router->build->router_step.child, router->build->opener[1],
+		      router->build->gate.opener[1],    router->relay_pidfd,
+		      router->relay_lifeline,           router->build->gate.hello[1]};
 
 	prctl(PR_SET_DUMPABLE, 0);
-	ns_close_all_but(keep, 5);
+	ns_close_all_but(keep, 6);
 }
 
 _Noreturn void build_router_main(struct build *build)

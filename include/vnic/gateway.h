@@ -35,6 +35,13 @@ struct vnic_gateway_publish {
 	uint16_t to_port; /* in the sandbox */
 };
 
+/* What becomes of a flood; in this order, and one flood at a time. */
+enum vnic_flood {
+	VNIC_FLOOD_BEGINS,
+	VNIC_FLOOD_ENDS, /* the flow shall go the ordinary way again */
+	VNIC_FLOOD_GONE, /* the gateway has closed the ring */
+};
+
 struct vnic_gateway_config {
 	int slow_fd;              /* packet socket on the slow path, PACKET_VNET_HDR; owned by the gateway afterwards */
 	struct vnic_mac slow_mac; /* of the router's end of the slow path */
@@ -59,10 +66,11 @@ struct vnic_gateway_config {
 	/* Called once, when the host forbids the ping sockets by which echo requests leave; may be NULL. */
 	void (*echo_forbidden)(void *ctx);
 	/*
-	 * Called once, when a flow of the sandbox first sends datagrams faster than they are taken: whoever has the
-	 * router may let its kernel merge them (vnic_link_merge_datagrams).  May be NULL.
+	 * A flow of the sandbox sends datagrams faster than they are taken.  Whoever has the router may make a ring of
+	 * them and say so with vnic_gateway_take_ring, as after each of the first two; `flow` has the remote's address
+	 * to bind to and the sandbox's to connect to, and is NULL after the first.  May be NULL.
 	 */
-	void (*flooded)(void *ctx);
+	void (*flood)(void *ctx, enum vnic_flood what, const struct vnic_open_request *flow);
 	/* Called when bulk data begins to pass through TCP flows, and a second or two after its end; may be NULL. */
 	void (*bulk)(void *ctx, bool bulk);
 	void *ctx;
@@ -91,6 +99,9 @@ VNIC_API int vnic_gateway_stop_on(struct vnic_gateway *gateway, int fd, struct v
 VNIC_API int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct vnic_error *err);
 /* The host's resolvers are others; questions under way are asked of them anew. */
 VNIC_API void vnic_gateway_set_resolvers(struct vnic_gateway *gateway, const struct vnic_dns_servers *servers);
+/* The ring that was asked for, from now on the gateway's; -1: there is none, or the flow goes the ordinary way again.
+ */
+VNIC_API void vnic_gateway_take_ring(struct vnic_gateway *gateway, int fd);
 VNIC_API void vnic_gateway_get_dns_stats(const struct vnic_gateway *gateway, struct vnic_dns_stats *ret_stats);
 VNIC_API void vnic_gateway_get_stats(const struct vnic_gateway *gateway, struct vnic_gateway_stats *ret_stats);
 

@@ -161,11 +161,6 @@ VNIC_API void vnic_batch_route_del(struct vnic_batch *batch, const struct vnic_r
 VNIC_API void vnic_batch_rule_add(struct vnic_batch *batch, const struct vnic_rule *rule);
 VNIC_API void vnic_batch_rule_del(struct vnic_batch *batch, const struct vnic_rule *rule);
 /*
- * The queue of what the link is about to send: so many packets, first in, first out (the qdisc pfifo).  With it a veth
- * whose other end polls holds the sender back instead of dropping (Linux 6.16).  A wish, which the kernel may refuse.
- */
-VNIC_API void vnic_batch_queue_set(struct vnic_batch *batch, int index, unsigned packets);
-/*
  * A link has one redirection at most, and no other hooks for traffic control (the qdisc clsact): -EEXIST.  Deleting
  * what is not there fails with -ENOENT or -EINVAL.
  */
@@ -193,13 +188,6 @@ VNIC_API int vnic_route_add(struct vnic_nl *nl, const struct vnic_route *route, 
 VNIC_API int vnic_route_del(struct vnic_nl *nl, const struct vnic_route *route, struct vnic_error *err);
 VNIC_API int vnic_rule_add(struct vnic_nl *nl, const struct vnic_rule *rule, struct vnic_error *err);
 VNIC_API int vnic_rule_del(struct vnic_nl *nl, const struct vnic_rule *rule, struct vnic_error *err);
-
-/*
- * Datagrams of one flow that wait together go up the stack as one (the ethtool features rx-gro and
- * rx-udp-gro-forwarding, Linux 5.12).  On a veth they only wait where its polling has a thread of its own
- * (/sys/class/net/NAME/threaded); its TCP does not go that way (veth_skb_is_eligible_for_gro, drivers/net/veth.c).
- */
-VNIC_API int vnic_link_merge_datagrams(int index, struct vnic_error *err);
 
 /* --- questions ---------------------------------------------------------------------- */
 

@@ -91,8 +91,6 @@ longest() {
 	is "gso_max_size 65536" "$(longest veth,to=none)"
 	is "gso_max_size 65536" "$(longest veth --capture "$BATS_TEST_TMPDIR/frames.pcapng")"
 	is "gso_max_size 196608" "$(longest veth)"
-	run inside -- tc qdisc show dev eth0
-	[[ $output == "qdisc pfifo "*" limit 1000p"* ]]
 }
 
 @test "a TAP or a TUN is as asked" {

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -318,6 +319,8 @@ static long carry_datagrams(void)
 	    getsockname(fd, (struct sockaddr *)&own, &(socklen_t){sizeof(own)}) < 0 ||
 	    connect(fd, (const struct sockaddr *)&own, sizeof(own)) < 0)
 		return -1;
+	if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, own.sin_zero, &(socklen_t){8}) == 0 || errno == ENOSYS)
+		return -1; /* it is not a ring */
 	if (sendmmsg(fd, &message, 1, MSG_DONTWAIT) != 1 || recvmmsg(fd, &message, 1, MSG_DONTWAIT, NULL) != 1 ||
 	    send(fd, "x", 1, 0) != 1 || recv(fd, iov.iov_base, 1, 0) != 1)
 		return -1;

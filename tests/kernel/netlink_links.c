@@ -153,13 +153,6 @@ static void longer_super_frames_are_a_wish(void **state)
 		 VNIC_STEP_LINK_SET, EINVAL);
 	vt_fails(vnic_link_set(here.nl, 9, &(struct vnic_link){.gso_max = UINT32_MAX, .isolated = true}, &err), &err,
 		 VNIC_STEP_LINK_SET, EOPNOTSUPP);
-	/* So is a queue. */
-	struct vnic_batch *batch;
-	vt_ok(vnic_batch_new(&batch, &err), &err);
-	vnic_batch_queue_set(batch, 4711, 1000);
-	vnic_batch_queue_set(batch, 9, 1000);
-	vt_ok(vnic_batch_send(batch, here.nl, NULL, &err), &err);
-	vnic_batch_free(batch);
 	late.name = "b";
 	late.gso_max = 192u << 10;
 	vt_fails(vnic_link_add(here.nl, &late, &err), &err, VNIC_STEP_LINK_ADD, EINVAL);

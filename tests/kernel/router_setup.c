@@ -41,7 +41,7 @@ static int ask(const struct vnic_open_request *request, enum opener_scope scope,
 	*ret_fd = -1;
 	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), errno);
 	vt_ok(vnic_fd_send(pair[0], NULL, 0, &question, sizeof(question), &err), &err);
-	vt_ok(opener_answer(pair[1], scope, &err), &err);
+	vt_ok(opener_answer(pair[1], scope, NULL, &err), &err);
 	vt_ok(vnic_fd_recv(pair[0], ret_fd, 1, &count, answer, sizeof(answer), &size, &err), &err);
 	close(pair[0]);
 	close(pair[1]);

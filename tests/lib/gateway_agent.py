@@ -450,6 +450,45 @@ def send_many(handle, count, size):
         sockets[handle].send(b"x" * size)
 
 
+def numbered(number):
+    """a datagram that no other one is like"""
+    return struct.pack("!I", number) + hashlib.shake_128(b"%d" % number).digest(60 + number % 400)
+
+
+numbers = []  # of those that came, as they were sent
+strange = []
+
+
+def serve_numbered(address):
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    sock.bind((address, 0))
+
+    def take():
+        while True:
+            data = sock.recv(65536)
+            number = struct.unpack_from("!I", data)[0]
+            (numbers if data == numbered(number) else strange).append(number)
+
+    threading.Thread(target=take, daemon=True).start()
+    return sock.getsockname()[1]
+
+
+def heard_numbered():
+    """how many, the last, and what was damaged or came behind a later one"""
+    heard = numbers[:]
+    late = [b for a, b in zip(heard, heard[1:]) if b <= a]
+    return [len(heard), heard[-1] if heard else -1, strange + late]
+
+
+def forget_numbered():
+    numbers.clear()
+
+
+def send_numbered(handle, first, count):
+    for number in range(first, first + count):
+        sockets[handle].send(numbered(number))
+
+
 def ask_many(address, port, count, threads=24):
     """questions, each from a port of its own and at the same time as others: what is not its own echo"""
     wrong, numbers = [], iter(range(count))

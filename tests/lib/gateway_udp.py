@@ -6,7 +6,8 @@ import signal
 
 from gateway_world import ip, is_equal, run, until
 
-V4 = "9.9.9.10"  # outside, and of class internet
+V4, V6 = "9.9.9.10", "2620:fe::fe"  # outside, and of class internet
+RING = 2048  # KiB
 
 
 def figures(box):
@@ -48,6 +49,73 @@ def overrun(world):
     # What was not dropped may still lie in a queue when the sandbox ends.
     assert 0 < got["udp_overrun"] < 5000, got
     is_equal(got["udp_unsent"], 0)
+
+
+def mapped(pid):
+    """its address space, in KiB"""
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmSize"))
+
+
+class Flood:
+    """numbered datagrams of one flow, the first few hundred faster than they are taken"""
+
+    def __init__(self, world, address):
+        self.outside = world.outside
+        self.box = world.box("--stats", "--json", "--allow", "any")
+        self.flow = self.box.open_udp(address, self.outside.serve_numbered(address))
+        self.sent = 0
+        self.send(1)
+        until(lambda: self.outside.heard_numbered()[0] == 1)
+
+    def send(self, count):
+        self.box.send_numbered(self.flow, self.sent, count)
+        self.sent += count
+
+    def rise(self):
+        gateway = self.box.gateway()
+        os.kill(gateway, signal.SIGSTOP)
+        self.send(200)
+        os.kill(gateway, signal.SIGCONT)
+
+    def goes_on_until(self, condition):
+        def more():
+            self.send(200)
+            return condition()
+
+        until(more)
+
+
+def by_a_ring(world):
+    """from which the flow goes back to its socket"""
+    for address in (V4, V6):
+        flood = Flood(world, address)
+        gateway = flood.box.gateway()
+        quiet = mapped(gateway)
+        for _ in range(2):
+            flood.rise()
+            flood.goes_on_until(lambda: mapped(gateway) >= quiet + RING)
+            flood.send(5000)
+            until(lambda: mapped(gateway) < quiet + RING)
+            flood.send(1)
+            until(lambda: world.outside.heard_numbered()[1] == flood.sent - 1)
+        heard, _, wrong = world.outside.heard_numbered()
+        is_equal(wrong, [])
+        got = figures(flood.box)
+        is_equal([got["udp_unsent"], got["ignored"]], [0, 0])
+        assert heard + got["udp_overrun"] <= flood.sent  # and some the receiver has lost
+        world.outside.forget_numbered()
+
+
+def killed_in_a_flood(world):
+    """every process of the sandbox ends, and so does the ring"""
+    flood = Flood(world, V4)
+    gateway = flood.box.gateway()
+    quiet = mapped(gateway)
+    flood.rise()
+    flood.goes_on_until(lambda: mapped(gateway) >= quiet + RING)
+    os.kill(gateway, signal.SIGKILL)
+    assert flood.box.end() != 0
 
 
 def unsent(world):

@@ -17,7 +17,7 @@ static void make_pair(int pair[2])
 
 static void *answer_one(void *ctx)
 {
-	opener_answer(*(int *)ctx, OPENER_ALL, NULL);
+	opener_answer(*(int *)ctx, OPENER_ALL, NULL, NULL);
 	return NULL;
 }
 
@@ -66,10 +66,26 @@ static void an_answer_that_was_not_taken_is_not_the_next_ones(void **state)
 	(void)state;
 	make_pair(pair);
 	vt_ok(vnic_fd_send(pair[0], NULL, 0, &lost, sizeof(lost), &err), &err);
-	vt_ok(opener_answer(pair[1], OPENER_FLOWS, &err), &err);
+	vt_ok(opener_answer(pair[1], OPENER_FLOWS, NULL, &err), &err);
 	assert_int_equal(ask(pair, SOCK_STREAM, &fd), 0);
 	assert_int_equal(type_of(fd), SOCK_STREAM);
 	close(fd);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void a_flood_is_heard_as_it_was_told(void **state)
+{
+	const struct opener_flood told = {.what = VNIC_FLOOD_ENDS, .src.ss_family = AF_INET6};
+	struct opener_flood heard = {0};
+	struct vnic_error err;
+	int pair[2];
+
+	(void)state;
+	make_pair(pair);
+	assert_int_equal(opener_tell_flood(pair[0], &told), 0);
+	assert_int_equal(opener_answer(pair[1], OPENER_FLOWS, &heard, &err), OPENER_FLOOD);
+	assert_memory_equal(&heard, &told, sizeof(told));
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -92,6 +108,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_test(who_asks_gets_what_was_asked_for),
 		vt_test(an_answer_that_was_not_taken_is_not_the_next_ones),
+		vt_test(a_flood_is_heard_as_it_was_told),
 		vt_test(a_helper_that_has_ended_is_an_error),
 	};
 

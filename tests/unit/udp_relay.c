@@ -4,6 +4,7 @@
 
 #include "udp.h"
 
+#include <fcntl.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <stdlib.h>
@@ -124,35 +125,109 @@ static void a_super_datagram_passes_whole(void **state)
 	world_stop(&world);
 }
 
-static void count(void *ctx)
+struct told {
+	unsigned floods;
+	enum vnic_flood last;
+	uint16_t port; /* of the flow's remote */
+};
+
+static void hear(void *ctx, enum vnic_flood what, const struct vnic_open_request *flow)
 {
-	++*(unsigned *)ctx;
+	struct told *told = ctx;
+	struct endpoint endpoint;
+	uint16_t family;
+
+	told->floods++;
+	told->last = what;
+	assert_true((flow != NULL) == (what == VNIC_FLOOD_BEGINS));
+	if (flow && sockaddr_to_endpoint(&flow->bind, &endpoint, &family))
+		told->port = endpoint.port;
 }
 
-static void a_flood_is_told_once(void **state)
+static void flood(struct world *world, int client)
 {
-	struct world world;
-	unsigned told = 0;
+	for (int i = 0; i < 2 * DATAGRAMS; i++)
+		world_say(client, "a flood");
+	for (int i = 0; i < 2 * DATAGRAMS; i++)
+		world_hears(world, world->server, "a flood");
+}
+
+static int start_flow(struct world *world, struct told *told)
+{
 	int client;
 
-	(void)state;
-	world_start(&world, AF_INET, (struct world_options){0});
-	world.gateway->config.flooded = count;
-	world.gateway->config.ctx = &told;
-	client = world_client(&world);
+	world_start(world, AF_INET, (struct world_options){0});
+	world->gateway->config.flood = hear;
+	world->gateway->config.ctx = told;
+	client = world_client(world);
 	world_say(client, "hello");
-	world_server_answers(&world, "hello", "hi");
-	world_hears(&world, client, "hi");
+	world_server_answers(world, "hello", "hi");
+	world_hears(world, client, "hi");
+	return client;
+}
+
+static void a_flood_is_told_once_and_goes_on_where_there_is_no_ring(void **state)
+{
+	struct told told = {0};
+	struct world world;
+	int client = start_flow(&world, &told);
+
+	(void)state;
 	for (int i = 0; i < 10; i++)
 		world_say(client, "a few");
 	world_rest(&world);
-	assert_int_equal(told, 0);
-	for (int flood = 0; flood < 2; flood++) {
-		for (int i = 0; i < 2 * DATAGRAMS; i++)
-			world_say(client, "a flood");
-		world_rest(&world);
-		assert_int_equal(told, 1);
-	}
+	assert_int_equal(told.floods, 0);
+	for (int i = 0; i < 10; i++)
+		world_hears(&world, world.server, "a few");
+	flood(&world, client);
+	flood(&world, client);
+	assert_int_equal(told.floods, 1);
+	assert_int_equal(told.last, VNIC_FLOOD_BEGINS);
+	assert_int_equal(told.port, world.port);
+	vnic_gateway_take_ring(world.gateway, -1); /* refused, for good */
+	flood(&world, client);
+	assert_int_equal(told.floods, 1);
+	close(client);
+	world_stop(&world);
+}
+
+/* Nothing was read into it, so it could be any descriptor. */
+static void a_ring_that_cannot_be_read_is_given_back(void **state)
+{
+	struct told told = {0};
+	struct world world;
+	int client = start_flow(&world, &told);
+
+	(void)state;
+	flood(&world, client);
+	vnic_gateway_take_ring(world.gateway, open("/dev/null", O_RDONLY | O_CLOEXEC));
+	assert_int_equal(told.last, VNIC_FLOOD_ENDS);
+	flood(&world, client);
+	assert_int_equal(told.floods, 2);
+	vnic_gateway_take_ring(world.gateway, -1);
+	assert_int_equal(told.last, VNIC_FLOOD_GONE);
+	assert_int_equal(told.floods, 3);
+	flood(&world, client);
+	assert_int_equal(told.last, VNIC_FLOOD_BEGINS); /* the next one */
+	close(client);
+	world_stop(&world);
+}
+
+static void a_ring_for_a_flow_that_has_ended_is_given_back(void **state)
+{
+	struct told told = {0};
+	struct world world;
+	int client = start_flow(&world, &told);
+
+	(void)state;
+	flood(&world, client);
+	udp_end_flow(world.gateway->udp, table_first(&world.gateway->udp->flows));
+	vnic_gateway_take_ring(world.gateway, open("/dev/null", O_RDONLY | O_CLOEXEC));
+	assert_int_equal(told.last, VNIC_FLOOD_ENDS);
+	vnic_gateway_take_ring(world.gateway, -1);
+	assert_int_equal(told.last, VNIC_FLOOD_GONE);
+	vnic_gateway_take_ring(world.gateway, open("/dev/null", O_RDONLY | O_CLOEXEC)); /* that nobody asked for */
+	assert_int_equal(told.floods, 3);
 	close(client);
 	world_stop(&world);
 }
@@ -445,7 +520,9 @@ int main(void)
 		vt_netns_test(datagrams_that_came_before_the_flow_was_open_are_not_lost),
 		vt_netns_test(the_longest_and_the_empty_datagram_pass),
 		vt_netns_test(a_super_datagram_passes_whole),
-		vt_netns_test(a_flood_is_told_once),
+		vt_netns_test(a_flood_is_told_once_and_goes_on_where_there_is_no_ring),
+		vt_netns_test(a_ring_that_cannot_be_read_is_given_back),
+		vt_netns_test(a_ring_for_a_flow_that_has_ended_is_given_back),
 		vt_netns_test(a_closed_port_on_the_host_is_port_unreachable_in_the_sandbox),
 		vt_netns_test(a_closed_port_is_told_over_ipv6_too),
 		vt_netns_test(a_flow_goes_on_after_an_error),
