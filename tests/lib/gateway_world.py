@@ -5,7 +5,8 @@ A host of the tests' own, in a network namespace, and the world outside it in an
   outside  in0 10.77.0.2 fd88::2 ====== out0 10.77.0.1 fd88::1  host  <- vnic run -> sandbox
            and OUTSIDE on its lo                                and OWN on its lo
 
-A test program is a module of functions that take a World; `python3 PROGRAM NAME` runs one of them in a new world.
+A test program is a module of functions that take a World; `python3 PROGRAM NAME` runs one of them in a new world, made
+with the arguments that the function's attribute `world` holds, if it has one.
 """
 import json
 import os
@@ -108,7 +109,7 @@ class Box(Agent):
 
 
 class World:
-    def __init__(self):
+    def __init__(self, ping_sockets=True):
         for own in ["127.0.0.1", *OWN]:
             if own != "127.0.0.1":
                 ip(f"address add {own} dev lo nodad" if ":" in own else f"address add {own} dev lo")
@@ -129,8 +130,9 @@ class World:
         self.outside.sh(" && ".join(f"ip address add {a} dev lo" + (" nodad" if ":" in a else "") for a in OUTSIDE))
         ip("route add default via 10.77.0.2")
         ip("-6 route add default via fd88::2")
-        with open("/proc/sys/net/ipv4/ping_group_range", "w") as groups:
-            groups.write("65534 65534")  # nobody's: the gateway's
+        if ping_sockets:  # a new network namespace has none, and an ordinary user cannot take them back: the range is "1 0"
+            with open("/proc/sys/net/ipv4/ping_group_range", "w") as groups:
+                groups.write("65534 65534")  # nobody's: the gateway's
         self.host = Agent([])
 
     def __enter__(self):
@@ -148,7 +150,8 @@ def run(tests, seconds=110):
     """runs the test that the command line names, in a world that the caller has made a namespace for"""
     signal.alarm(seconds)
     fds = len(os.listdir("/proc/self/fd"))
-    with World() as world:
-        tests[sys.argv[1]](world)
+    test = tests[sys.argv[1]]
+    with World(**getattr(test, "world", {})) as world:
+        test(world)
     del world
     is_equal(len(os.listdir("/proc/self/fd")), fds)
