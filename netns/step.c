@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "fd.h"
+#include "fdpass.h"
 
 int ns_step_open(struct ns_step *ret_step, struct vnic_error *err)
 {
@@ -73,63 +74,36 @@ int ns_step_wait(int event_fd, int control, struct vnic_error *err)
 
 int ns_message_send(int control, const struct ns_message *message, int fd, struct vnic_error *err)
 {
-	struct iovec iov = {.iov_base = (void *)message, .iov_len = sizeof(*message)};
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} ancillary = {0};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	int r = vnic_fd_send(control, &fd, fd >= 0, message, sizeof(*message), NULL);
 
-	if (fd >= 0) {
-		msg.msg_control = ancillary.buf;
-		msg.msg_controllen = sizeof(ancillary.buf);
-		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	}
-	if (TEMP_FAILURE_RETRY(sendmsg(control, &msg, MSG_NOSIGNAL)) < 0)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the parent", NULL);
-	return 0;
+	return r < 0 ? vnic_fail(err, VNIC_STEP_SOCKET, -r, "to the parent", NULL) : 0;
 }
 
-/* Whoever ends and leaves something unread resets the connection; what it said before comes after that. */
-static ssize_t receive(int control, struct msghdr *msg, int flags)
+/* -ECONNRESET when the other ended and left something unread. */
+static int receive(int control, bool wait, struct ns_message *message, int *fd, struct vnic_error *err)
 {
-	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(control, msg, flags));
+	unsigned count;
+	size_t size;
+	int r = receive_fds(control, wait ? 0 : MSG_DONTWAIT, fd, 1, &count, message, sizeof(*message), &size, err);
 
-	return n < 0 && errno == ECONNRESET ? TEMP_FAILURE_RETRY(recvmsg(control, msg, flags)) : n;
+	if (r == 0 && size == 0)
+		return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "a process of vnic has ended before its time");
+	if (r == 0 && size != sizeof(*message))
+		return vnic_fail(err, VNIC_STEP_SOCKET, EPROTO, "to the child", NULL);
+	return r;
 }
 
 int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int *ret_fd, struct vnic_error *err)
 {
 	struct ns_message message;
-	struct iovec iov = {.iov_base = &message, .iov_len = sizeof(message)};
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} ancillary;
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = ancillary.buf,
-		.msg_controllen = CMSG_LEN(sizeof(int)), /* CMSG_SPACE has room for two */
-	};
 	CLEANUP_FD int fd = -1;
-	ssize_t n = receive(control, &msg, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+	int r = receive(control, wait, &message, &fd, err);
 
-	if (n < 0 && errno == EAGAIN)
-		return -EAGAIN;
-	if (n < 0 && errno != ECONNRESET)
-		return vnic_fail(err, VNIC_STEP_SOCKET, errno, "to the child", NULL);
-	if (n <= 0)
-		return vnic_fail(err, VNIC_STEP_WAIT, EPIPE, NULL, "a process of vnic has ended before its time");
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			memcpy(&fd, CMSG_DATA(c), sizeof(int));
-	if (n != (ssize_t)sizeof(message))
-		return vnic_fail(err, VNIC_STEP_SOCKET, EPROTO, "to the child", NULL);
+	/* What it said before comes after that. */
+	if (r == -ECONNRESET)
+		r = receive(control, wait, &message, &fd, err);
+	if (r < 0)
+		return r;
 	/* From a process that may have been taken over. */
 	message.err.object[sizeof(message.err.object) - 1] = '\0';
 	message.err.detail[sizeof(message.err.detail) - 1] = '\0';

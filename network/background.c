@@ -25,7 +25,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include <vnic/tap.h>
+#include <vnic/fdpass.h>
 
 #include "fd.h"
 

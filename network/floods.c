@@ -13,6 +13,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include <vnic/fdpass.h>
+
 #include "fd.h"
 #include "flood_ring.h"
 #include "nft_ring.h"

@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <vnic/fdpass.h>
+
 #include "background.h"
 #include "build.h"
 #include "confine.h"

@@ -24,6 +24,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <vnic/fdpass.h>
+
 #include "background.h"
 #include "capture.h"
 #include "clock.h"

@@ -25,6 +25,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <vnic/fdpass.h>
+
 #include "build.h"
 #include "fd.h"
 #include "slowpath.h"

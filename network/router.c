@@ -19,6 +19,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include <vnic/fdpass.h>
+
 #include "background.h"
 #include "build.h"
 #include "fd.h"

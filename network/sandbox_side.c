@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <vnic/fdpass.h>
+
 #include "build.h"
 #include "fd.h"
 

@@ -110,14 +110,4 @@ VNIC_API ssize_t vnic_frame_read(const struct vnic_tap *tap, unsigned queue, str
 VNIC_API ssize_t vnic_frame_write(const struct vnic_tap *tap, unsigned queue, const struct vnic_vnet_hdr *hdr,
 				  const void *frame, size_t size);
 
-/*
- * File descriptors over a connected Unix socket (unix(7), SCM_RIGHTS), at most 253 a message.
- * The receiver owns what it gets; a message with more descriptors than `max` is refused
- * with -EMSGSIZE and all of them are closed.
- */
-VNIC_API int vnic_fd_send(int socket, const int *fds, unsigned count, const void *data, size_t size,
-			  struct vnic_error *err);
-VNIC_API int vnic_fd_recv(int socket, int *ret_fds, unsigned max, unsigned *ret_count, void *data, size_t size,
-			  size_t *ret_size, struct vnic_error *err);
-
 #endif

@@ -21,6 +21,7 @@
 #include <vnic/addr.h>
 #include <vnic/api.h>
 #include <vnic/error.h>
+#include <vnic/fdpass.h>
 #include <vnic/gateway.h>
 #include <vnic/inspect.h>
 #include <vnic/link.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include <vnic/tap.h>
+#include <vnic/fdpass.h>
 
 #include "fd.h"
 #include "ns.h"
@@ -26,7 +26,7 @@ static void a_descriptor_comes_with_its_message(void **state)
 	assert_true(got >= 0);
 }
 
-static void more_descriptors_than_one_are_not_taken(void **state)
+static void a_message_with_more_descriptors_than_one_is_refused(void **state)
 {
 	CLEANUP(ns_step_close) struct ns_step step = NS_STEP_EMPTY;
 	struct ns_message message = {.type = NS_NOTE};
@@ -37,9 +37,24 @@ static void more_descriptors_than_one_are_not_taken(void **state)
 	for (int i = 0; i < 3; i++) {
 		vt_ok(vnic_fd_send(step.child, (int[]){step.go, step.go, step.go}, 3, &message, sizeof(message), &err),
 		      &err);
-		vt_ok(ns_message_recv(step.parent, true, &message, NULL, &err), &err);
+		vt_fails(ns_message_recv(step.parent, true, &message, NULL, &err), &err, VNIC_STEP_FD_PASS, EMSGSIZE);
 	}
 	/* vt_teardown counts those that are open */
+}
+
+static void what_is_no_message_is_refused_whatever_its_size(void **state)
+{
+	CLEANUP(ns_step_close) struct ns_step step = NS_STEP_EMPTY;
+	struct ns_message message[2] = {{.type = NS_NOTE}};
+	struct vnic_error err;
+
+	(void)state;
+	vt_ok(ns_step_open(&step, &err), &err);
+	assert_int_equal(ns_message_recv(step.parent, false, message, NULL, &err), -EAGAIN);
+	assert_int_equal(send(step.child, message, sizeof(*message) - 1, 0), sizeof(*message) - 1);
+	vt_fails(ns_message_recv(step.parent, true, message, NULL, &err), &err, VNIC_STEP_SOCKET, EPROTO);
+	assert_int_equal(send(step.child, message, sizeof(message), 0), sizeof(message));
+	vt_fails(ns_message_recv(step.parent, true, message, NULL, &err), &err, VNIC_STEP_FD_PASS, EMSGSIZE);
 }
 
 static void a_text_without_an_end_gets_one(void **state)
@@ -61,7 +76,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_test(a_descriptor_comes_with_its_message),
-		vt_test(more_descriptors_than_one_are_not_taken),
+		vt_test(a_message_with_more_descriptors_than_one_is_refused),
+		vt_test(what_is_no_message_is_refused_whatever_its_size),
 		vt_test(a_text_without_an_end_gets_one),
 	};
 

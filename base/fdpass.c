@@ -6,9 +6,10 @@
  * (SCM_MAX_FD, 253).  With less room the kernel installs some and drops the rest, and which ones
  * arrived would have to be guessed from MSG_CTRUNC.
  */
-#include <vnic/tap.h>
+#include "fdpass.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -78,8 +79,8 @@ static unsigned take_fds(struct msghdr *msg, int fds[FDS_MAX])
 	return count;
 }
 
-int vnic_fd_recv(int socket, int *ret_fds, unsigned max, unsigned *ret_count, void *data, size_t size, size_t *ret_size,
-		 struct vnic_error *err)
+int receive_fds(int socket, int flags, int *ret_fds, unsigned max, unsigned *ret_count, void *data, size_t size,
+		size_t *ret_size, struct vnic_error *err)
 {
 	union control control;
 	struct iovec iov = {data, size};
@@ -87,7 +88,7 @@ int vnic_fd_recv(int socket, int *ret_fds, unsigned max, unsigned *ret_count, vo
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 	int fds[FDS_MAX];
 	unsigned count;
-	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(socket, &msg, MSG_CMSG_CLOEXEC));
+	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(socket, &msg, flags | MSG_CMSG_CLOEXEC));
 
 	if (n < 0)
 		return vnic_fail(err, VNIC_STEP_FD_PASS, errno, NULL, NULL);
@@ -106,4 +107,10 @@ int vnic_fd_recv(int socket, int *ret_fds, unsigned max, unsigned *ret_count, vo
 	*ret_count = count;
 	*ret_size = (size_t)n;
 	return 0;
+}
+
+int vnic_fd_recv(int socket, int *ret_fds, unsigned max, unsigned *ret_count, void *data, size_t size, size_t *ret_size,
+		 struct vnic_error *err)
+{
+	return receive_fds(socket, 0, ret_fds, max, ret_count, data, size, ret_size, err);
 }
