@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "enter.h"
 #include "fd.h"
 #include "slowpath.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Devices and sockets opened in another namespace: the rooms below, called where the target is. */
+#include "enter.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -9,7 +11,6 @@
 
 #include "fd.h"
 #include "ns.h"
-#include "plan.h"
 
 struct tap_call {
 	const struct vnic_tap_config *config;

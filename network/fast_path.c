@@ -34,10 +34,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "enter.h"
 #include "fd.h"
 #include "link_ip.h"
 #include "ns.h"
-#include "plan.h"
 
 #define MTU_MOST 65535
 #define DEADLINE_MS 10000

@@ -19,9 +19,9 @@
 #include <string.h>
 #include <sys/pidfd.h>
 
+#include "enter.h"
 #include "fd.h"
 #include "guest.h"
-#include "plan.h"
 
 #define TUN_PATH "/dev/net/tun"
 

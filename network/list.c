@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "enter.h"
 #include "fd.h"
 #include "guest.h"
 #include "ns.h"
-#include "plan.h"
 
 /* Whose the names are, asked once for all sandboxes. */
 struct names {

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "build.h"
+#include "enter.h"
 #include "fd.h"
 #include "ns.h"
 #include "stale.h"

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "enter.h"
 #include "fd.h"
 #include "plan.h"
 #include "slowpath.h"

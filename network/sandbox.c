@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "enter.h"
 #include "fd.h"
 #include "loop.h"
 #include "sandbox_private.h"

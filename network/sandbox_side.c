@@ -8,6 +8,7 @@
 #include <vnic/fdpass.h>
 
 #include "build.h"
+#include "enter.h"
 #include "fd.h"
 
 /* As for the router's sockets (slowpath_unpace); reno is the one that every namespace may choose. */

@@ -51,6 +51,7 @@
 #include <sys/socket.h>
 #include <sys/statvfs.h>
 
+#include "enter.h"
 #include "fd.h"
 #include "link_ip.h"
 #include "nft.h"
