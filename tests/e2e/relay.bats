@@ -201,7 +201,7 @@ speaker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for _ in range(2000): # of which the queue holds 1000
     speaker.sendto(b"x", ("10.9.0.2", 9))'
 	kill -CONT "$relay"
-	sends "$red" 10.9.0.2
+	sends "$red" 10.9.0.2 -w 20 # the queue may still be full when the first ones come
 	stop TERM
 	stats 'balanced(stats) and ports[0]["rx_dropped"]["overrun"] >= 1000 and ports[0]["rx_frames"] > 2000'
 }

@@ -16,8 +16,8 @@ shows() {
 	"$VNIC" ns add "$red" && "$VNIC" ns add "$blue"
 	start veth:eth0,netns="$red",ip=10.9.0.1/24,"in.filter=not udp" veth:eth0,netns="$blue",ip=10.9.0.2/24 \
 		--capture "$BATS_TEST_TMPDIR/c" --capture-both --capture-drops
-	sends "$red" 10.9.0.2 -c 3 -i 0.01
 	"$VNIC" exec "$red" -- bash -c 'echo x >/dev/udp/10.9.0.2/9'
+	sends "$red" 10.9.0.2 -c 3 -i 0.01 # behind it
 	stop TERM
 	[[ $(shows "$BATS_TEST_TMPDIR/c" -Y 'icmp.type == 8' -T fields -e frame.interface_name -e frame.packet_flags_direction | sort | uniq -c | tr -s ' \t' ' ') == \
 		" 3 veth:eth0@$blue 0x00000002"$'\n'" 3 veth:eth0@$red 0x00000001" ]]

@@ -20,13 +20,13 @@ load ../lib/relay
 }
 
 @test "two relays are joined by TCP, and again after one was killed" {
-	joined stream:127.0.0.1:"$port",reconnect=1 stream:127.0.0.1:"$port"
+	joined stream:"$loopback:20001",reconnect=1 stream:"$loopback:20001"
 	sends "$red" 10.9.0.2
 	kill -KILL "$other"
 	wait "$other" || true
 	"$VNIC" ns del "$blue" && "$VNIC" ns add "$blue"
 	left=$relay
-	start veth:eth0,netns="$blue",mac=02:00:00:00:00:02,ip=10.9.0.2/24 stream:127.0.0.1:"$port"
+	start veth:eth0,netns="$blue",mac=02:00:00:00:00:02,ip=10.9.0.2/24 stream:"$loopback:20001"
 	sandbox=$left
 	sends "$red" 10.9.0.2 -w 20 # the first ones may come too early
 	stop TERM
@@ -43,7 +43,7 @@ load ../lib/relay
 	stop TERM
 	kill -TERM "$other" && wait "$other"
 	"$VNIC" ns del "$red" && "$VNIC" ns del "$blue"
-	joined udp:127.0.0.1:"$port",local=127.0.0.1:"$((port + 1))" udp:127.0.0.1:"$((port + 1))",local=127.0.0.1:"$port"
+	joined udp:"$loopback:20001",local="$loopback:20002" udp:"$loopback:20002",local="$loopback:20001"
 	sends "$red" 10.9.0.2
 	stop TERM
 }

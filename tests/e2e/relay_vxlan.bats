@@ -6,7 +6,7 @@
 load ../lib/relay
 
 @test "two relays are joined by a VXLAN" {
-	local left=127.0.0.1:$port right=127.0.0.1:$((port + 1))
+	local left=$loopback:20001 right=$loopback:20002
 	joined vxlan:id=7,remote="$right",local="$left" vxlan:id=7,remote="$left",local="$right"
 	sends "$red" 10.9.0.2
 	sends "$blue" 10.9.0.1 -s 1400

@@ -5,7 +5,8 @@
 setup() {
 	local id=$$-$EUID-$BATS_TEST_NUMBER
 	red=e2e-red-$id blue=e2e-blue-$id green=e2e-green-$id
-	port=$((20000 + RANDOM % 12000)) # of the loopback, which tests share, below those that the kernel gives to clients
+	# Tests that run at the same time share the loopback: each has an address of its own there, as its pid has 22 bits.
+	loopback=127.$((64 + ($$ >> 16))).$(($$ >> 8 & 255)).$(($$ & 255))
 }
 
 teardown() {
@@ -91,6 +92,7 @@ print(hash.hexdigest())' "$3" $port >"$BATS_TEST_TMPDIR/server" &
 import hashlib, random, socket, sys
 data = random.Random(1).randbytes(20 << 20)
 with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as peer:
+    peer.settimeout(100) # for all of it: in bad weather and on a loaded machine it takes long
     peer.sendall(data)
 print(hashlib.sha256(data).hexdigest())' "$3" $port >"$BATS_TEST_TMPDIR/client" || status=$?
 	((status == 0)) || kill $server # or it waits for what never comes
