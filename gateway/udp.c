@@ -35,7 +35,8 @@
 #include "reserve.h"
 #include "udp.h"
 
-#define SPARE (2 * DATAGRAMS) /* slots that one batch of events may use while those that ended are not free yet */
+#define SPARE (4 * DATAGRAMS) /* slots that one batch of events may use while those that ended are not free yet */
+#define TURNS_NEW 128         /* batches that may wait behind the one that begins a flow */
 #define BUSY_BUFFER (1 << 20) /* the kernel gives what net.core.rmem_max and wmem_max allow */
 #define DNS_PORT 53
 #define SPARED 16
@@ -408,13 +409,27 @@ static void take_new(struct udp *udp, unsigned index)
 	}
 }
 
+/* Flows that got a slot, and some that did not. */
+static uint64_t count_begun(const struct udp *udp)
+{
+	return udp->gateway->stats.udp_flows + udp->gateway->stats.failed;
+}
+
+/* What came before its flow was open goes before what comes by its own socket: all of it is taken now. */
 void udp_new_datagrams(struct udp *udp, int socket, uint16_t family)
 {
-	int n = datagrams_receive(udp->batch, socket, true);
+	uint64_t before = count_begun(udp), begun = 0;
+	int n = DATAGRAMS;
 
 	(void)family; /* the addresses say it */
-	for (int i = 0; i < n; i++)
-		take_new(udp, (unsigned)i);
+	for (int turn = 0; turn < TURNS_NEW && n == DATAGRAMS && begun < DATAGRAMS; turn++) {
+		n = datagrams_receive(udp->batch, socket, true);
+		for (int i = 0; i < n; i++)
+			take_new(udp, (unsigned)i);
+		begun = count_begun(udp) - before;
+		if (begun == 0)
+			return;
+	}
 }
 
 /* --- time and life ------------------------------------------------------------------ */

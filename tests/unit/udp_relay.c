@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* --- data --------------------------------------------------------------------------- */
@@ -99,6 +100,32 @@ static void the_longest_and_the_empty_datagram_pass(void **state)
 	close(client);
 	free(sent);
 	free(got);
+	world_stop(&world);
+}
+
+/* Of a flood, whose sender goes on while the flow is being opened. */
+static void what_came_before_the_flow_was_open_goes_first(void **state)
+{
+	enum { BEFORE = 5 * DATAGRAMS, LATER = 2 * DATAGRAMS };
+	struct world world;
+	char text[16];
+	int client;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){0});
+	client = world_client(&world);
+	for (int i = 0; i < BEFORE + LATER; i++) {
+		if (i == BEFORE)
+			world_turn(&world);
+		snprintf(text, sizeof(text), "number %d", i);
+		world_say(client, text);
+	}
+	assert_int_equal(world.gateway->stats.udp_flows, 1);
+	for (int i = 0; i < BEFORE + LATER; i++) {
+		snprintf(text, sizeof(text), "number %d", i);
+		world_hears(&world, world.server, text);
+	}
+	close(client);
 	world_stop(&world);
 }
 
@@ -519,6 +546,7 @@ int main(void)
 		vt_netns_test(later_datagrams_belong_to_the_same_flow),
 		vt_netns_test(datagrams_that_came_before_the_flow_was_open_are_not_lost),
 		vt_netns_test(the_longest_and_the_empty_datagram_pass),
+		vt_netns_test(what_came_before_the_flow_was_open_goes_first),
 		vt_netns_test(a_super_datagram_passes_whole),
 		vt_netns_test(a_flood_is_told_once_and_goes_on_where_there_is_no_ring),
 		vt_netns_test(a_ring_that_cannot_be_read_is_given_back),
