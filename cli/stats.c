@@ -49,9 +49,10 @@ static void print_text(const struct figures *figures)
 		" unsent, %" PRIu64 " overrun\n",
 		flows->malformed, flows->ignored, flows->fragments_dropped, flows->udp_unsent, flows->udp_overrun);
 	fprintf(stderr,
-		"vnic: dns     %" PRIu64 " questions, %" PRIu64 " answers, %" PRIu64 " over TCP, %" PRIu64
-		" failed, %" PRIu64 " beyond a limit, %" PRIu64 " strange\n",
-		dns->queries, dns->answers, dns->streams, dns->failed, dns->full, dns->strange);
+		"vnic: dns     %" PRIu64 " questions (%u open), %" PRIu64 " answers, %" PRIu64 " failed, %" PRIu64
+		" repeated, %" PRIu64 " beyond a limit; %" PRIu64 " asked over TCP, %" PRIu64 " strange\n",
+		dns->queries, dns->open, dns->answers, dns->failed, dns->repeated, dns->full, dns->streams,
+		dns->strange);
 	print_leases(&flows->leases);
 	print_nics(figures);
 }
@@ -85,9 +86,10 @@ static json_t *to_json(const struct figures *figures)
 	json_t *started =
 		json_pack("{s:I, s:I, s:I, s:I}", "tcp", NUMBER(flows->tcp_flows), "udp", NUMBER(flows->udp_flows),
 			  "icmp", NUMBER(flows->icmp_flows), "published", NUMBER(flows->published));
-	json_t *names = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "queries", NUMBER(dns->queries), "answers",
-				  NUMBER(dns->answers), "streams", NUMBER(dns->streams), "failed", NUMBER(dns->failed),
-				  "full", NUMBER(dns->full), "strange", NUMBER(dns->strange));
+	json_t *names = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "queries", NUMBER(dns->queries), "open",
+				  NUMBER(dns->open), "answers", NUMBER(dns->answers), "failed", NUMBER(dns->failed),
+				  "repeated", NUMBER(dns->repeated), "full", NUMBER(dns->full), "streams",
+				  NUMBER(dns->streams), "strange", NUMBER(dns->strange));
 
 	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "flows",
 			 started, "open", open, "bytes_out", NUMBER(flows->bytes_out), "bytes_in",

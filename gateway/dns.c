@@ -157,24 +157,20 @@ static uint16_t room_of(const struct flow_key *client, const struct dnsmsg_query
 	return info->room < most ? info->room : most;
 }
 
-static void refuse(struct dns *dns, const struct query *query, unsigned rcode)
-{
-	dns->stats.failed++;
-	reply_made(dns, query, rcode, false);
-}
-
 static void start(struct dns *dns, const struct query *asked)
 {
 	struct flow_key key = identity(dns, &asked->client, &asked->info, asked->message);
 	struct query *query;
 	uint32_t slot;
 
-	if (table_find(&dns->table, &key)) /* the asker is impatient; so are we */
+	if (table_find(&dns->table, &key)) { /* the asker is impatient; so are we */
+		dns->stats.repeated++;
 		return;
+	}
 	slot = table_add(&dns->table, &key, 0, dns->gateway->now);
 	if (!slot) {
 		dns->stats.full++;
-		refuse(dns, asked, DNSMSG_SERVFAIL);
+		reply_made(dns, asked, DNSMSG_SERVFAIL, false);
 		return;
 	}
 	query = &dns->queries[slot];
@@ -198,7 +194,8 @@ void dns_query(struct dns *dns, const struct flow_key *client, const void *data,
 	if (verdict == 0 && size > DNS_QUERY_MAX)
 		verdict = DNSMSG_FORMERR;
 	if (verdict > 0) {
-		refuse(dns, &query, (unsigned)verdict);
+		dns->stats.failed++;
+		reply_made(dns, &query, (unsigned)verdict, false);
 		return;
 	}
 	refresh(dns);
@@ -229,6 +226,7 @@ void dns_settle(struct dns *dns)
 void dns_get_stats(const struct dns *dns, struct vnic_dns_stats *ret_stats)
 {
 	*ret_stats = dns->stats;
+	ret_stats->open = dns->table.count;
 }
 
 static int check(struct dns *dns, struct vnic_error *err)

@@ -39,13 +39,16 @@ struct vnic_dns_config {
 	void *ctx;
 };
 
+/* queries = answers + failed + full + repeated + open */
 struct vnic_dns_stats {
-	uint64_t queries; /* taken from the sandbox */
-	uint64_t answers; /* a resolver's, passed on */
-	uint64_t streams; /* asked again over TCP, for the answer did not fit */
-	uint64_t failed;  /* no resolver answered, or none may be asked */
-	uint64_t full;    /* refused, for too many were under way */
-	uint64_t strange; /* datagrams from a resolver's address that answer no question of ours */
+	uint64_t queries;  /* taken from the sandbox as datagrams; over TCP they are flows */
+	uint64_t answers;  /* a resolver's, passed on, or said to be too large */
+	uint64_t failed;   /* malformed; no resolver answered, or none may be asked */
+	uint64_t full;     /* refused, for too many were under way */
+	uint64_t repeated; /* by an asker whose question was under way; one answer is for all */
+	uint32_t open;     /* under way */
+	uint64_t streams;  /* of these, asked again over TCP, for the answer did not fit */
+	uint64_t strange;  /* datagrams from a resolver's address that answer no question of ours */
 };
 
 #endif

@@ -116,7 +116,8 @@ with subprocess.Popen(command, stdout=subprocess.PIPE) as front:
 	run --separate-stderr hosted "$VNIC" run --stats --allow host -- python3 -c "$(talk STREAM 1000)"
 	[[ $status -eq 0 && -z $output ]]
 	[[ $stderr == *"flows   tcp 1 ("* && $stderr == *"bytes   1000 out, 1000 in"* && $stderr == *"0 denied"* ]]
-	[[ $stderr == *"0 malformed"* && $stderr =~ "nic     eth0 dropped "[0-9]+" in, 0 out" ]]
+	[[ $stderr == *"0 malformed"* && $stderr == *"0 questions (0 open), 0 answers"* ]]
+	[[ $stderr =~ "nic     eth0 dropped "[0-9]+" in, 0 out" ]]
 }
 
 @test "without --stats nothing is printed" {

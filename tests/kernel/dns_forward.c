@@ -91,8 +91,24 @@ static void world_begin(struct world *world)
 	world_start(world);
 }
 
+static struct vnic_dns_stats stats(const struct world *world)
+{
+	struct vnic_dns_stats stats;
+
+	dns_get_stats(world->gateway.dns, &stats);
+	return stats;
+}
+
+/* Something became of each question. */
+static void add_up(struct vnic_dns_stats stats)
+{
+	assert_int_equal(stats.queries, stats.answers + stats.failed + stats.full + stats.repeated + stats.open);
+}
+
 static void world_close(struct world *world)
 {
+	if (world->gateway.dns)
+		add_up(stats(world));
 	dns_free(world->gateway.dns);
 	for (unsigned i = 0; i < SERVERS; i++)
 		close_fd(&world->servers[i]);
@@ -101,14 +117,6 @@ static void world_close(struct world *world)
 	close_fd(&world->gateway.config.slow_fd);
 	close_fd(&world->gateway.timer_fd);
 	close_fd(&world->gateway.epfd);
-}
-
-static struct vnic_dns_stats stats(const struct world *world)
-{
-	struct vnic_dns_stats stats;
-
-	dns_get_stats(world->gateway.dns, &stats);
-	return stats;
 }
 
 static void let_pass(struct world *world, int64_t seconds)
@@ -359,9 +367,13 @@ static void a_repeated_question_is_asked_once_and_another_with_its_id_too(void *
 	ask(&world, &question);
 	ask(&world, &question);
 	ask(&world, &other);
+	assert_int_equal(stats(&world).open, 2);
 	answer(&world, 0, 100);
 	answer(&world, 0, 100);
 	assert_false(was_asked(&world, 0));
+	assert_int_equal(stats(&world).queries, 3);
+	assert_int_equal(stats(&world).repeated, 1);
+	assert_int_equal(stats(&world).open, 0);
 	assert_memory_equal(told(&world).bytes + 13, "name", 4);
 	assert_memory_equal(told(&world).bytes + 13, "eman", 4);
 	world_close(&world);
@@ -382,6 +394,7 @@ static void a_malformed_question_is_answered_and_rubbish_is_not(void **state)
 	ask(&world, &question);
 	assert_false(was_told_something(&world));
 	assert_int_equal(world.gateway.stats.malformed, 1);
+	assert_int_equal(stats(&world).failed, 1);
 	assert_false(was_asked(&world, 0));
 	world_close(&world);
 }
@@ -530,6 +543,7 @@ static void too_many_questions_are_refused_and_counted(void **state)
 	assert_int_equal(dns_id(&got), 5000);
 	assert_int_equal(dnsmsg_rcode(got.bytes), DNSMSG_SERVFAIL);
 	assert_int_equal(stats(&world).full, 1);
+	assert_int_equal(stats(&world).failed, 0);
 	world_close(&world);
 }
 
