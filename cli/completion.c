@@ -167,7 +167,7 @@ void completion_bash(void)
 	     "\tdone\n"
 	     "\tcur=${cur#=}\n"
 	     "\tcase $path in");
-	fputs("\tvnic) names='help", stdout);
+	fputs("\tvnic) names='help version", stdout);
 	for (const struct command *const *command = cli_commands; *command; command++)
 		printf(" %s", (*command)->name);
 	puts("' options='--help --version' ;;");

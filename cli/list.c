@@ -21,12 +21,9 @@ static void print_drops(const struct vnic_link_info *link)
 
 static int print_one(const struct vnic_sandbox_info *info, void *ctx)
 {
-	bool *first = ctx;
 	char text[VNIC_ADDR_TEXT];
 
-	if (*first)
-		printf("%-16s %8s %6s  %s\n", "NAME", "PID", "UID", "COMMAND");
-	*first = false;
+	(void)ctx;
 	printf("%-16s %8d %6u  %s\n", info->name[0] ? info->name : "-", info->pid, info->uid, info->command);
 	for (unsigned i = 0; i < info->nic_count; i++) {
 		const struct vnic_link_info *link = &info->nics[i].link;
@@ -78,13 +75,14 @@ static int add_json(const struct vnic_sandbox_info *info, void *ctx)
 static int run(const struct cli_args *args, struct vnic_error *err)
 {
 	const char *state_dir;
-	bool first = true;
 	int r = cli_state_dir(false, &state_dir, err);
 
 	if (r < 0)
 		return r;
-	if (!cli_flag(args, "json"))
-		return vnic_sandbox_list(state_dir, print_one, &first, err);
+	if (!cli_flag(args, "json")) {
+		printf("%-16s %8s %6s  %s\n", "NAME", "PID", "UID", "COMMAND");
+		return vnic_sandbox_list(state_dir, print_one, NULL, err);
+	}
 	json_t *list = json_array();
 	r = vnic_sandbox_list(state_dir, add_json, list, err);
 	if (r == 0)

@@ -18,6 +18,11 @@ static void fill_standard_fds(void)
 			_exit(CLI_FAILED);
 }
 
+static bool asks_version(const char *word)
+{
+	return !strcmp(word, "--version") || !strcmp(word, "-V") || !strcmp(word, "version");
+}
+
 /* Parses and runs the command, which may turn out to be a request for help. */
 static int run(const struct command *command, const char *path, int argc, char **argv, struct vnic_error *err)
 {
@@ -45,7 +50,7 @@ int main(int argc, char **argv)
 
 	fill_standard_fds();
 	argc--, argv++;
-	if (argc && (!strcmp(argv[0], "--version") || !strcmp(argv[0], "-V"))) {
+	if (argc && asks_version(argv[0])) {
 		puts("vnic " VNIC_VERSION);
 		r = 0;
 	} else {

@@ -53,16 +53,13 @@ static const char *kind_of(const struct vnic_netns_info *info)
 
 static int list_line(const struct vnic_netns_info *info, void *ctx)
 {
-	bool *headed = ctx;
 	char pid[16] = "-", inode[24] = "-", name[sizeof(info->name)];
 
+	(void)ctx;
 	if (info->pid)
 		snprintf(pid, sizeof(pid), "%d", info->pid);
 	if (info->inode)
 		snprintf(inode, sizeof(inode), "%ju", (uintmax_t)info->inode);
-	if (!*headed)
-		printf("%-20s %-8s %8s %12s\n", "NAME", "KIND", "PID", "INODE");
-	*headed = true;
 	printf("%-20s %-8s %8s %12s\n", cli_plain(info->name, name, sizeof(name)), kind_of(info), pid, inode);
 	return 0;
 }
@@ -78,13 +75,14 @@ static int list_json(const struct vnic_netns_info *info, void *ctx)
 static int list(const struct cli_args *args, struct vnic_error *err)
 {
 	const char *state_dir;
-	bool headed = false;
 	int r = cli_state_dir(false, &state_dir, err);
 
 	if (r < 0)
 		return r;
-	if (!cli_flag(args, "json"))
-		return vnic_netns_list(state_dir, list_line, &headed, err);
+	if (!cli_flag(args, "json")) {
+		printf("%-20s %-8s %8s %12s\n", "NAME", "KIND", "PID", "INODE");
+		return vnic_netns_list(state_dir, list_line, NULL, err);
+	}
 	json_t *array = json_array();
 	r = vnic_netns_list(state_dir, list_json, array, err);
 	if (r == 0)

@@ -175,10 +175,10 @@ static const char *queues_of(const struct tun_info *info)
 	return info->flags < 0 ? "?" : info->flags & IFF_MULTI_QUEUE ? "several" : "one";
 }
 
-static const char *id_text(long id, char buf[24])
+static const char *id_text(const struct tun_info *info, long id, char buf[24])
 {
 	if (id < 0)
-		return "-";
+		return info->flags < 0 ? "?" : "-";
 	snprintf(buf, 24, "%ld", id);
 	return buf;
 }
@@ -186,16 +186,13 @@ static const char *id_text(long id, char buf[24])
 static int print_one(const struct vnic_link_info *link, void *ctx)
 {
 	struct tun_info info = tun_info_of(link);
-	bool *headed = ctx;
 	char owner[24], group[24], name[IFNAMSIZ];
 
+	(void)ctx;
 	if (!is_listed(link, &info))
 		return 0;
-	if (!*headed)
-		printf("%-15s %-4s %-7s %6s %6s %6s %s\n", "NAME", "KIND", "QUEUES", "OWNER", "GROUP", "MTU", "STATE");
-	*headed = true;
 	printf("%-15s %-4s %-7s %6s %6s %6u %s\n", cli_plain(link->name, name, sizeof(name)), kind_of(link),
-	       queues_of(&info), id_text(info.owner, owner), id_text(info.group, group), link->mtu,
+	       queues_of(&info), id_text(&info, info.owner, owner), id_text(&info, info.group, group), link->mtu,
 	       link->flags & IFF_UP ? "up" : "down");
 	return 0;
 }
@@ -223,7 +220,6 @@ static int add_json(const struct vnic_link_info *link, void *ctx)
 static int list(const struct cli_args *args, struct vnic_error *err)
 {
 	struct vnic_nl *nl;
-	bool headed = false;
 	int r = vnic_nl_open(&nl, err);
 
 	if (r < 0)
@@ -236,7 +232,8 @@ static int list(const struct cli_args *args, struct vnic_error *err)
 			r = cli_print_json(json_incref(devices), err);
 		json_decref(devices);
 	} else {
-		r = vnic_link_list(nl, print_one, &headed, err);
+		printf("%-15s %-4s %-7s %6s %6s %6s %s\n", "NAME", "KIND", "QUEUES", "OWNER", "GROUP", "MTU", "STATE");
+		r = vnic_link_list(nl, print_one, NULL, err);
 	}
 	vnic_nl_close(nl);
 	return r;

@@ -46,6 +46,7 @@ help_on() {
 
 @test "the version is the one that was built" {
 	run "$VNIC" --version
+	[[ $("$VNIC" version) == "$output" && $("$VNIC" -V) == "$output" ]]
 	[[ $output =~ ^vnic\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
 }
 
@@ -201,6 +202,20 @@ help_on() {
 	[[ $status -eq 0 && $stderr == "vnic: warning: names are not known: /tmp/vnic-0 "* ]]
 	run --separate-stderr in_such_a_place run --name red --nic none -- true
 	[[ $status -eq 125 && $stderr == *"writable by no other"* ]]
+}
+
+@test "a list with nothing in it is a header, and in JSON an empty array" {
+	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR
+	# As root of a user namespace nobody else's names and sandboxes are seen.
+	alone=(unshare --user --map-root-user --net --mount -- sh -c 'mount -t tmpfs tmpfs /run; exec "$0" "$@"' "$VNIC")
+	"${alone[@]}" --version >/dev/null || skip "user namespaces are not to be had"
+	for command in "list" "ns list" "tap list"; do
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr "${alone[@]}" $command
+		[[ $status -eq 0 && $output == NAME* && ${#lines[@]} -eq 1 && -z $stderr ]] || { echo "$command: $output" && return 1; }
+		# shellcheck disable=SC2086 # words
+		[[ $("${alone[@]}" $command --json) == "[]" ]]
+	done
 }
 
 @test "JSON is JSON" {

@@ -79,7 +79,7 @@ ends() {
 	mkdir -m 0700 "$BATS_TEST_TMPDIR/vnic"
 	touch "$BATS_TEST_TMPDIR/vnic/$name"
 	chmod 0 "$BATS_TEST_TMPDIR/vnic/$name"
-	run "$VNIC" ns list
+	run "$VNIC" ns list --json
 	one_line 3 "open $BATS_TEST_TMPDIR/vnic/$name: Permission denied"
 	run "$VNIC" ns add "$name"
 	one_line 3 "$BATS_TEST_TMPDIR/vnic/$name: Permission denied"
