@@ -82,6 +82,20 @@ static int check_gated(const struct vnic_sandbox_config *config, struct vnic_err
 	return 0;
 }
 
+static bool is_any(const struct vnic_addr *addr)
+{
+	static const struct vnic_addr zero;
+
+	return memcmp(addr->bytes, zero.bytes, sizeof(addr->bytes)) == 0; /* none was given, or 0.0.0.0, or :: */
+}
+
+static bool addresses_overlap(const struct vnic_addr *a, const struct vnic_addr *b)
+{
+	if (a->family && b->family && a->family != b->family)
+		return false;
+	return is_any(a) || is_any(b) || memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
 /* The kernel would say that somebody else listens there. */
 static int check_published_once(const struct vnic_sandbox_config *config, struct vnic_error *err)
 {
@@ -91,7 +105,7 @@ static int check_published_once(const struct vnic_sandbox_config *config, struct
 			char port[32];
 
 			if (a->udp != b->udp || a->port >= b->port + b->count || b->port >= a->port + a->count ||
-			    memcmp(&a->addr, &b->addr, sizeof(a->addr)) != 0)
+			    !addresses_overlap(&a->addr, &b->addr))
 				continue;
 			snprintf(port, sizeof(port), "%d%s", a->port > b->port ? a->port : b->port,
 				 a->udp ? "/udp" : "");

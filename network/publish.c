@@ -76,6 +76,9 @@ static int parse_addr(char **text, struct vnic_addr *ret_addr, struct vnic_error
 	if (end == start)
 		return refuse(whole, err);
 	*end = '\0';
+	if (strchr(start, '%'))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, start,
+				 "a link-local address cannot be published: leave it out, and all addresses are");
 	return vnic_addr_parse(start, ret_addr, err);
 }
 
