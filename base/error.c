@@ -85,7 +85,7 @@ static const struct {
 	{VNIC_STEP_TUN_OPEN, ENXIO, "the kernel has no tun driver: 'sudo modprobe tun', or use a veth NIC"},
 	{VNIC_STEP_TAP_ADD, EPERM,
 	 "needs CAP_NET_ADMIN in that network namespace, or a persistent device with this user as owner: 'sudo vnic "
-	 "tap add NAME --owner USER'"},
+	 "tap add NAME --owner USER --up'"},
 	{VNIC_STEP_TAP_ADD, EBUSY,
 	 "another process has the device open, or it is of another kind; choose another name"},
 	{VNIC_STEP_EPOLL, ENOSPC, "this user's processes watch too much: raise fs.epoll.max_user_watches"},
@@ -109,6 +109,12 @@ static const struct {
 	 "needs CAP_NET_ADMIN in the namespaces of both ends; on Ubuntu 23.10 and later see 'vnic doctor' (AppArmor)"},
 	{VNIC_STEP_FILTER, ENOSYS, "filters need libpcap: install the package libpcap0.8"},
 	{VNIC_STEP_FILTER, EINVAL, "the expression is written as for tcpdump: see pcap-filter(7)"},
+	{VNIC_STEP_LINK_SET, EPERM,
+	 "needs CAP_NET_ADMIN in that network namespace; a device that this user owns can be set up before: 'sudo ip "
+	 "link set NAME up'"},
+	{VNIC_STEP_TAP_SET, EPERM, "needs CAP_NET_ADMIN: who owns a device may use it, and not change its settings"},
+	{VNIC_STEP_ADDR, EPERM,
+	 "needs CAP_NET_ADMIN: a device that this user owns has its addresses before, and no ip= here"},
 	{VNIC_STEP_LINK_ADD, EOPNOTSUPP, "the kernel lacks this kind of link: see 'vnic doctor'"},
 	{VNIC_STEP_LINK_ADD, EEXIST, "a link of this name is already there; choose another name"},
 	{VNIC_STEP_LINK_GET, ENODEV, "'ip link' lists the links of a network namespace"},

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,21 @@ static int set_up_link(struct vnic_nl *nl, const struct vnic_port *port, int ind
 	return vnic_batch_send(batch, nl, NULL, err);
 }
 
+/* A device that stays lets its owner attach, and change nothing: it has been set up before, or it is told. */
+static int set_up_device(struct vnic_nl *nl, const struct vnic_port *port, int index, struct vnic_error *err)
+{
+	struct vnic_link_info info;
+	char text[VNIC_ADDR_TEXT];
+	int r = set_up_link(nl, port, index, err);
+
+	if (r != -EPERM || vnic_link_get(nl, index, NULL, &info, NULL) < 0 || !(info.flags & IFF_UP))
+		return r;
+	if (port->addr_count)
+		return vnic_fail(err, VNIC_STEP_ADDR, EPERM, vnic_addr_text(&port->addrs[0], true, text), "of %s",
+				 port->name);
+	return 0;
+}
+
 static int open_device(void *ctx, struct vnic_error *err)
 {
 	struct opening *opening = ctx;
@@ -80,7 +96,7 @@ static int open_device(void *ctx, struct vnic_error *err)
 	if (r == 0)
 		r = vnic_nl_open(&opening->beside, err);
 	if (r == 0)
-		r = set_up_link(opening->beside, port, tap.index, err);
+		r = set_up_device(opening->beside, port, tap.index, err);
 	if (r == 0) {
 		opening->tap = tap;
 		tap = VNIC_TAP_EMPTY;

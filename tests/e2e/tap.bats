@@ -25,7 +25,7 @@ complains() {
 	needs_tun
 	alone '
 		"$VNIC" tap add one --owner root --group 0 --mac 02:00:00:00:00:07 --mtu 1400 --queues 4
-		"$VNIC" tap add --mtu 1300 --tun two
+		"$VNIC" tap add --mtu 1300 --tun --up two
 		ip -brief link show one
 		"$VNIC" tap list
 		echo ===
@@ -33,12 +33,12 @@ complains() {
 	[[ $status -eq 0 ]] || { echo "$output" && return 1; }
 	[[ ${lines[0]} == one*02:00:00:00:00:07* ]]
 	grep -qE '^one +tap +several +0 +0 +1400 down$' <<<"$output"
-	grep -qE '^two +tun +one +- +- +1300 down$' <<<"$output"
+	grep -qE '^two +tun +one +- +- +1300 up$' <<<"$output"
 	python3 -c '
 import json, sys
 one, two = json.load(sys.stdin)
 assert one == {"name": "one", "kind": "tap", "multi_queue": True, "owner": 0, "group": 0, "mtu": 1400, "up": False}, one
-assert two == {"name": "two", "kind": "tun", "multi_queue": False, "owner": None, "group": None, "mtu": 1300, "up": False}, two
+assert two == {"name": "two", "kind": "tun", "multi_queue": False, "owner": None, "group": None, "mtu": 1300, "up": True}, two
 ' <<<"${output##*===}"
 }
 
@@ -151,6 +151,33 @@ for verb in \"add\", \"del\":
 	run "${without[@]}" "$VNIC" tap add "e2e-$$"
 	complains 3 "e2e-$$: Operation not permitted"
 	[[ ${lines[1]} == "  try: "*CAP_NET_ADMIN*--owner* ]]
+}
+
+@test "what its owner may not do is told, and with the remedy it works" {
+	needs_tun
+	alone '
+		owner() {
+			exec 5< <(exec setpriv --bounding-set=-net_admin --inh-caps=-net_admin -- \
+				"$VNIC" relay --ready-fd 3 "$@" "dgram:@e2e-$$" 3>&1 >&2)
+			! read -r -t 20 -u 5 || kill "$!"
+			wait "$!" || echo "status $?"
+		}
+		owner tap:one
+		"$VNIC" tap add one --owner 0
+		owner tap:one
+		"$VNIC" tap add one --up
+		owner tap:one,ip=10.9.0.1/24
+		owner tap:one,mtu=1400
+		echo "now it works"
+		owner tap:one'
+	[[ ${lines[0]} == "vnic: cannot create device one: Operation not permitted"* ]] || { echo "$output" && return 1; }
+	[[ ${lines[1]} == "  try: "*"tap add NAME --owner USER --up"* && ${lines[2]} == "status 3" ]]
+	[[ ${lines[3]} == "vnic: cannot change link one: Operation not permitted" ]]
+	[[ ${lines[4]} == "  try: "*"ip link set NAME up"* && ${lines[5]} == "status 3" ]]
+	[[ ${lines[6]} == "vnic: cannot set address 10.9.0.1/24: Operation not permitted (of one)" ]]
+	[[ ${lines[7]} == "  try: "*"no ip= here" && ${lines[8]} == "status 3" ]]
+	[[ ${lines[9]} == "vnic: cannot set up device one: Operation not permitted (MTU 1400)" ]]
+	[[ ${lines[10]} == "  try: "* && ${lines[11]} == "status 3" && ${lines[12]} == "now it works" && ${#lines[@]} -eq 13 ]]
 }
 
 @test "without /dev/net/tun it says how to get one" {
