@@ -252,7 +252,7 @@ VNIC_API int vnic_relay_set_filter(struct vnic_relay *relay, unsigned port, enum
 				   const char *expression, struct vnic_error *err);
 
 struct vnic_capture {
-	int fd;                /* a file or a pipe; owned by the relay afterwards; made non-blocking */
+	int fd; /* a file, or a pipe, whose reader may go: ignore SIGPIPE; the relay's afterwards; made non-blocking */
 	uint32_t snaplen;      /* bytes of each frame; 0: all */
 	unsigned directions;   /* bits, 1 << VNIC_INGRESS...; 0: ingress, so that each frame is there once */
 	bool drops;            /* also frames that are dropped, with the reason as a comment */

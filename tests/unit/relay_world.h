@@ -125,11 +125,11 @@ static inline struct vnic_relay_stats all_of(const struct world *world)
 	return stats;
 }
 
-/* rx_frames + made = tx_frames + rx_dropped + tx_dropped + held */
+/* rx_frames + made = tx_frames + rx_dropped + tx_dropped + held + merged */
 static inline void assert_accounts_close(const struct world *world)
 {
 	struct vnic_relay_stats all = all_of(world);
-	uint64_t in = 0, out = all.held;
+	uint64_t in = 0, out = all.held + all.merged;
 
 	for (unsigned i = 0; i < world->count; i++) {
 		struct vnic_port_stats stats = stats_of(world->relay, i);
