@@ -6,7 +6,7 @@
  *   what it said = rx_frames    of which what the kernel had no room for was dropped as overrun
  *   what it heard = tx_frames   once all that waits has gone
  *
- * tests/root/relay_devices.c has the kinds that want a device.
+ * tests/root/relay_accounts.c has the kinds that want a device.
  */
 #include "relay_world.h"
 
