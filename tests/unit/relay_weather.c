@@ -86,12 +86,72 @@ static void a_faster_rate_is_felt_at_once(void **state)
 	world_free(&world);
 }
 
+/* Gives the relay turns until so many frames have come; returns how long it took. */
+static int64_t time_until_heard(struct world *world, unsigned frames, int64_t since)
+{
+	struct vnic_vnet_hdr hdr;
+	struct vnic_error err;
+
+	while (frames > 0) {
+		assert_true(vt_readable(vnic_relay_get_fd(world->relay)));
+		vt_ok(vnic_relay_dispatch(world->relay, 0, &err), &err);
+		while (hear(world, 1, &hdr, got) >= 0)
+			frames--;
+	}
+	return monotonic_ns() - since;
+}
+
+/* How late most are is the machine's affair; that one is in time shows that the relay adds nothing. */
+static void a_delay_is_never_shorter_and_hardly_longer_than_asked_for(void **state)
+{
+	struct world world = world_of(2, 0);
+	const int64_t delay = 5000000;
+	int64_t best = INT64_MAX;
+
+	(void)state;
+	set(&world, 1, VNIC_EGRESS, &(struct vnic_impairment){.delay_us = 5000});
+	for (int i = 0; i < 1000 && best > delay + 200000; i++) {
+		int64_t begin = monotonic_ns(), took;
+
+		say(&world, 60);
+		took = time_until_heard(&world, 1, begin);
+		assert_true(took >= delay);
+		best = took < best ? took : best;
+	}
+	assert_true(best <= delay + 200000);
+	world_free(&world);
+}
+
+/* A hundred frames of a millisecond each. */
+static void a_rate_is_within_two_hundredths_of_what_was_asked_for(void **state)
+{
+	struct world world = world_of(2, 0);
+	const int64_t all = 100000000;
+	int64_t best = INT64_MAX;
+
+	(void)state;
+	set(&world, 1, VNIC_EGRESS, &(struct vnic_impairment){.rate_bps = 8000000});
+	for (int i = 0; i < 50 && best > all + all / 50; i++) {
+		int64_t begin = monotonic_ns(), took;
+
+		for (int frame = 0; frame < 100; frame++)
+			say(&world, 1000);
+		took = time_until_heard(&world, 100, begin);
+		assert_true(took >= all);
+		best = took < best ? took : best;
+	}
+	assert_true(best <= all + all / 50);
+	world_free(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_test(what_is_held_is_told_in_frames_and_bytes),
 		vt_test(what_is_let_go_by_one_port_waits_at_the_next),
 		vt_test(a_faster_rate_is_felt_at_once),
+		vt_test(a_delay_is_never_shorter_and_hardly_longer_than_asked_for),
+		vt_test(a_rate_is_within_two_hundredths_of_what_was_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
