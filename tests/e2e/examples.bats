@@ -37,6 +37,8 @@ needs_tun() {
 	cd "$VNIC_TOP/examples" || return
 	for source in *.c; do
 		grep -q "example ${source%.c}\$" "$BATS_TEST_FILENAME" || { echo "$source" && return 1; }
+		grep -q "^| \[${source%.c}\]($source) | " README.md || { echo "README.md lacks $source" && return 1; }
+		(($(wc -l <"$source") <= 150)) || { echo "$source is longer than 150 lines" && return 1; }
 	done
 }
 
