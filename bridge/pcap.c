@@ -270,13 +270,14 @@ static int take_interface(struct pcap *pcap, size_t len, struct vnic_error *err)
 
 static int take_enhanced(const struct pcap *pcap, size_t len, struct pcap_packet *packet, struct vnic_error *err)
 {
+	const uint32_t number = field32(pcap, 0) == PCAPNG_PACKET ? field16(pcap, 8) : field32(pcap, 8);
 	const struct pcap_interface *interface;
 
 	if (len < ENHANCED_MIN)
 		return malformed(pcap, "a packet's block is too short", err);
-	if (field32(pcap, 8) >= pcap->count)
+	if (number >= pcap->count)
 		return malformed(pcap, "a packet's interface was not declared", err);
-	interface = &pcap->interfaces[field32(pcap, 8)];
+	interface = &pcap->interfaces[number];
 	packet->timed = true;
 	packet->time = time_of(interface, (uint64_t)field32(pcap, 12) << 32 | field32(pcap, 16));
 	packet->len = field32(pcap, 20);
@@ -313,6 +314,7 @@ static int take_block(struct pcap *pcap, size_t len, struct pcap_packet *packet,
 	switch (field32(pcap, 0)) {
 	case PCAPNG_INTERFACE:
 		return take_interface(pcap, len, err);
+	case PCAPNG_PACKET:
 	case PCAPNG_ENHANCED:
 		return take_enhanced(pcap, len, packet, err);
 	case PCAPNG_SIMPLE:
@@ -324,7 +326,8 @@ static int take_block(struct pcap *pcap, size_t len, struct pcap_packet *packet,
 
 static bool is_looked_into(uint32_t type)
 {
-	return type == PCAPNG_SECTION || type == PCAPNG_INTERFACE || type == PCAPNG_ENHANCED || type == PCAPNG_SIMPLE;
+	return type == PCAPNG_SECTION || type == PCAPNG_INTERFACE || type == PCAPNG_PACKET || type == PCAPNG_ENHANCED ||
+	       type == PCAPNG_SIMPLE;
 }
 
 /* Behind a block that is not whole in the buffer.  Nothing changes where the file ends before. */

@@ -20,6 +20,7 @@
 enum {
 	PCAPNG_SECTION = 0x0a0d0d0a,
 	PCAPNG_INTERFACE = 1,
+	PCAPNG_PACKET = 2, /* obsolete: an enhanced one whose interface has 16 bits */
 	PCAPNG_SIMPLE = 3,
 	PCAPNG_STATISTICS = 5,
 	PCAPNG_ENHANCED = 6,

@@ -118,19 +118,33 @@ static void put_interface(struct file *file, uint16_t linktype, uint32_t snaplen
 	end_block(file);
 }
 
-static void put_packet(struct file *file, uint32_t interface, uint64_t units, uint8_t first)
+static void put_rest_of_packet(struct file *file, uint64_t units, uint8_t first)
 {
 	uint8_t frame[FRAME_LEN];
 
 	make_frame(frame, first);
-	begin_block(file, 6);
-	put32(file, interface);
 	put32(file, (uint32_t)(units >> 32));
 	put32(file, (uint32_t)units);
 	put32(file, FRAME_LEN);
 	put32(file, FRAME_LEN);
 	put(file, frame, FRAME_LEN);
 	end_block(file);
+}
+
+static void put_packet(struct file *file, uint32_t interface, uint64_t units, uint8_t first)
+{
+	begin_block(file, 6);
+	put32(file, interface);
+	put_rest_of_packet(file, units, first);
+}
+
+/* And so many were dropped before it. */
+static void put_old_packet(struct file *file, uint16_t interface, uint16_t drops, uint64_t units, uint8_t first)
+{
+	begin_block(file, 2);
+	put16(file, interface);
+	put16(file, drops);
+	put_rest_of_packet(file, units, first);
 }
 
 static void put_simple(struct file *file, uint8_t first)
@@ -230,6 +244,7 @@ static void pcapng_has_sections_interfaces_and_blocks_to_skip(void **state)
 		put_packet(&file, 0, 1700000000 * 1000000ULL + 7, 2);
 		put_packet(&file, 2, 1700000000ULL << 10 | 512, 3);
 		put_simple(&file, 4);
+		put_old_packet(&file, 1, 5, 1700000000 * (uint64_t)SECOND + 9, 5);
 	}
 	begin_reading(&file);
 	for (unsigned i = 0; i < 3; i++) {
@@ -237,6 +252,7 @@ static void pcapng_has_sections_interfaces_and_blocks_to_skip(void **state)
 		reads(2, 1700000000 * SECOND + 7000);
 		reads(3, 1700000000 * SECOND + SECOND / 2);
 		reads(4, 0);
+		reads(5, 1700000000 * SECOND + 9);
 	}
 	ends();
 }
