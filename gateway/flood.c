@@ -12,11 +12,12 @@
  *   on         the flow comes by the ring; what came before is read first
  *   leaving    it has become quiet, or has ended: the helper shall let it go the ordinary way
  *   left       it does; what is still in the ring is sent before what has come since
- *   refused    the router has none, and will not have one
  *
  * A ring has one flow, and there is one ring: it costs 2 MiB.  Another flood goes the ordinary way until it is free.
  * Making and closing the ring takes tens of milliseconds in the kernel, so both are done by the helper, who is told
- * when we have closed our part.
+ * when we have closed our part.  It also opens the sockets of other flows, which wait meanwhile: so where
+ * there was no ring, or it was hardly used, as by a flow that comes in bursts or in fragments, none is asked for in the
+ * next seconds.
  *
  * What is cut into fragments goes the ordinary way all the same, and may be overtaken.
  *
@@ -34,6 +35,7 @@
 #define TURNS_BEFORE 64 /* batches that may wait on the flow's socket */
 #define LOOK_NS (NS_PER_S / 4)
 #define QUIET 2500 /* datagrams in that time, which the ring's millisecond slows more than it helps */
+#define REST_NS (5 * NS_PER_S)
 
 static void tell(struct udp *udp, enum vnic_flood what, const struct vnic_open_request *flow)
 {
@@ -48,13 +50,22 @@ void flood_begins(struct udp *udp, uint32_t slot)
 	const struct flow_key *key = &udp->flows.entries[slot].key;
 	struct vnic_open_request flow = {.side = VNIC_SIDE_ROUTER, .domain = key->family, .type = SOCK_DGRAM};
 
-	if (flood->state != FLOOD_NONE || !udp->gateway->config.flood)
+	if (flood->state != FLOOD_NONE || udp->gateway->now < flood->rest_until || !udp->gateway->config.flood)
 		return;
 	endpoint_to_sockaddr(key->family, &key->dst, &flow.bind);
 	endpoint_to_sockaddr(key->family, &key->src, &flow.connect);
 	flood->state = FLOOD_ASKED;
 	flood->slot = slot;
 	tell(udp, VNIC_FLOOD_BEGINS, &flow);
+}
+
+static void forget(struct udp *udp)
+{
+	struct flood *flood = &udp->flood;
+	int64_t rest_until = flood->useful ? 0 : udp->gateway->now + REST_NS;
+
+	*flood = FLOOD_EMPTY;
+	flood->rest_until = rest_until;
 }
 
 static void leave(struct udp *udp)
@@ -70,6 +81,12 @@ static void look_later(struct udp *udp)
 	gateway_wake_at(udp->gateway, udp->flood.look_at);
 }
 
+static void go_on(struct udp *udp)
+{
+	udp->flood.useful = true;
+	look_later(udp);
+}
+
 /* What came before goes first. */
 static void read_socket(struct udp *udp)
 {
@@ -83,8 +100,10 @@ static void begin(struct udp *udp, int fd)
 
 	read_socket(udp);
 	flood->state = FLOOD_ON;
-	if (flood_ring_open(fd, &flood->ring) < 0 || !flood->slot ||
+	if (flood_ring_open(fd, &flood->ring) == 0 &&
 	    loop_add(udp->gateway->epfd, flood->ring.fd, EPOLLIN, (struct loop_ref){.type = REF_RING}, NULL) < 0)
+		flood_ring_close(&flood->ring);
+	if (flood->ring.fd < 0 || !flood->slot)
 		leave(udp);
 	else
 		look_later(udp);
@@ -99,8 +118,18 @@ static void finish(struct udp *udp)
 	if (flood->ring.fd >= 0) /* the helper has it too, so closing does not */
 		loop_remove(udp->gateway->epfd, flood->ring.fd);
 	flood_ring_close(&flood->ring);
-	*flood = FLOOD_EMPTY;
+	forget(udp);
 	tell(udp, VNIC_FLOOD_GONE, NULL);
+}
+
+/* With the parts of super-datagrams. */
+static unsigned count(const struct udp *udp, unsigned stop)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < stop; i++)
+		sum += datagrams_count(udp->batch, i);
+	return sum;
 }
 
 void flood_event(struct udp *udp)
@@ -115,9 +144,9 @@ void flood_event(struct udp *udp)
 
 		if (n < 0)
 			break;
-		flood->seen += (unsigned)n;
 		if (n == 0)
 			continue;
+		flood->seen += count(udp, (unsigned)n);
 		udp_touch(udp, flood->slot, SIDE_INNER, (unsigned)n);
 		udp_pass(udp, flood->slot, SIDE_INNER, 0, (unsigned)n);
 	}
@@ -130,7 +159,7 @@ void flood_take_ring(struct udp *udp, int fd)
 	struct flood *flood = &udp->flood;
 
 	if (flood->state == FLOOD_ASKED && fd < 0) {
-		flood->state = FLOOD_REFUSED;
+		forget(udp);
 	} else if (flood->state == FLOOD_ASKED) {
 		begin(udp, fd);
 	} else if (flood->state == FLOOD_LEAVING && fd < 0) {
@@ -144,6 +173,13 @@ void flood_take_ring(struct udp *udp, int fd)
 bool flood_holds(const struct udp *udp, uint32_t slot)
 {
 	return udp->flood.state == FLOOD_LEFT && udp->flood.slot == slot;
+}
+
+bool flood_has_waiting(const struct udp *udp, uint32_t slot)
+{
+	const struct flood *flood = &udp->flood;
+
+	return flood->slot == slot && flood->ring.fd >= 0 && !flood_ring_is_empty(&flood->ring);
 }
 
 void flood_flow_ends(struct udp *udp, uint32_t slot)
@@ -166,7 +202,7 @@ void flood_expire(struct udp *udp)
 	else if (flood->seen < QUIET)
 		leave(udp);
 	else
-		look_later(udp);
+		go_on(udp);
 }
 
 uint64_t flood_overrun(struct udp *udp)

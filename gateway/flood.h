@@ -9,7 +9,7 @@
 
 struct udp;
 
-enum flood_state { FLOOD_NONE, FLOOD_ASKED, FLOOD_ON, FLOOD_LEAVING, FLOOD_LEFT, FLOOD_REFUSED };
+enum flood_state { FLOOD_NONE, FLOOD_ASKED, FLOOD_ON, FLOOD_LEAVING, FLOOD_LEFT };
 
 struct flood {
 	enum flood_state state;
@@ -17,6 +17,8 @@ struct flood {
 	struct flood_ring ring;
 	unsigned seen;   /* datagrams since we looked last */
 	int64_t look_at; /* whether it has become quiet */
+	bool useful;     /* when we looked first it had not */
+	int64_t rest_until;
 };
 #define FLOOD_EMPTY ((struct flood){.ring = FLOOD_RING_EMPTY})
 
@@ -24,6 +26,8 @@ struct flood {
 void flood_begins(struct udp *udp, uint32_t slot);
 /* Is there something in the ring that goes before what its socket has? */
 bool flood_holds(const struct udp *udp, uint32_t slot);
+/* Is there something in the ring of this flow? */
+bool flood_has_waiting(const struct udp *udp, uint32_t slot);
 void flood_flow_ends(struct udp *udp, uint32_t slot);
 void flood_expire(struct udp *udp);
 uint64_t flood_overrun(struct udp *udp);

@@ -147,7 +147,7 @@ static bool has_datagram(int fd)
 
 bool udp_has_waiting(const struct udp *udp, uint32_t slot, enum side side)
 {
-	return has_datagram(udp->flow[slot].fds[side]);
+	return has_datagram(udp->flow[slot].fds[side]) || (side == SIDE_INNER && flood_has_waiting(udp, slot));
 }
 
 /* Takes the errors off a socket; false: the flow has ended. */
@@ -163,7 +163,7 @@ static bool take_errors(struct udp *udp, uint32_t slot, enum side side)
 	if (code != ECONNREFUSED)
 		return true;
 	/* Somebody may be there again, and is for certain if he has sent; a published port itself stays open. */
-	if (udp->flow[slot].arrival || has_datagram(udp->flow[slot].fds[side]))
+	if (udp->flow[slot].arrival || udp_has_waiting(udp, slot, side))
 		return true;
 	/* Nobody is there any more in the sandbox: the host's kernel shall say so to the remote. */
 	udp_end_flow(udp, slot);
@@ -311,9 +311,9 @@ int udp_open_inner(struct udp *udp, const struct flow_key *key, int *ret_fd)
 }
 
 /* Where something waits to be read somebody is there, as where a client has taken an old port up again. */
-static bool has_waiting(const struct udp_flow *flow)
+static bool has_waiting(const struct udp *udp, uint32_t slot)
 {
-	return has_datagram(flow->fds[SIDE_INNER]) || has_datagram(flow->fds[SIDE_HOST]);
+	return udp_has_waiting(udp, slot, SIDE_INNER) || udp_has_waiting(udp, slot, SIDE_HOST);
 }
 
 /* Ends the flow that would end first; those that are just being spoken in have another turn, a few of them. */
@@ -321,7 +321,7 @@ static void make_room(struct udp *udp)
 {
 	uint32_t first = table_first(&udp->flows);
 
-	for (int i = 0; i < SPARED && has_waiting(&udp->flow[first]); i++, first = table_first(&udp->flows))
+	for (int i = 0; i < SPARED && has_waiting(udp, first); i++, first = table_first(&udp->flows))
 		table_touch(&udp->flows, first, udp->flows.entries[first].class, udp->gateway->now);
 	udp->gateway->stats.full++;
 	udp_end_flow(udp, first);
@@ -415,21 +415,19 @@ static uint64_t count_begun(const struct udp *udp)
 	return udp->gateway->stats.udp_flows + udp->gateway->stats.failed;
 }
 
-/* What came before its flow was open goes before what comes by its own socket: all of it is taken now. */
+/* What came before its flow was open goes before what comes by its own socket: where one begins all is taken. */
 void udp_new_datagrams(struct udp *udp, int socket, uint16_t family)
 {
-	uint64_t before = count_begun(udp), begun = 0;
-	int n = DATAGRAMS;
+	uint64_t before = count_begun(udp), begun;
+	int turn = 0, n;
 
 	(void)family; /* the addresses say it */
-	for (int turn = 0; turn < TURNS_NEW && n == DATAGRAMS && begun < DATAGRAMS; turn++) {
+	do {
 		n = datagrams_receive(udp->batch, socket, true);
 		for (int i = 0; i < n; i++)
 			take_new(udp, (unsigned)i);
 		begun = count_begun(udp) - before;
-		if (begun == 0)
-			return;
-	}
+	} while (n > 0 && begun > 0 && begun < DATAGRAMS && ++turn < TURNS_NEW);
 }
 
 /* --- time and life ------------------------------------------------------------------ */
@@ -437,7 +435,7 @@ void udp_new_datagrams(struct udp *udp, int socket, uint16_t family)
 /* What waits to be read has come in time. */
 static void expire_flow(struct udp *udp, uint32_t slot)
 {
-	if (has_waiting(&udp->flow[slot]))
+	if (has_waiting(udp, slot))
 		table_touch(&udp->flows, slot, udp->flows.entries[slot].class, udp->gateway->now);
 	else
 		udp_end_flow(udp, slot);

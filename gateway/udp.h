@@ -37,7 +37,7 @@ void udp_end_flow(struct udp *udp, uint32_t slot);
 /* The socket in the router that speaks for key->dst; port 0: any that is free. */
 int udp_open_inner(struct udp *udp, const struct flow_key *key, int *ret_fd);
 int udp_watch(struct udp *udp, uint32_t slot, enum side side);
-/* Does a datagram wait at this socket of the flow? */
+/* Does a datagram of the flow wait that came from that side? */
 bool udp_has_waiting(const struct udp *udp, uint32_t slot, enum side side);
 /* So many datagrams came from that side. */
 void udp_touch(struct udp *udp, uint32_t slot, enum side from, unsigned datagrams);

@@ -76,18 +76,34 @@ static int begin(const struct plan *plan, const struct opener_flood *flow, int *
 	return r;
 }
 
+/* True: datagrams no longer go to the ring. */
+static bool end(void)
+{
+	int r = nft_ring_remove(NULL);
+
+	return r == 0 || r == -ENOENT;
+}
+
+/* A ring that nobody reads would swallow the flow. */
+static bool give(struct floods *floods, int answer_to)
+{
+	if (vnic_fd_send(answer_to, &floods->fd, 1, "", 1, NULL) == 0)
+		return true;
+	end();
+	close_fd(&floods->fd);
+	return false;
+}
+
 void floods_hear(struct floods *floods, const struct plan *plan, const struct opener_flood *flood, int answer_to)
 {
 	switch (flood->what) {
 	case VNIC_FLOOD_BEGINS:
-		if (floods->fd < 0 && begin(plan, flood, &floods->fd, NULL) == 0)
-			vnic_fd_send(answer_to, &floods->fd, 1, "", 1, NULL);
-		else
+		if (floods->fd >= 0 || begin(plan, flood, &floods->fd, NULL) < 0 || !give(floods, answer_to))
 			vnic_fd_send(answer_to, NULL, 0, "", 1, NULL);
 		break;
-	case VNIC_FLOOD_ENDS:
-		nft_ring_remove(NULL);
-		vnic_fd_send(answer_to, NULL, 0, "", 1, NULL);
+	case VNIC_FLOOD_ENDS: /* where it cannot end, as the kernel is out of memory, the gateway goes on reading */
+		if (end())
+			vnic_fd_send(answer_to, NULL, 0, "", 1, NULL);
 		break;
 	case VNIC_FLOOD_GONE:
 		close_fd(&floods->fd);

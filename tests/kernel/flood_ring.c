@@ -321,6 +321,25 @@ static void a_flow_of_no_nic_gets_no_ring(void **state)
 	close(flow.fd);
 }
 
+static void a_ring_that_cannot_be_handed_over_swallows_nothing(void **state)
+{
+	CLEANUP_WORLD struct world world = world_new();
+	struct flow flow = flow_to(&world, REMOTE4, SANDBOX4);
+	struct floods floods = FLOODS_EMPTY;
+	int before = vt_open_fds(), pair[2];
+
+	(void)state;
+	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), errno);
+	close(pair[0]);
+	flow.flood.what = VNIC_FLOOD_BEGINS;
+	floods_hear(&floods, &world.plan, &flow.flood, pair[1]);
+	close(pair[1]);
+	assert_int_equal(vt_open_fds(), before);
+	send_one(&flow, 1);
+	assert_ordinary(&world, REMOTE4, size_of(1));
+	close(flow.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +350,7 @@ int main(void)
 		vt_netns_test(what_finds_no_room_is_counted),
 		TESTS_OF(a_flow_that_is_quiet_again_goes_the_ordinary_way),
 		vt_netns_test(a_flow_of_no_nic_gets_no_ring),
+		vt_netns_test(a_ring_that_cannot_be_handed_over_swallows_nothing),
 	};
 
 	world_own_namespaces(CLONE_NEWNET | CLONE_NEWNS);

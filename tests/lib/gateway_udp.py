@@ -72,18 +72,16 @@ class Flood:
         self.box.send_numbered(self.flow, self.sent, count)
         self.sent += count
 
-    def rise(self):
+    def rises_until(self, condition):
         gateway = self.box.gateway()
-        os.kill(gateway, signal.SIGSTOP)
-        self.send(200)
-        os.kill(gateway, signal.SIGCONT)
 
-    def goes_on_until(self, condition):
-        def more():
+        def rise():
+            os.kill(gateway, signal.SIGSTOP)
             self.send(200)
+            os.kill(gateway, signal.SIGCONT)
             return condition()
 
-        until(more)
+        until(rise)
 
 
 def by_a_ring(world):
@@ -93,8 +91,7 @@ def by_a_ring(world):
         gateway = flood.box.gateway()
         quiet = mapped(gateway)
         for _ in range(2):
-            flood.rise()
-            flood.goes_on_until(lambda: mapped(gateway) >= quiet + RING)
+            flood.rises_until(lambda: mapped(gateway) >= quiet + RING)
             flood.send(5000)
             until(lambda: mapped(gateway) < quiet + RING)
             flood.send(1)
@@ -112,8 +109,7 @@ def killed_in_a_flood(world):
     flood = Flood(world, V4)
     gateway = flood.box.gateway()
     quiet = mapped(gateway)
-    flood.rise()
-    flood.goes_on_until(lambda: mapped(gateway) >= quiet + RING)
+    flood.rises_until(lambda: mapped(gateway) >= quiet + RING)
     os.kill(gateway, signal.SIGKILL)
     assert flood.box.end() != 0
 

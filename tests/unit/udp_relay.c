@@ -4,7 +4,6 @@
 
 #include "udp.h"
 
-#include <fcntl.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <stdio.h>
@@ -103,29 +102,52 @@ static void the_longest_and_the_empty_datagram_pass(void **state)
 	world_stop(&world);
 }
 
-/* Of a flood, whose sender goes on while the flow is being opened. */
+static void say_numbers(int fd, int first, int stop)
+{
+	char text[32];
+
+	for (int i = first; i < stop; i++) {
+		snprintf(text, sizeof(text), "number %d", i);
+		world_say(fd, text);
+	}
+}
+
+struct hurried {
+	struct world *world;
+	int client;
+};
+
+enum { HURRIED = 5 * DATAGRAMS };
+
+/* The sender goes on while his flow is being opened. */
+static int open_late(void *ctx, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
+{
+	const struct hurried *hurried = ctx;
+
+	say_numbers(hurried->client, 1, HURRIED);
+	return world_open(hurried->world, request, ret_fd, err);
+}
+
 static void what_came_before_the_flow_was_open_goes_first(void **state)
 {
-	enum { BEFORE = 5 * DATAGRAMS, LATER = 2 * DATAGRAMS };
+	enum { ALL = HURRIED + 2 * DATAGRAMS };
 	struct world world;
-	char text[16];
-	int client;
+	struct hurried hurried = {.world = &world};
+	char text[32];
 
 	(void)state;
 	world_start(&world, AF_INET, (struct world_options){0});
-	client = world_client(&world);
-	for (int i = 0; i < BEFORE + LATER; i++) {
-		if (i == BEFORE)
-			world_turn(&world);
-		snprintf(text, sizeof(text), "number %d", i);
-		world_say(client, text);
-	}
+	hurried.client = world_client(&world);
+	world.opener = (struct vnic_opener){.ctx = &hurried, .open = open_late};
+	say_numbers(hurried.client, 0, 1);
+	world_turn(&world);
 	assert_int_equal(world.gateway->stats.udp_flows, 1);
-	for (int i = 0; i < BEFORE + LATER; i++) {
+	say_numbers(hurried.client, HURRIED, ALL);
+	for (int i = 0; i < ALL; i++) {
 		snprintf(text, sizeof(text), "number %d", i);
 		world_hears(&world, world.server, text);
 	}
-	close(client);
+	close(hurried.client);
 	world_stop(&world);
 }
 
@@ -148,113 +170,6 @@ static void a_super_datagram_passes_whole(void **state)
 	assert_int_equal(world_take_super(world.server, got, sizeof(got), &size), 1000);
 	assert_int_equal(size, sizeof(sent));
 	assert_memory_equal(got, sent, sizeof(sent));
-	close(client);
-	world_stop(&world);
-}
-
-struct told {
-	unsigned floods;
-	enum vnic_flood last;
-	uint16_t port; /* of the flow's remote */
-};
-
-static void hear(void *ctx, enum vnic_flood what, const struct vnic_open_request *flow)
-{
-	struct told *told = ctx;
-	struct endpoint endpoint;
-	uint16_t family;
-
-	told->floods++;
-	told->last = what;
-	assert_true((flow != NULL) == (what == VNIC_FLOOD_BEGINS));
-	if (flow && sockaddr_to_endpoint(&flow->bind, &endpoint, &family))
-		told->port = endpoint.port;
-}
-
-static void flood(struct world *world, int client)
-{
-	for (int i = 0; i < 2 * DATAGRAMS; i++)
-		world_say(client, "a flood");
-	for (int i = 0; i < 2 * DATAGRAMS; i++)
-		world_hears(world, world->server, "a flood");
-}
-
-static int start_flow(struct world *world, struct told *told)
-{
-	int client;
-
-	world_start(world, AF_INET, (struct world_options){0});
-	world->gateway->config.flood = hear;
-	world->gateway->config.ctx = told;
-	client = world_client(world);
-	world_say(client, "hello");
-	world_server_answers(world, "hello", "hi");
-	world_hears(world, client, "hi");
-	return client;
-}
-
-static void a_flood_is_told_once_and_goes_on_where_there_is_no_ring(void **state)
-{
-	struct told told = {0};
-	struct world world;
-	int client = start_flow(&world, &told);
-
-	(void)state;
-	for (int i = 0; i < 10; i++)
-		world_say(client, "a few");
-	world_rest(&world);
-	assert_int_equal(told.floods, 0);
-	for (int i = 0; i < 10; i++)
-		world_hears(&world, world.server, "a few");
-	flood(&world, client);
-	flood(&world, client);
-	assert_int_equal(told.floods, 1);
-	assert_int_equal(told.last, VNIC_FLOOD_BEGINS);
-	assert_int_equal(told.port, world.port);
-	vnic_gateway_take_ring(world.gateway, -1); /* refused, for good */
-	flood(&world, client);
-	assert_int_equal(told.floods, 1);
-	close(client);
-	world_stop(&world);
-}
-
-/* Nothing was read into it, so it could be any descriptor. */
-static void a_ring_that_cannot_be_read_is_given_back(void **state)
-{
-	struct told told = {0};
-	struct world world;
-	int client = start_flow(&world, &told);
-
-	(void)state;
-	flood(&world, client);
-	vnic_gateway_take_ring(world.gateway, open("/dev/null", O_RDONLY | O_CLOEXEC));
-	assert_int_equal(told.last, VNIC_FLOOD_ENDS);
-	flood(&world, client);
-	assert_int_equal(told.floods, 2);
-	vnic_gateway_take_ring(world.gateway, -1);
-	assert_int_equal(told.last, VNIC_FLOOD_GONE);
-	assert_int_equal(told.floods, 3);
-	flood(&world, client);
-	assert_int_equal(told.last, VNIC_FLOOD_BEGINS); /* the next one */
-	close(client);
-	world_stop(&world);
-}
-
-static void a_ring_for_a_flow_that_has_ended_is_given_back(void **state)
-{
-	struct told told = {0};
-	struct world world;
-	int client = start_flow(&world, &told);
-
-	(void)state;
-	flood(&world, client);
-	udp_end_flow(world.gateway->udp, table_first(&world.gateway->udp->flows));
-	vnic_gateway_take_ring(world.gateway, open("/dev/null", O_RDONLY | O_CLOEXEC));
-	assert_int_equal(told.last, VNIC_FLOOD_ENDS);
-	vnic_gateway_take_ring(world.gateway, -1);
-	assert_int_equal(told.last, VNIC_FLOOD_GONE);
-	vnic_gateway_take_ring(world.gateway, open("/dev/null", O_RDONLY | O_CLOEXEC)); /* that nobody asked for */
-	assert_int_equal(told.floods, 3);
 	close(client);
 	world_stop(&world);
 }
@@ -548,9 +463,6 @@ int main(void)
 		vt_netns_test(the_longest_and_the_empty_datagram_pass),
 		vt_netns_test(what_came_before_the_flow_was_open_goes_first),
 		vt_netns_test(a_super_datagram_passes_whole),
-		vt_netns_test(a_flood_is_told_once_and_goes_on_where_there_is_no_ring),
-		vt_netns_test(a_ring_that_cannot_be_read_is_given_back),
-		vt_netns_test(a_ring_for_a_flow_that_has_ended_is_given_back),
 		vt_netns_test(a_closed_port_on_the_host_is_port_unreachable_in_the_sandbox),
 		vt_netns_test(a_closed_port_is_told_over_ipv6_too),
 		vt_netns_test(a_flow_goes_on_after_an_error),
