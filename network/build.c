@@ -284,6 +284,7 @@ static void plan_names(const struct vnic_sandbox_config *config, struct build *b
 	build->resolvers.path = build->resolv.path = RESOLV_PATH;
 	if (!dns->named)
 		resolv_refresh(&build->resolvers, &dns->servers);
+	build->resolv.host = resolv_look(RESOLV_PATH);
 	if (mounts && !handed)
 		memcpy(build->resolv.listen, dns->listen, sizeof(build->resolv.listen));
 }

@@ -55,6 +55,7 @@ bool resolv_shared_warning(const struct vnic_dns_config *dns, char *buf, size_t 
 
 struct resolv_config {
 	const char *path;           /* of the file in the sandbox; RESOLV_PATH */
+	struct resolv_file host;    /* what it was before, for the guard */
 	struct vnic_addr listen[2]; /* as in vnic_dns_config */
 };
 
@@ -83,11 +84,14 @@ struct resolv_guard {
 #define RESOLV_GUARD_EVENTS (EPOLLIN | EPOLLET)
 #define RESOLV_GUARD_EMPTY ((struct resolv_guard){.fd = -1})
 
+/* The name itself: where it is a symbolic link, that is what is covered.  Absent: all zero. */
+struct resolv_file resolv_look(const char *path);
 /* By the front.  `init` is in the sandbox's mount namespace, where the file is covered. */
 int resolv_guard_open(const struct resolv_config *config, pid_t init, struct resolv_guard *ret_guard,
 		      struct vnic_error *err);
 void resolv_guard_close(struct resolv_guard *guard);
-/* After an event.  `command` is a process of the sandbox that may be joined.  1: it was covered again; 0: no need. */
+/* After an event, and once at first.  `command` is a process of the sandbox that may be joined.  1: it was covered
+ * again; 0: no need. */
 int resolv_guard_look(struct resolv_guard *guard, pid_t command, int command_pidfd, struct vnic_error *err);
 
 #endif

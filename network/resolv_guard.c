@@ -6,8 +6,9 @@
  * (netns/cover.c says why), which changes the sandbox's table of mounts, which wakes whoever polls
  * /proc/PID/mountinfo.  The front does; it then looks at its own side whether the name stands for another file, and if
  * it does, sends a child into the sandbox to cover that.  Meanwhile, for less than a millisecond, the sandbox sees the
- * host's; the C library reads resolv.conf again when it has changed.  Any other change of the table, a sandbox's own
- * umount of the cover among them, costs one look.
+ * host's; the C library reads resolv.conf again when it has changed.  What it compares with is the file as it was
+ * before the sandbox was made: the host may replace it while that starts.  Any other change of the table, a sandbox's
+ * own umount of the cover among them, costs one look.
  *
  * Left out: a host that first removes the file and writes a new one later.  Between the two there is nothing to cover,
  * and nobody tells when there is again.
@@ -41,8 +42,7 @@ static void wait_for_rename(const char *path)
 		syscall(SYS_getdents64, fd, entry, sizeof(entry));
 }
 
-/* The name itself: where it is a symbolic link, that is what is covered.  Absent: all zero. */
-static struct resolv_file look(const char *path)
+struct resolv_file resolv_look(const char *path)
 {
 	struct stat now;
 
@@ -61,7 +61,7 @@ int resolv_guard_open(const struct resolv_config *config, pid_t init, struct res
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return vnic_fail(err, VNIC_STEP_OPEN, errno, path, NULL);
-	*ret_guard = (struct resolv_guard){.config = config, .fd = fd, .host = look(config->path)};
+	*ret_guard = (struct resolv_guard){.config = config, .fd = fd, .host = config->host};
 	return 0;
 }
 
@@ -92,7 +92,7 @@ int resolv_guard_look(struct resolv_guard *guard, pid_t command, int command_pid
 	pid_t pid;
 
 	wait_for_rename(guard->config->path);
-	now = look(guard->config->path);
+	now = resolv_look(guard->config->path);
 	if (now.dev == guard->host.dev && now.ino == guard->host.ino)
 		return 0;
 	pid = ns_clone(0, false, &pidfd, err);

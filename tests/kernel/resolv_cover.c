@@ -119,7 +119,9 @@ static struct inside inside_start(struct place *place)
 {
 	struct inside inside = {
 		.place = place,
-		.config = {.path = place->file, .listen = {{AF_INET, 32, {10, 0, 2, 3}}}},
+		.config = {.path = place->file,
+			   .host = resolv_look(place->file),
+			   .listen = {{AF_INET, 32, {10, 0, 2, 3}}}},
 	};
 	int told[2];
 
@@ -364,6 +366,26 @@ static void a_file_renamed_over_the_name_is_covered_again(void **state)
 	watch_end(&watched);
 }
 
+static void a_file_renamed_over_the_name_before_the_guard_came_is_covered_again(void **state)
+{
+	struct watched watched = {.guard = RESOLV_GUARD_EMPTY};
+	struct vnic_error err;
+
+	(void)state;
+	watched.place = place_make();
+	write_file(watched.place.file, HOSTS);
+	watched.inside = inside_start(&watched.place);
+	rename_over(watched.place.file, "nameserver 192.0.2.1\n");
+	assert_false(sees_ours(&watched.inside));
+	vt_ok(resolv_guard_open(&watched.inside.config, watched.inside.pid, &watched.guard, &err), &err);
+	assert_int_equal(vt_ok(loop_open(&watched.epfd, &err), &err), 0);
+	vt_ok(loop_add(watched.epfd, watched.guard.fd, RESOLV_GUARD_EVENTS, (struct loop_ref){0}, &err), &err);
+	assert_true(is_told(watched.epfd, VT_DEADLINE_MS));
+	assert_int_equal(vt_ok(look(&watched, &err), &err), 1);
+	assert_true(sees_ours(&watched.inside));
+	watch_end(&watched);
+}
+
 static void a_link_renamed_over_the_name_is_covered_again(void **state)
 {
 	struct watched watched;
@@ -402,6 +424,7 @@ int main(void)
 		vt_test(a_read_only_file_system_does_not_matter),
 		vt_test(directories_become_empty_and_absent_ones_do_not_matter),
 		vt_test(a_file_renamed_over_the_name_is_covered_again),
+		vt_test(a_file_renamed_over_the_name_before_the_guard_came_is_covered_again),
 		vt_test(a_link_renamed_over_the_name_is_covered_again),
 		vt_test(where_the_host_leaves_no_file_the_guard_says_so),
 	};
