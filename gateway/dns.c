@@ -13,6 +13,10 @@
  * then fits is sent as a datagram; IPv4 cuts it, on a link of our own.  IPv6 is not cut by routers, so nobody there
  * takes more than 1232 bytes.
  *
+ * Which resolvers.  They may have become others since the last question, so whoever knows is asked before the first of
+ * each second, and questions are held until he has answered: the old ones may be another network's, and must not hear
+ * what is asked now.  TCP, which comes after a question as a rule, is not held.
+ *
  * Rejected: a cache, for the host's resolver has one, and what it says to the sandbox must not differ from what it says
  * to the host.
  */
@@ -23,15 +27,17 @@
 #include <string.h>
 
 #define PORT 53
-#define REFRESH_TIME NS_PER_S /* between looks at the host's resolvers */
+#define LOOK_TIME NS_PER_S      /* between looks at the host's resolvers */
+#define PATIENCE (NS_PER_S / 4) /* with who looks: then those known so far are asked */
 
 /* --- servers ------------------------------------------------------------------------ */
 
-static void refresh(struct dns *dns)
+static void look(struct dns *dns)
 {
-	if (!dns->config.ask_resolvers || dns->gateway->now < dns->refresh_at)
+	if (!dns->config.ask_resolvers || dns->looking || dns->gateway->now < dns->looked_at + LOOK_TIME)
 		return;
-	dns->refresh_at = dns->gateway->now + REFRESH_TIME;
+	dns->looked_at = dns->gateway->now;
+	dns->looking = true;
 	dns->config.ask_resolvers(dns->config.ctx);
 }
 
@@ -58,23 +64,28 @@ bool dns_owns(struct dns *dns, const struct flow_key *key)
 	if (!dns || key->dst.port != PORT)
 		return false;
 	if (dns->config.in_their_name)
-		refresh(dns);
+		look(dns);
 	return is_same_host(&dns->config.listen[key->family == AF_INET6], key) ||
 	       (dns->config.in_their_name && is_server(dns, key));
 }
 
 bool dns_resolver(struct dns *dns, struct destination *ret_destination)
 {
-	refresh(dns);
+	look(dns);
 	return dns_find_server(dns, dns->preferred, VNIC_PROTO_TCP, ret_destination);
 }
 
 void dns_set_servers(struct dns *dns, const struct vnic_dns_servers *servers)
 {
-	dns->config.servers = *servers;
-	dns->preferred = 0;
+	dns->looking = false;
+	if (servers) {
+		dns->config.servers = *servers;
+		dns->preferred = 0;
+	}
 	for (uint32_t slot = 1; slot <= dns->table.touched; slot++) {
-		if (!dns->table.entries[slot].used || dns->queries[slot].stream >= 0)
+		const struct table_entry *entry = &dns->table.entries[slot];
+
+		if (!entry->used || dns->queries[slot].stream >= 0 || (!servers && entry->class != DNS_HELD))
 			continue;
 		dns_close_sockets(&dns->queries[slot]);
 		dns_ask(dns, slot);
@@ -159,6 +170,7 @@ static uint16_t room_of(const struct flow_key *client, const struct dnsmsg_query
 
 static void start(struct dns *dns, const struct query *asked)
 {
+	bool held = dns->looking && dns->gateway->now < dns->looked_at + PATIENCE;
 	struct flow_key key = identity(dns, &asked->client, &asked->info, asked->message);
 	struct query *query;
 	uint32_t slot;
@@ -167,7 +179,7 @@ static void start(struct dns *dns, const struct query *asked)
 		dns->stats.repeated++;
 		return;
 	}
-	slot = table_add(&dns->table, &key, 0, dns->gateway->now);
+	slot = table_add(&dns->table, &key, held ? DNS_HELD : DNS_ASKED, dns->gateway->now);
 	if (!slot) {
 		dns->stats.full++;
 		reply_made(dns, asked, DNSMSG_SERVFAIL, false);
@@ -176,7 +188,10 @@ static void start(struct dns *dns, const struct query *asked)
 	query = &dns->queries[slot];
 	*query = *asked;
 	query->info.room = room_of(&query->client, &query->info);
-	dns_ask(dns, slot);
+	if (held)
+		gateway_wake_at(dns->gateway, table_expires(&dns->table, slot));
+	else
+		dns_ask(dns, slot);
 }
 
 void dns_query(struct dns *dns, const struct flow_key *client, const void *data, size_t size)
@@ -198,7 +213,7 @@ void dns_query(struct dns *dns, const struct flow_key *client, const void *data,
 		reply_made(dns, &query, (unsigned)verdict, false);
 		return;
 	}
-	refresh(dns);
+	look(dns);
 	start(dns, &query);
 }
 
@@ -211,6 +226,8 @@ void dns_expire(struct dns *dns)
 	while ((slot = table_first(&dns->table)) && table_expires(&dns->table, slot) <= dns->gateway->now) {
 		if (dns->queries[slot].stream >= 0)
 			dns_truncate(dns, slot);
+		else if (dns->table.entries[slot].class == DNS_HELD)
+			dns_ask(dns, slot);
 		else
 			dns_ask_next(dns, slot);
 	}
@@ -243,7 +260,7 @@ static int check(struct dns *dns, struct vnic_error *err)
 int dns_new(struct vnic_gateway *gateway, const struct vnic_dns_config *config, struct dns **ret_dns,
 	    struct vnic_error *err)
 {
-	static const int64_t times[TABLE_CLASSES] = {DNS_TRY_TIME, DNS_TRY_TIME, DNS_TRY_TIME};
+	static const int64_t times[TABLE_CLASSES] = {[DNS_ASKED] = DNS_TRY_TIME, [DNS_HELD] = PATIENCE};
 	struct dns *dns = calloc(1, sizeof(*dns));
 	int r;
 
@@ -251,6 +268,7 @@ int dns_new(struct vnic_gateway *gateway, const struct vnic_dns_config *config, 
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	dns->gateway = gateway;
 	dns->config = *config;
+	dns->looked_at = -LOOK_TIME;
 	r = check(dns, err);
 	if (r == 0) {
 		dns->queries = calloc(gateway->max.dns + 1, sizeof(*dns->queries));

@@ -18,7 +18,7 @@ void dns_free(struct dns *dns);
 bool dns_owns(struct dns *dns, const struct flow_key *key);
 /* A datagram that is. */
 void dns_query(struct dns *dns, const struct flow_key *client, const void *data, size_t size);
-/* Others from now on, for questions under way too. */
+/* As vnic_gateway_set_resolvers. */
 void dns_set_servers(struct dns *dns, const struct vnic_dns_servers *servers);
 /*
  * A TCP flow that is goes to this server, from socket to socket.  False: there is none, or it is denied, which has been

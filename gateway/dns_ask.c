@@ -57,7 +57,7 @@ bool dns_find_server(struct dns *dns, unsigned server, enum vnic_proto proto, st
 
 static void wait_until_next(struct dns *dns, uint32_t slot)
 {
-	table_touch(&dns->table, slot, 0, dns->gateway->now);
+	table_touch(&dns->table, slot, DNS_ASKED, dns->gateway->now);
 	gateway_wake_at(dns->gateway, table_expires(&dns->table, slot));
 }
 

@@ -7,6 +7,9 @@
 #include "dnsmsg.h"
 #include "table.h"
 
+/* Classes of the table. */
+enum { DNS_ASKED, DNS_HELD };
+
 #define DNS_TRY_TIME (2 * NS_PER_S) /* before the next server is asked */
 #define DNS_QUERY_MAX 1232          /* bytes of a question; nobody needs as much */
 #define DNS_UNFRAGMENTED 1232       /* 1280 - 40 - 8 */
@@ -34,7 +37,8 @@ struct dns {
 	struct table table;    /* by `identity`; when it is full questions are answered SERVFAIL */
 	struct query *queries; /* by slot of the table */
 	unsigned preferred;    /* the server that answered last */
-	int64_t refresh_at;
+	int64_t looked_at;     /* the host's resolvers */
+	bool looking;          /* it is not known yet what they are */
 	uint8_t answer[DNS_LENGTH + DNS_ROOM_MAX];
 	uint8_t frame[DNS_ROOM_MAX + 64];
 };

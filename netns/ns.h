@@ -235,7 +235,7 @@ enum ns_message_type {
 	NS_STATS,     /* the other way: write your counters to this descriptor */
 	NS_NEXT_FILE, /* open the file of this number; the other way: here it is, or err */
 	NS_FINISH,    /* the other way: write what is left, and end */
-	NS_RESOLVERS, /* tell me when the host's resolvers are others; the other way: read them from this descriptor */
+	NS_RESOLVERS, /* what are the host's resolvers? the other way: read them from this descriptor; none: the same */
 };
 struct ns_message {
 	enum ns_message_type type;

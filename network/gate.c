@@ -231,9 +231,9 @@ static void write_stats(const struct vnic_gateway *gateway, int fd)
 static void take_resolvers(struct vnic_gateway *gateway, int fd)
 {
 	struct vnic_dns_servers servers;
+	bool others = fd >= 0 && read(fd, &servers, sizeof(servers)) == (ssize_t)sizeof(servers);
 
-	if (read(fd, &servers, sizeof(servers)) == (ssize_t)sizeof(servers))
-		vnic_gateway_set_resolvers(gateway, &servers);
+	vnic_gateway_set_resolvers(gateway, others ? &servers : NULL);
 }
 
 /* What the front wants; false: it has ended. */

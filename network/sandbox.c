@@ -61,19 +61,33 @@ static void lose_helper(struct vnic_sandbox *sandbox, const struct helper *helpe
 	sandbox_warn(sandbox, text);
 }
 
-/* The gateway opens no files; it asks at most once a second, and only while it is asked itself. */
+/* To be read by the gateway, which opens no files; -1: they are the same, or cannot be told now. */
+static int other_resolvers(struct vnic_sandbox *sandbox)
+{
+	struct vnic_dns_servers servers;
+	int pipe[2] = {-1, -1};
+
+	if (!resolv_refresh(&sandbox->resolvers, &servers))
+		return -1;
+	if (pipe2(pipe, O_CLOEXEC) < 0 || write(pipe[1], &servers, sizeof(servers)) < 0) {
+		close_fd(&pipe[0]);
+		sandbox->resolvers.read = false; /* the next time, then */
+	}
+	close_fd(&pipe[1]);
+	return pipe[0];
+}
+
+/* It asks at most once a second, and only while it is asked itself.  Whoever took it over may ask and never hear. */
 static void tell_resolvers(struct vnic_sandbox *sandbox)
 {
 	const struct ns_message message = {.type = NS_RESOLVERS};
-	struct vnic_dns_servers servers;
-	int pipe[2];
+	int control = sandbox->helpers[GATEWAY].control;
+	CLEANUP_FD int fd = -1;
 
-	if (!resolv_refresh(&sandbox->resolvers, &servers) || pipe2(pipe, O_CLOEXEC) < 0)
+	if (poll(&(struct pollfd){.fd = control, .events = POLLOUT}, 1, 0) != 1)
 		return;
-	if (write(pipe[1], &servers, sizeof(servers)) == (ssize_t)sizeof(servers))
-		ns_message_send(sandbox->helpers[GATEWAY].control, &message, pipe[0], NULL);
-	close_fd(&pipe[0]);
-	close_fd(&pipe[1]);
+	fd = other_resolvers(sandbox);
+	ns_message_send(control, &message, fd, NULL);
 }
 
 /* 0: it said something. */

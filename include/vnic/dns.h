@@ -32,8 +32,9 @@ struct vnic_dns_config {
 	 */
 	bool in_their_name;
 	/*
-	 * Asks what the host's resolvers are by now: vnic_gateway_set_resolvers is the answer where they are others, at
-	 * once or later.  Called before a question, at most once a second.  NULL: they never change.  Must not block.
+	 * Asks what the host's resolvers are by now: vnic_gateway_set_resolvers is the answer, at once or later, and
+	 * questions wait for it, though not for long.  Called before a question, at most once a second, and not again
+	 * before the answer.  NULL: they never change.  Must not block.
 	 */
 	void (*ask_resolvers)(void *ctx);
 	void *ctx;

@@ -97,7 +97,7 @@ VNIC_API int vnic_gateway_get_fd(const struct vnic_gateway *gateway);
 VNIC_API int vnic_gateway_stop_on(struct vnic_gateway *gateway, int fd, struct vnic_error *err);
 /* Handles what is there; waits up to timeout_ms for something (-1: for ever).  0, or a negative errno. */
 VNIC_API int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct vnic_error *err);
-/* The host's resolvers are others; questions under way are asked of them anew. */
+/* What the host's resolvers are by now; questions under way are asked of others anew.  NULL: they are the same. */
 VNIC_API void vnic_gateway_set_resolvers(struct vnic_gateway *gateway, const struct vnic_dns_servers *servers);
 /* The ring that was asked for, from now on the gateway's; -1: there is none, or the flow goes the ordinary way again.
  */

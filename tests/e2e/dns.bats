@@ -111,6 +111,26 @@ replace() {
 	END
 }
 
+@test "the first question after the host replaced its resolv.conf goes to the new resolver" {
+	on_a_host <<-'END'
+		resolver 127.0.0.53 192.0.2.1
+		resolver 127.0.0.54 192.0.2.2
+		mkfifo "$dir/go" "$dir/ready"
+		"$vnic" run -- sh -c '
+			echo >"$1/ready"
+			read -r _ <"$1/go"
+			until grep -q "nameserver 10.0.2.3" /etc/resolv.conf; do :; done
+			getent hosts name.test >"$1/got"
+		' sh "$dir" &
+		read -r _ <"$dir/ready"
+		replace 127.0.0.54
+		echo >"$dir/go"
+		timeout 20 tail --pid=$! -f /dev/null
+		wait $!
+		[[ $(cat "$dir/got") == 192.0.2.2* ]]
+	END
+}
+
 @test "the next resolver is asked when the first one is dead or cannot" {
 	on_a_host <<-'END'
 		names 127.0.0.52 127.0.0.53

@@ -854,16 +854,81 @@ static void what_is_under_way_is_asked_of_new_resolvers_at_once(void **state)
 	struct world world;
 
 	(void)state;
-	world_open(&world);
-	world.config.ask_resolvers = count_only;
-	world.config.ctx = &world;
-	world_start(&world);
-	close_fd(&world.servers[0]);
+	world_begin(&world);
 	ask(&world, &question);
-	assert_false(was_asked(&world, 1));
+	take(&world, 0);
 	give_second(&world);
 	answer(&world, 1, 100);
 	assert_int_equal(told(&world).size, 100);
+	world_close(&world);
+}
+
+/* The host looks, and has not said yet what it sees. */
+static void begin_looking(struct world *world)
+{
+	struct dns_message question = dns_question(1, "name");
+
+	world_open(world);
+	world->config.ask_resolvers = count_only;
+	world->config.ctx = world;
+	world_start(world);
+	ask(world, &question);
+	assert_int_equal(world->asks, 1);
+	assert_false(was_asked(world, 0) || was_asked(world, 1));
+}
+
+static void while_the_host_looks_no_question_goes_to_its_old_resolver(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin_looking(&world);
+	give_second(&world);
+	answer(&world, 1, 100);
+	assert_int_equal(told(&world).size, 100);
+	assert_false(was_asked(&world, 0));
+	world_close(&world);
+}
+
+static void where_the_resolvers_are_the_same_questions_go_on(void **state)
+{
+	struct dns_message other = dns_question(2, "eman");
+	struct world world;
+
+	(void)state;
+	begin_looking(&world);
+	dns_set_servers(world.gateway.dns, NULL);
+	answer(&world, 0, 100);
+	assert_int_equal(told(&world).size, 100);
+	ask(&world, &other);
+	answer(&world, 0, 100);
+	let_pass(&world, 1);
+	ask(&world, &other);
+	assert_int_equal(world.asks, 2);
+	dns_set_servers(world.gateway.dns, NULL);
+	take(&world, 0);
+	dns_set_servers(world.gateway.dns, NULL);
+	assert_false(was_asked(&world, 0)); /* it is under way */
+	world_close(&world);
+}
+
+static void a_host_that_does_not_say_is_waited_for_once_and_not_for_long(void **state)
+{
+	struct dns_message other = dns_question(2, "eman");
+	struct world world;
+
+	(void)state;
+	begin_looking(&world);
+	let_pass(&world, 1);
+	answer(&world, 0, 100);
+	ask(&world, &other);
+	answer(&world, 0, 200);
+	assert_int_equal(world.asks, 1);
+	assert_int_equal(told(&world).size, 100);
+	assert_int_equal(told(&world).size, 200);
+	give_second(&world);
+	ask(&world, &other);
+	assert_int_equal(world.asks, 3); /* and its answer */
 	world_close(&world);
 }
 
@@ -897,6 +962,9 @@ int main(void)
 		vt_netns_test(in_their_name_new_resolvers_are_known_before_the_first_question),
 		vt_netns_test(the_host_is_asked_for_its_resolvers_once_a_second),
 		vt_netns_test(what_is_under_way_is_asked_of_new_resolvers_at_once),
+		vt_netns_test(while_the_host_looks_no_question_goes_to_its_old_resolver),
+		vt_netns_test(where_the_resolvers_are_the_same_questions_go_on),
+		vt_netns_test(a_host_that_does_not_say_is_waited_for_once_and_not_for_long),
 	};
 
 	vt_own_namespaces(CLONE_NEWNET);
