@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Theory of operation.  Blocks of pcapng are put together in one buffer, which is written when it is half full, a
- * tenth of a second old, or the end of its file: so a reader of a pipe sees frames soon, and a busy relay makes one
- * call for hundreds of them.
+ * Theory of operation.  Blocks of pcapng are put together in one buffer, which is written when it is full, or at the
+ * end of a turn when it is half full, a tenth of a second old, or the end of its file: so a reader of a pipe sees
+ * frames soon, and a busy relay makes one call for hundreds of them.
  *
  * A reader that is slow must not hold up frames: a pipe is written without waiting, and blocks that find no room in
  * the buffer are not captured, and counted.  An error of the file ends the capture, never the relay.
@@ -52,6 +52,49 @@ struct capture {
 	uint8_t bytes[BUFFER_BYTES];
 };
 
+/* --- the buffer ----------------------------------------------------------------------- */
+
+static void fail(struct capture *capture, int error)
+{
+	capture->stats.error = error;
+	close_fd(&capture->config.fd);
+	capture->begin = capture->end = 0;
+	capture->first_at = 0;
+}
+
+static void write_out(struct capture *capture)
+{
+	while (capture->begin < capture->end) {
+		ssize_t n = write(capture->config.fd, capture->bytes + capture->begin, capture->end - capture->begin);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN)
+			fail(capture, errno);
+		if (n < 0)
+			return;
+		capture->begin += (size_t)n;
+	}
+	capture->begin = capture->end = 0;
+	capture->first_at = 0;
+}
+
+static bool has_room(const struct capture *capture, size_t len)
+{
+	return capture->end + len <= BUFFER_BYTES;
+}
+
+/* A turn may bring more than the buffer holds. */
+static void make_room(struct capture *capture)
+{
+	write_out(capture);
+	if (capture->begin == 0)
+		return;
+	memmove(capture->bytes, capture->bytes + capture->begin, capture->end - capture->begin);
+	capture->end -= capture->begin;
+	capture->begin = 0;
+}
+
 /* --- blocks --------------------------------------------------------------------------- */
 
 static void put(struct capture *capture, const void *data, size_t len)
@@ -77,23 +120,14 @@ static void put_option(struct capture *capture, uint16_t code, const void *data,
 	put(capture, data, len);
 }
 
-static void make_room_behind(struct capture *capture)
-{
-	memmove(capture->bytes, capture->bytes + capture->begin, capture->end - capture->begin);
-	capture->end -= capture->begin;
-	capture->begin = 0;
-}
-
 /* False: there is no room for a block with so much in it. */
 static bool begin_block(struct capture *capture, uint32_t type, size_t content)
 {
 	const size_t most = content + 256; /* fields and options */
 
-	if (capture->config.fd < 0)
-		return false;
-	if (capture->end + most > BUFFER_BYTES)
-		make_room_behind(capture);
-	if (capture->end + most > BUFFER_BYTES)
+	if (capture->config.fd >= 0 && !has_room(capture, most))
+		make_room(capture);
+	if (capture->config.fd < 0 || !has_room(capture, most))
 		return false;
 	capture->block = capture->end;
 	put_u32(capture, type);
@@ -178,32 +212,7 @@ static void begin_file(struct capture *capture)
 		put_interface(capture, &capture->interfaces[i]);
 }
 
-/* --- writing -------------------------------------------------------------------------- */
-
-static void fail(struct capture *capture, int error)
-{
-	capture->stats.error = error;
-	close_fd(&capture->config.fd);
-	capture->begin = capture->end = 0;
-	capture->first_at = 0;
-}
-
-static void write_out(struct capture *capture)
-{
-	while (capture->begin < capture->end) {
-		ssize_t n = write(capture->config.fd, capture->bytes + capture->begin, capture->end - capture->begin);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EAGAIN)
-			fail(capture, errno);
-		if (n < 0)
-			return;
-		capture->begin += (size_t)n;
-	}
-	capture->begin = capture->end = 0;
-	capture->first_at = 0;
-}
+/* --- files ---------------------------------------------------------------------------- */
 
 static void end_file(struct capture *capture)
 {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "capture.h"
 #include "pcap.h"
 
 #define FRAME_LEN 60000
@@ -83,6 +84,26 @@ static void what_a_slow_reader_gets_is_well_formed(void **state)
 	close(ends[0]);
 	close(copy);
 	world_free(&world);
+}
+
+/* Super-frames of one turn are more than the buffer holds. */
+static void a_file_takes_all_of_a_turn(void **state)
+{
+	static uint8_t bytes[FRAME_LEN] = {0xff};
+	const struct frame frame = {.data = bytes, .len = sizeof(bytes)};
+	int fd = memfd_create("turn", MFD_CLOEXEC);
+	const struct vnic_capture config = {.fd = dup(fd)};
+	struct capture *capture;
+	struct vnic_error err;
+
+	(void)state;
+	vt_ok(capture_new(&config, &capture, &err), &err);
+	capture_add_interface(capture, "port", false);
+	for (int i = 0; i < RELAY_BATCH; i++)
+		assert_true(capture_frame(capture, 0, VNIC_INGRESS, &frame, NULL));
+	capture_free(capture);
+	assert_int_equal(packets_of(fd), RELAY_BATCH);
+	close(fd);
 }
 
 struct files {
@@ -172,6 +193,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_test(what_a_slow_reader_gets_is_well_formed),
+		vt_test(a_file_takes_all_of_a_turn),
 		vt_test(a_file_follows_when_the_one_before_is_whole),
 		vt_test(a_file_that_has_its_size_is_followed_at_once),
 		vt_test(a_capture_that_cannot_be_written_says_so_at_its_end),
