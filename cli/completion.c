@@ -17,6 +17,17 @@
 
 #include "cli.h"
 
+/* An option's argument, or an operand, with keys inside: its name for completion_spec.c; NULL: it has none. */
+static const char *spec_of(const struct cli_option *option)
+{
+	return option->arg && !strcmp(option->arg, "SPEC") ? "nic" : NULL;
+}
+
+static const char *operands_spec(const char *path)
+{
+	return !strcmp(path, "vnic relay") ? "port" : NULL;
+}
+
 typedef void (*each_fn)(const char *path, const struct command *command);
 
 /* Calls fn for every command with its words, "vnic ns add"; parents first. */
@@ -117,13 +128,17 @@ static void bash_words(const char *path, const struct command *command)
 
 static void bash_argument(const struct cli_option *option, void *ctx)
 {
-	if (!is_choice(option) && !is_file(option))
+	if (!is_choice(option) && !is_file(option) && !spec_of(option))
 		return;
 	printf("\t'%s --%s'", (const char *)ctx, option->name);
 	if (option->letter)
 		printf(" | '%s -%c'", (const char *)ctx, option->letter);
 	if (is_file(option)) {
 		puts(") files=1 ;;");
+		return;
+	}
+	if (spec_of(option)) {
+		printf(") spec=%s ;;\n", spec_of(option));
 		return;
 	}
 	fputs(") names='", stdout);
@@ -135,9 +150,11 @@ static void bash_arguments(const char *path, const struct command *command)
 {
 	if (!command->subcommands)
 		cli_each_option(command, bash_argument, (void *)path);
+	if (operands_spec(path))
+		printf("\t'%s ') spec=%s ;;\n", path, operands_spec(path));
 }
 
-/* Readline splits words at '=', so that "--map=a" comes as three. */
+/* Readline splits words at '=' and ':', so that "--map=a" comes as three. */
 void completion_bash(void)
 {
 	puts("# bash completion for vnic; generated from its command tables\n"
@@ -145,9 +162,11 @@ void completion_bash(void)
 	     "\tlocal dir\n"
 	     "\tfor dir in \"${XDG_RUNTIME_DIR-}/vnic\" \"/tmp/vnic-$UID\" /run/vnic /run/netns; do\n"
 	     "\t\tcommand ls -- \"$dir\" 2>/dev/null\n"
-	     "\tdone\n}\n"
-	     "_vnic()\n{\n"
-	     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} path=vnic own=-1 takes= option= names= options= files= word i\n"
+	     "\tdone\n}\n");
+	completion_spec_bash();
+	puts("_vnic()\n{\n"
+	     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} path=vnic own=-1 takes= option= names= options= files= spec= word "
+	     "i\n"
 	     "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	     "\t\tword=${COMP_WORDS[i]}\n"
 	     "\t\tcase \"$path $word\" in");
@@ -155,6 +174,7 @@ void completion_bash(void)
 	puts("\t\tesac\n"
 	     "\t\tif [[ $takes == *\" $word \"* ]]; then\n"
 	     "\t\t\t[[ ${COMP_WORDS[++i]} != '=' ]] || ((i++))\n"
+	     "\t\t\twhile [[ ${COMP_WORDS[i + 1]-} == [:=]* ]]; do ((i += 2)); done\n"
 	     "\t\t\t((i < COMP_CWORD)) || option=$word\n"
 	     "\t\telif [[ $word != -* ]] && ((own-- == 0)); then\n"
 	     "\t\t\tif declare -F _command_offset >/dev/null; then\n"
@@ -177,7 +197,9 @@ void completion_bash(void)
 	     "\tcase \"$path $option\" in");
 	each_command(cli_commands, "vnic", bash_arguments);
 	puts("\tesac\n"
-	     "\tif [[ $files ]]; then\n"
+	     "\tif [[ $spec && $cur != -* ]]; then\n"
+	     "\t\t_vnic_spec $spec\n"
+	     "\telif [[ $files ]]; then\n"
 	     "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
 	     "\telif [[ $cur == -* ]]; then\n"
 	     "\t\tmapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
@@ -214,6 +236,8 @@ static void zsh_argument(const struct cli_option *option)
 		putchar('(');
 		choices(option->arg);
 		putchar(')');
+	} else if (spec_of(option)) {
+		printf(" _vnic_spec %s", spec_of(option));
 	} else {
 		fputs(is_file(option) ? "_files" : " ", stdout);
 	}
@@ -280,7 +304,9 @@ static void zsh_case(const char *path, const struct command *command)
 	if (before >= 0)
 		puts(" \\\n\t\t\t'*:::command:_normal' ;;");
 	else
-		printf(" \\\n\t\t\t'*:argument:%s' ;;\n", takes_targets(path) ? "_vnic_targets" : " ");
+		printf(" \\\n\t\t\t'*:argument:%s' ;;\n", takes_targets(path)   ? "_vnic_targets"
+							  : operands_spec(path) ? " _vnic_spec port"
+										: " ");
 }
 
 void completion_zsh(void)
@@ -289,8 +315,9 @@ void completion_zsh(void)
 	     "_vnic_targets()\n{\n"
 	     "\tlocal -a found\n"
 	     "\tfound=({$XDG_RUNTIME_DIR/vnic,/tmp/vnic-$UID,/run/vnic,/run/netns}/*(N:t))\n"
-	     "\tcompadd \"$@\" -a found\n}\n"
-	     "_vnic()\n{\n"
+	     "\tcompadd \"$@\" -a found\n}");
+	completion_spec_zsh();
+	puts("_vnic()\n{\n"
 	     "\tlocal at=vnic\n"
 	     "\tlocal -i i used=1\n"
 	     "\tlocal -a names\n"
@@ -327,6 +354,8 @@ static void fish_option(const struct cli_option *option, void *ctx)
 		fputs(" -x -a '", stdout);
 		choices(option->arg);
 		putchar('\'');
+	} else if (spec_of(option)) {
+		printf(" -x -a '(__vnic_spec %s)'", spec_of(option));
 	} else if (option->arg) {
 		fputs(is_file(option) ? " -r -F" : " -x", stdout);
 	}
@@ -351,6 +380,8 @@ static void fish_command(const char *path, const struct command *command)
 	if (takes_targets(path))
 		printf("complete -c vnic -n '__vnic_at \"%s\" %d' -a '(__vnic_targets)'\n", path,
 		       operands_before(command));
+	if (operands_spec(path))
+		printf("complete -c vnic -n '__vnic_at \"%s\"' -a '(__vnic_spec %s)'\n", path, operands_spec(path));
 	if (operands_before(command) >= 0)
 		printf("complete -c vnic -n '__vnic_at \"%s\" 0' -a '(__fish_complete_command)'\n", path);
 }
@@ -397,8 +428,9 @@ void completion_fish(void)
 	     "\t\tcommand ls -- $dir 2>/dev/null\n"
 	     "\tend\n"
 	     "end\n"
-	     "\n"
-	     "function __vnic_at\n"
+	     "");
+	completion_spec_fish();
+	puts("function __vnic_at\n"
 	     "\tset -l look (__vnic_look)\n"
 	     "\ttest \"$look[1]\" = $argv[1]; and test $look[3] = 0; or return\n"
 	     "\ttest (count $argv) = 1; or test $look[2] = $argv[2]\n"

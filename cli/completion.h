@@ -7,4 +7,9 @@ void completion_bash(void);
 void completion_zsh(void);
 void completion_fish(void);
 
+/* The function in each that completes a NIC or a port; see completion_spec.c. */
+void completion_spec_bash(void);
+void completion_spec_zsh(void);
+void completion_spec_fish(void);
+
 #endif

@@ -18,6 +18,24 @@ const char *vnic_nic_kind_text(enum vnic_nic_kind kind)
 	return kinds[kind];
 }
 
+const char *vnic_nic_key_at(enum vnic_nic_kind kind, unsigned index)
+{
+	const unsigned queues = 1u << VNIC_NIC_TAP | 1u << VNIC_NIC_TUN;
+	const unsigned lower = 1u << VNIC_NIC_MACVLAN | 1u << VNIC_NIC_MACVTAP;
+	const struct {
+		const char *name;
+		unsigned kinds;
+	} keys[] = {
+		{"name", ~0u}, {"ip", ~0u},        {"gw", ~0u},    {"mac", ~(1u << VNIC_NIC_TUN)},
+		{"mtu", ~0u},  {"queues", queues}, {"to", ~lower}, {"parent", lower},
+	};
+
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (keys[i].kinds & 1u << kind && index-- == 0)
+			return keys[i].name;
+	return NULL;
+}
+
 static int set_ip(struct vnic_nic *nic, const char *value, struct vnic_error *err)
 {
 	if (!strcmp(value, "dhcp")) {

@@ -266,15 +266,33 @@ static enum vnic_direction take_direction(const char **name)
 	return VNIC_EGRESS;
 }
 
-/* For parse_nearest: a port's own keys, then those that all have. */
+const char *vnic_port_kind_text(enum vnic_port_kind kind)
+{
+	return kinds[kind].name;
+}
+
+const char *vnic_port_key_at(enum vnic_port_kind kind, unsigned index, bool *ret_takes_value)
+{
+	const char *name = "filter";
+
+	for (size_t i = 0; i < KEYS; i++)
+		if (keys[i].kinds & 1u << kind && index-- == 0) {
+			*ret_takes_value = !keys[i].flag;
+			return keys[i].name;
+		}
+	if (index > 0)
+		name = impairment_key_at(index - 1);
+	*ret_takes_value = name && strcmp(name, "overtake") != 0;
+	return name;
+}
+
+/* For parse_nearest. */
 static const char *key_at(const void *ctx, int index)
 {
 	const struct vnic_port *port = ctx;
+	bool takes_value;
 
-	for (size_t i = 0; i < KEYS; i++)
-		if (keys[i].kinds & 1u << port->kind && index-- == 0)
-			return keys[i].name;
-	return index == 0 ? "filter" : impairment_key_at((unsigned)index - 1);
+	return vnic_port_key_at(port->kind, (unsigned)index, &takes_value);
 }
 
 /* Of a port of any kind. */

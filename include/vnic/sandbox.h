@@ -27,6 +27,7 @@
 #define VNIC_NIC_ADDRS 8 /* addresses of a NIC */
 
 enum vnic_nic_kind { VNIC_NIC_VETH, VNIC_NIC_TAP, VNIC_NIC_TUN, VNIC_NIC_MACVLAN, VNIC_NIC_MACVTAP };
+#define VNIC_NIC_KINDS (VNIC_NIC_MACVTAP + 1)
 enum vnic_nic_to { VNIC_TO_GATEWAY, VNIC_TO_BRIDGE, VNIC_TO_NONE };
 
 struct vnic_nic {
@@ -60,6 +61,9 @@ struct vnic_nic {
 VNIC_API int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct vnic_error *err);
 /* "veth", ...; static. */
 VNIC_API const char *vnic_nic_kind_text(enum vnic_nic_kind kind);
+
+/* The keys of a kind one by one, "ip"; NULL after the last. */
+VNIC_API const char *vnic_nic_key_at(enum vnic_nic_kind kind, unsigned index);
 
 /* Ports of the host whose connections or datagrams go into the sandbox: `count` of them, beginning with these two. */
 struct vnic_publish {
@@ -248,6 +252,12 @@ VNIC_API int vnic_impairment_set(struct vnic_impairment *impairment, const char 
 				 struct vnic_error *err);
 
 VNIC_API int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_error *err);
+
+/* "tap" */
+VNIC_API const char *vnic_port_kind_text(enum vnic_port_kind kind);
+
+/* The keys of a kind one by one, its own ones first; NULL after the last.  "isolated" takes no value, "ip" does. */
+VNIC_API const char *vnic_port_key_at(enum vnic_port_kind kind, unsigned index, bool *ret_takes_value);
 
 /*
  * Changes a port's filters and weather as the keys of a locator would, "delay=10ms,in.loss=1%"; what they do not name

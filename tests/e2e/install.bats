@@ -84,9 +84,10 @@ flags() {
 in_bash() {
 	bash -c '
 		source "$0"
-		COMP_WORDBREAKS=$'"' \\t\\n='"'
-		read -ra COMP_WORDS <<<"${1//=/ = }"
-		[[ $1 != *[\ =] ]] || COMP_WORDS+=("")
+		COMP_WORDBREAKS=$'"' \\t\\n=:'"'
+		COMP_LINE=$1 COMP_POINT=${#1} split=${1//=/ = }
+		read -ra COMP_WORDS <<<"${split//:/ : }"
+		[[ $1 != *[\ =:] ]] || COMP_WORDS+=("")
 		COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 		_vnic
 		printf "%s\n" "${COMPREPLY[@]}"' "$VNIC_PREFIX/share/bash-completion/completions/vnic" "$1" | one_line
@@ -125,7 +126,25 @@ completes() {
 	offers "$1" "vnic run --map a" auto
 	offers "$1" "vnic run --map " "auto root self"
 	offers "$1" "vnic run --nic tap --map s" self
-	offers "$1" "vnic run --nic " ""
+	offers "$1" "vnic run --nic " "macvlan macvtap none tap tun veth"
+	offers "$1" "vnic vm --nic ta" tap
+	offers "$1" "vnic run --nic veth,name=" ""
+	offers "$1" "vnic run --nic veth,ip=10.9.0.1/24,gw=none --hostn" --hostname
+	offers "$1" "vnic relay --thr" --threads
+	offers "$1" "vnic relay veth:a,ip=10.9.0.1/24 se" seqpacket:
+	offers "$1" "vnic relay vx" vxlan:id=
+	offers "$1" "vnic relay tap:eth0,netns=" ""
+	offers "$1" "vnic relay tap:et" ""
+	# What is before the key is replaced with it where the shell counts it in.
+	local nic='' port='' second=''
+	case $1 in
+	in_bash) nic=veth, port=eth0, second=red, ;;
+	in_fish) nic=veth, port=tap:eth0, second=tap:eth0,netns=red, ;;
+	esac
+	offers "$1" "vnic run --nic veth,m" "${nic}mac= ${nic}mtu="
+	offers "$1" "vnic run -n veth,na" "${nic}name="
+	offers "$1" "vnic relay veth:a tap:eth0,q" "${port}queues="
+	offers "$1" "vnic relay tap:eth0,netns=red,i" "${second}ip= ${second}isolated"
 	offers "$1" "vnic run --capture so" some-file
 	offers "$1" "vnic relay --contr" --control
 	# The user's own command, which may be called like one of ours.

@@ -176,6 +176,27 @@ static void too_many_addresses_are_refused(void **state)
 	assert_complains(text, "10.9.99.1/24", "a NIC takes 8 addresses at most");
 }
 
+/* As completions offer them. */
+static void every_key_that_is_listed_is_known(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < VNIC_NIC_KINDS; kind++) {
+		const char *key;
+		unsigned i;
+
+		for (i = 0; (key = vnic_nic_key_at((enum vnic_nic_kind)kind, i)); i++) {
+			struct vnic_error err = {0};
+			struct vnic_nic nic;
+			char text[64];
+
+			snprintf(text, sizeof(text), "%s,%s=", vnic_nic_kind_text((enum vnic_nic_kind)kind), key);
+			vt_fails(vnic_nic_parse(text, &nic, &err), &err, VNIC_STEP_USAGE, EINVAL);
+			assert_non_null(strstr(err.detail, "needs a value"));
+		}
+		assert_true(i > 4);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +210,7 @@ int main(void)
 		vt_test(keys_that_exclude_each_other_are_told),
 		vt_test(a_name_or_address_that_a_link_cannot_have_is_refused),
 		vt_test(too_many_addresses_are_refused),
+		vt_test(every_key_that_is_listed_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

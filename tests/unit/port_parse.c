@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -256,6 +257,33 @@ static void a_capture_is_read_or_written(void **state)
 			 "pcap ports have the keys read, write, speed, isolated, and those for filters and weather");
 }
 
+/* As completions offer them: none that its kind does not know, and none that takes no value with one. */
+static void every_key_that_is_listed_is_known(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < VNIC_PORT_KINDS; kind++) {
+		const char *name = vnic_port_kind_text((enum vnic_port_kind)kind), *key;
+		bool takes_value;
+		unsigned i;
+
+		for (i = 0; (key = vnic_port_key_at((enum vnic_port_kind)kind, i, &takes_value)); i++) {
+			struct vnic_error err = {0};
+			struct vnic_port port;
+			char text[128];
+
+			snprintf(text, sizeof(text), "%s:%s%s%s", name, kind == VNIC_PORT_VXLAN ? "" : "5,", key,
+				 takes_value ? "=" : "");
+			vnic_port_parse(text, &port, &err);
+			assert_null(strstr(err.detail, "no such key"));
+			assert_null(strstr(err.detail, "have the keys"));
+			assert_null(strstr(err.detail, "takes no value"));
+			if (!takes_value)
+				assert_null(strstr(err.detail, "needs a value"));
+		}
+		assert_true(i > 10);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +297,7 @@ int main(void)
 		vt_test(sockets_have_paths_names_or_addresses),
 		vt_test(a_vxlan_has_a_number_and_remotes),
 		vt_test(a_capture_is_read_or_written),
+		vt_test(every_key_that_is_listed_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
