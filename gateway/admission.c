@@ -52,22 +52,27 @@ static bool is_own6(int fd, const struct destination *destination)
 }
 
 /*
- * IPv4: a socket can be bound to the host's own addresses and to no others.  Where the host's administrator has set
- * ip_nonlocal_bind it can to any: then the kernel refuses the way from there.  (Rejected: connecting alone and looking
- * at the source, which is the primary address where a secondary one is meant.)
+ * IPv4: a socket can be bound to the host's own addresses, to those of groups, and to no others.  Where the host's
+ * administrator has set ip_nonlocal_bind it can to any: then the kernel refuses the way from there.  (Rejected:
+ * connecting alone and looking at the source, which is the primary address where a secondary one is meant.)
  */
-static bool is_own4(int fd, const struct destination *destination)
+static bool is_own4(int fd, const struct destination *destination, bool *ret_broadcast)
 {
 	struct sockaddr_in addr;
 
 	memcpy(&addr, &destination->addr, sizeof(addr));
 	addr.sin_port = 0;
+	if (IN_MULTICAST(ntohl(addr.sin_addr.s_addr)))
+		return false;
 	if (bind(fd, (const struct sockaddr *)&addr, destination->len) < 0)
 		return errno != EADDRNOTAVAIL && errno != EINVAL;
-	return connect(fd, (const struct sockaddr *)&addr, destination->len) == 0 || !leads_nowhere(errno);
+	if (connect(fd, (const struct sockaddr *)&addr, destination->len) == 0)
+		return true;
+	*ret_broadcast = errno == EACCES; /* for want of SO_BROADCAST */
+	return errno != EACCES && !leads_nowhere(errno);
 }
 
-static bool is_own(struct vnic_gateway *gateway, const struct destination *destination)
+static bool is_own(struct vnic_gateway *gateway, const struct destination *destination, bool *ret_broadcast)
 {
 	int family = destination->addr.ss_family, fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool own;
@@ -76,7 +81,7 @@ static bool is_own(struct vnic_gateway *gateway, const struct destination *desti
 		fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) /* rather refuse than let through */
 		return errno != EAFNOSUPPORT;
-	own = family == AF_INET6 ? is_own6(fd, destination) : is_own4(fd, destination);
+	own = family == AF_INET6 ? is_own6(fd, destination) : is_own4(fd, destination, ret_broadcast);
 	close_fd(&fd);
 	gateway_keep_spare(gateway);
 	return own;
@@ -84,7 +89,7 @@ static bool is_own(struct vnic_gateway *gateway, const struct destination *desti
 
 static void deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow)
 {
-	unsigned kind = (unsigned)vnic_policy_class(&flow->dst, flow->host) * 4 + flow->proto;
+	unsigned kind = (unsigned)vnic_policy_flow_class(flow) * 4 + flow->proto;
 	char rule[96];
 
 	gateway->stats.denied++;
@@ -122,7 +127,7 @@ bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enu
 	}
 	destination.len = endpoint_to_sockaddr(key->family, &to, &destination.addr);
 	if (!flow.host)
-		flow.host = is_own(gateway, &destination);
+		flow.host = is_own(gateway, &destination, &flow.broadcast);
 	if (!vnic_policy_allows(&gateway->config.policy, &flow)) {
 		deny(gateway, &flow);
 		return false;

@@ -132,6 +132,11 @@ enum vnic_class vnic_policy_class(const struct vnic_addr *addr, bool host)
 	return (enum vnic_class)find_block(embedded(addr, &inner) ? &inner : addr)->meaning;
 }
 
+enum vnic_class vnic_policy_flow_class(const struct vnic_policy_flow *flow)
+{
+	return flow->broadcast ? VNIC_CLASS_SPECIAL : vnic_policy_class(&flow->dst, flow->host);
+}
+
 static const char *const class_texts[] = {
 	[VNIC_CLASS_INTERNET] = "internet", [VNIC_CLASS_LAN] = "lan", [VNIC_CLASS_HOST] = "host",
 	[VNIC_CLASS_SPECIAL] = "special",   [VNIC_CLASS_ANY] = "any",
@@ -295,7 +300,7 @@ static bool matches(const struct vnic_rule_policy *rule, const struct vnic_polic
 		return false;
 	if (!rule->by_class)
 		return means(rule, flow, inner);
-	return rule->class == VNIC_CLASS_ANY || rule->class == vnic_policy_class(&flow->dst, flow->host);
+	return rule->class == VNIC_CLASS_ANY || rule->class == vnic_policy_flow_class(flow);
 }
 
 /*
@@ -334,7 +339,7 @@ static void write_rule(const struct vnic_policy_flow *flow, int narrow, char *bu
 
 	vnic_addr_text(&flow->dst, false, addr);
 	if (narrow == 0)
-		snprintf(buf, size, "%s", vnic_class_text(vnic_policy_class(&flow->dst, flow->host)));
+		snprintf(buf, size, "%s", vnic_class_text(vnic_policy_flow_class(flow)));
 	else if (narrow == 1)
 		snprintf(buf, size, "%s", addr);
 	else if (flow->proto == VNIC_PROTO_ICMP)
@@ -347,6 +352,8 @@ static void write_rule(const struct vnic_policy_flow *flow, int narrow, char *bu
 const char *vnic_policy_remedy(const struct vnic_policy *policy, const struct vnic_policy_flow *flow, char *buf,
 			       size_t size)
 {
+	if (flow->broadcast)
+		return NULL;
 	/* What is special has no class that could be written. */
 	for (int narrow = 0; narrow < 3; narrow++) {
 		struct vnic_policy more = *policy;

@@ -126,7 +126,10 @@ static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const ch
 	vnic_addr_text(&flow->dst, false, text);
 	if (flow->proto != VNIC_PROTO_ICMP)
 		snprintf(port, sizeof(port), " port %u", flow->port);
-	if (rule)
+	if (flow->broadcast)
+		ns_note(gate->step.child, "denied: %s to %s%s, a broadcast address: no broadcast leaves",
+			protos[flow->proto], text, port);
+	else if (rule)
 		ns_note(gate->step.child, "denied: %s to %s%s; '--allow %s' would allow it", protos[flow->proto], text,
 			port, rule);
 	else

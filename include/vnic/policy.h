@@ -19,7 +19,7 @@ enum vnic_class {
 	VNIC_CLASS_INTERNET, /* public addresses, and none of the below */
 	VNIC_CLASS_LAN,      /* private, shared, link-local and unique local addresses */
 	VNIC_CLASS_HOST,     /* the host's own addresses, and its loopback, seen as the router's address */
-	VNIC_CLASS_SPECIAL,  /* metadata services, multicast, broadcast, reserved: in no class but any */
+	VNIC_CLASS_SPECIAL,  /* metadata services, multicast, broadcasts, reserved: in no class but any */
 	VNIC_CLASS_ANY,      /* in rules only */
 };
 
@@ -45,8 +45,9 @@ struct vnic_policy_flow {
 	enum vnic_proto proto;
 	struct vnic_addr dst;
 	uint16_t port;
-	bool host;     /* dst is one of the host's own addresses, or stands for its loopback */
-	bool loopback; /* it stands for the host's loopback */
+	bool host;      /* dst is one of the host's own addresses, or stands for its loopback */
+	bool loopback;  /* it stands for the host's loopback */
+	bool broadcast; /* dst is a broadcast address of the host's networks: special, whatever it looks like */
 };
 
 /* The default: where no other rule matches, internet is allowed. */
@@ -68,13 +69,14 @@ VNIC_API bool vnic_policy_allows(const struct vnic_policy *policy, const struct 
 
 /*
  * The broadest rule that would let this flow start: its class, else its address, else that with port and protocol.
- * NULL: a rule as narrow as that forbids it.
+ * NULL: a rule as narrow as that forbids it; or it is a broadcast, which the gateway does not send.
  */
 VNIC_API const char *vnic_policy_remedy(const struct vnic_policy *policy, const struct vnic_policy_flow *flow,
 					char *buf, size_t size);
 
 /* The class of an address; `host` as in struct vnic_policy_flow. */
 VNIC_API enum vnic_class vnic_policy_class(const struct vnic_addr *addr, bool host);
+VNIC_API enum vnic_class vnic_policy_flow_class(const struct vnic_policy_flow *flow);
 VNIC_API const char *vnic_class_text(enum vnic_class class);
 
 #endif

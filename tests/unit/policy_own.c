@@ -3,6 +3,7 @@
 #include "gateway_world.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 
 static void add_alias(const char *name, const char *ip)
 {
@@ -131,12 +132,62 @@ static void what_leads_to_the_host_without_being_an_address_of_its_own_is_the_ho
 	world_stop(&world);
 }
 
+/* Of the last flow that was denied. */
+struct told {
+	enum vnic_class class;
+	bool broadcast;
+	char rule[32];
+};
+
+static void take_denied(void *ctx, const struct vnic_policy_flow *flow, const char *rule)
+{
+	struct told *told = ctx;
+
+	told->class = vnic_policy_flow_class(flow);
+	told->broadcast = flow->broadcast;
+	snprintf(told->rule, sizeof(told->rule), "%s", rule ? rule : "");
+}
+
+static void groups_and_broadcasts_are_special_and_no_broadcast_has_a_remedy(void **state)
+{
+	static const struct {
+		uint8_t addr[4];
+		bool broadcast;
+		const char *rule;
+	} cases[] = {
+		{{224, 0, 0, 251}, false, "224.0.0.251"},
+		{{10, 255, 255, 255}, true, ""},
+		{{11, 255, 255, 255}, true, ""}, /* of public addresses */
+	};
+	struct world world;
+	struct told told;
+
+	(void)state;
+	add_alias("lo:1", "10.50.0.1");
+	add_alias("lo:2", "11.0.0.1");
+	world_start(&world, AF_INET, (struct world_options){.allow = "lan"});
+	world.gateway->config.denied = take_denied;
+	world.gateway->config.ctx = &told;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const uint8_t *addr = cases[i].addr;
+
+		told = (struct told){.class = VNIC_CLASS_ANY};
+		world.gateway->denied_told = 0;
+		assert_false(admits(&world, addr[0], addr[1], addr[2], addr[3]));
+		assert_int_equal(told.class, VNIC_CLASS_SPECIAL);
+		assert_int_equal(told.broadcast, cases[i].broadcast);
+		assert_string_equal(told.rule, cases[i].rule);
+	}
+	world_stop(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_netns_test(each_address_of_the_host_is_the_host_in_any_order),
 		vt_netns_test(so_it_is_where_a_socket_can_be_bound_to_any_address),
 		vt_netns_test(what_leads_to_the_host_without_being_an_address_of_its_own_is_the_host),
+		vt_netns_test(groups_and_broadcasts_are_special_and_no_broadcast_has_a_remedy),
 	};
 
 	vt_own_namespaces(CLONE_NEWNET);
