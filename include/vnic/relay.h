@@ -110,6 +110,9 @@ struct vnic_capture_stats {
 /*
  * Every frame that came in is accounted for: over all ports,
  *   rx_frames + made = tx_frames + rx_dropped + tx_dropped + held + merged
+ * Of one port, whatever its kind: rx_frames is all that its peer, its device or its file had for it, frames or not, and
+ * what the kernel had no room for (overrun); tx_frames is what the kernel has taken, or waits for a stream's peer or
+ * in a file's buffer.
  */
 struct vnic_relay_stats {
 	unsigned ports; /* still open */
