@@ -5,8 +5,8 @@
  * Theory of operation.  A Unix socket of sequenced packets, for its owner only.  A command is one packet, and so is
  * its answer: '+' and what is to be printed, or '-' and the four parts of an error, from which the other end makes the
  * same error.  The relay's own loop watches the sockets.  A client that does not read its answer loses it; the fifth
- * client at a time is disconnected.  (Rejected: a text protocol over a stream, which needs framing and half-read
- * lines; JSON for commands, which nobody likes to type.)
+ * client at a time is told so and disconnected.  (Rejected: a text protocol over a stream, which needs framing and
+ * half-read lines; JSON for commands, which nobody likes to type.)
  */
 #include "relay_control.h"
 
@@ -174,9 +174,17 @@ static void answer_stats(const struct relay_control *control, int fd)
 	json_decref(json);
 }
 
+static void answer_error(int fd, const struct vnic_error *err)
+{
+	char text[COMMAND_MAX];
+	int len = snprintf(text, sizeof(text), ERROR_FORM, (unsigned)err->step, err->code, err->object, err->detail);
+
+	answer(fd, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+}
+
 static void answer_command(struct relay_control *control, int fd, char *command)
 {
-	char *words[WORDS_MAX] = {0}, text[COMMAND_MAX];
+	char *words[WORDS_MAX] = {0};
 	struct vnic_error err = {0};
 	int count = split(command, words), r;
 
@@ -187,10 +195,9 @@ static void answer_command(struct relay_control *control, int fd, char *command)
 	r = count ? run_verb(control, count, words, &err)
 		  : vnic_fail(&err, VNIC_STEP_USAGE, EINVAL, "the command", "it is empty");
 	if (r < 0)
-		r = snprintf(text, sizeof(text), ERROR_FORM, (unsigned)err.step, err.code, err.object, err.detail);
+		answer_error(fd, &err);
 	else
-		r = snprintf(text, sizeof(text), "+");
-	answer(fd, text, (size_t)r < sizeof(text) ? (size_t)r : sizeof(text) - 1);
+		answer(fd, "+", 1);
 }
 
 static void hang_up(struct relay_control *control, int *client)
@@ -231,6 +238,15 @@ static int accept_client(struct relay_control *control, int listener)
 	return -1;
 }
 
+static void refuse_client(int fd)
+{
+	struct vnic_error err = {0};
+
+	vnic_fail(&err, VNIC_STEP_RELAY, EUSERS, "the control socket", "no more than %d clients at a time",
+		  CONTROL_CLIENTS);
+	answer_error(fd, &err);
+}
+
 static void take_client(void *ctx, int listener)
 {
 	struct relay_control *control = ctx;
@@ -239,6 +255,8 @@ static void take_client(void *ctx, int listener)
 	for (int i = 0; i < CONTROL_CLIENTS && fd >= 0; i++)
 		if (control->clients[i] < 0 && vnic_relay_watch(control->relay, fd, take_command, control, NULL) == 0)
 			control->clients[i] = take_fd(&fd);
+	if (fd >= 0)
+		refuse_client(fd);
 }
 
 static int address(const char *path, struct sockaddr_un *ret_addr, struct vnic_error *err)
@@ -334,6 +352,14 @@ static int take_error(char *text, struct vnic_error *err)
 			 code && code < 4096 ? (int)code : EIO, parts[2], parts[3][0] ? "%s" : NULL, parts[3]);
 }
 
+/* Who refused us has said why and hung up, and the kernel tells of the second first. */
+static ssize_t take_answer(int fd, char *text, size_t size)
+{
+	ssize_t n = recv(fd, text, size, 0);
+
+	return n < 0 && errno == ECONNRESET ? recv(fd, text, size, 0) : n;
+}
+
 int relay_control_ask(const char *path, char *const *words, struct vnic_error *err)
 {
 	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
@@ -353,9 +379,9 @@ int relay_control_ask(const char *path, char *const *words, struct vnic_error *e
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, path, "no relay runs with --control there");
-	if (send(fd, command, strlen(command), MSG_NOSIGNAL) < 0)
+	if (send(fd, command, strlen(command), MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET)
 		return vnic_fail(err, VNIC_STEP_SOCKET, errno, path, NULL);
-	n = recv(fd, text, ANSWER_MAX, 0);
+	n = take_answer(fd, text, ANSWER_MAX);
 	if (n <= 0)
 		return vnic_fail(err, VNIC_STEP_SOCKET, n < 0 ? errno : ECONNRESET, path, "there is no answer");
 	text[n] = '\0';

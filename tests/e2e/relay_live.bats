@@ -141,6 +141,27 @@ for _ in range(20):
 	stop TERM
 }
 
+@test "the fifth client at a time is told that it is one too many" {
+	commanded
+	exec 7< <(exec python3 -c '
+import socket, sys
+clients = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(4)]
+for it in clients:
+    it.settimeout(60)
+    it.connect(sys.argv[1])
+    it.send(b"stats")
+    assert it.recv(100)[:1] == b"+"
+print("here", flush=True)
+assert clients[0].recv(1) == b""  # the end of the relay' "$control")
+	read -r -t 20 -u 7
+	for _ in 1 2 3; do
+		run tell stats
+		echo "$output"
+		[[ $status -eq 1 && $output == *"no more than 4 clients at a time"* ]]
+	done
+	stop TERM
+}
+
 @test "a line of JSON comes each second" {
 	exec 6< <(exec "$VNIC" relay --json --interval 1 "stream:@$red" "stream:@$blue" 2>&1)
 	relay=$!
