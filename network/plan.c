@@ -92,17 +92,20 @@ static bool same_addr(const struct vnic_addr *a, const struct vnic_addr *b)
 	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
 }
 
+static bool has_room(const struct vnic_addr *addr)
+{
+	return addr->prefix <= (addr->family == AF_INET ? 32 : 128) - 2;
+}
+
 /* The router takes host 2 of the first network of each family, or host 1 where the sandbox itself is 2. */
 static void default_gw(struct vnic_nic *nic, uint8_t family)
 {
-	unsigned bits = family == AF_INET ? 32 : 128;
-
 	if (gw_of(nic, family))
 		return;
 	for (unsigned i = 0; i < nic->addr_count; i++) {
 		const struct vnic_addr *addr = &nic->addrs[i];
 
-		if (addr->family != family || addr->prefix > bits - 2)
+		if (addr->family != family || !has_room(addr))
 			continue;
 		struct vnic_addr gw = vnic_addr_host(addr, ROUTER_HOST);
 		if (same_addr(&gw, addr))
@@ -274,13 +277,17 @@ int plan_make(const struct vnic_nic *nics, unsigned count, const struct plan_hos
 	return 0;
 }
 
-bool plan_host_note(const struct nic_plan *plan, char *buf, size_t size)
+bool plan_note(const struct nic_plan *plan, char *buf, size_t size)
 {
 	const struct vnic_addr *v4 = &plan->hosts[0], *shared = v4->family ? v4 : &plan->hosts[1];
 	const struct vnic_nic *nic = &plan->nic;
 	char theirs[VNIC_ADDR_TEXT], ours[VNIC_ADDR_TEXT], gw[VNIC_ADDR_TEXT];
 
-	if (plan->by_default && v4->family)
+	if (nic_is_gated(nic) && !nic->no_gw && !nic->gw_count && !has_room(&nic->addrs[0]))
+		snprintf(buf, size,
+			 "%s leads nowhere: its network has no room for a router (say gw=none if that is meant)",
+			 nic->name);
+	else if (plan->by_default && v4->family)
 		snprintf(buf, size, "the host is %s itself: %s is %s, and its router %s",
 			 vnic_addr_text(v4, true, theirs), nic->name, vnic_addr_text(&nic->addrs[0], true, ours),
 			 nic->gw_count ? vnic_addr_text(&nic->gw[0], false, gw) : "unnamed");

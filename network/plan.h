@@ -105,10 +105,11 @@ int plan_make(const struct vnic_nic *nics, unsigned count, const struct plan_hos
 	      struct vnic_error *err);
 
 /*
- * A line for the user where the NIC's network is the host's, too, or is another for that reason.  None where only the
- * IPv6 network moved, whose addresses nobody types: hosts in fd00::/64 would hear of it at each run.
+ * A line for the user where the NIC's network has no room for a router, or is the host's, too, or is another for that
+ * reason.  None where only the IPv6 network moved, whose addresses nobody types: hosts in fd00::/64 would hear of it at
+ * each run.
  */
-bool plan_host_note(const struct nic_plan *plan, char *buf, size_t size);
+bool plan_note(const struct nic_plan *plan, char *buf, size_t size);
 
 /* Looks up bridges and parents; in the namespace of `nl`. */
 int plan_resolve(struct plan *plan, struct vnic_nl *nl, struct vnic_error *err);

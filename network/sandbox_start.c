@@ -274,7 +274,7 @@ static void note_networks(struct vnic_sandbox *sandbox, const struct plan *plan)
 	if (plan->no_ipv6)
 		sandbox_warn(sandbox, plan->no_ipv6);
 	for (unsigned i = 0; i < plan->count; i++)
-		if (plan_host_note(&plan->nics[i], text, sizeof(text)))
+		if (plan_note(&plan->nics[i], text, sizeof(text)))
 			sandbox_warn(sandbox, text);
 }
 

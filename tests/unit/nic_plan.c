@@ -104,7 +104,7 @@ static void where_the_host_has_the_usual_network_the_next_free_one_is_taken(void
 	assert_addr(&p.nics[0].dns[0], "10.0.4.3/24");
 	assert_addr(&p.nics[0].dns[1], "fd00:0:0:1::3/64");
 	assert_addr(&p.nics[1].nic.addrs[0], "10.0.5.100/24");
-	assert_true(plan_host_note(&p.nics[0], text, sizeof(text)));
+	assert_true(plan_note(&p.nics[0], text, sizeof(text)));
 	assert_string_equal(text, "the host is 10.0.2.15/24 itself: eth0 is 10.0.4.100/24, and its router 10.0.4.2");
 }
 
@@ -146,11 +146,11 @@ static void an_address_that_was_asked_for_stays_and_the_host_is_named(void **sta
 	vt_ok(plan_on(&host, TEXTS("veth,ip=10.0.2.7/24", "veth,ip=10.9.0.1/24", "veth,ip=fd00::7/64"), &p, &err),
 	      &err);
 	assert_addr(&p.nics[0].nic.addrs[0], "10.0.2.7/24");
-	assert_true(plan_host_note(&p.nics[0], text, sizeof(text)));
+	assert_true(plan_note(&p.nics[0], text, sizeof(text)));
 	assert_string_equal(text,
 			    "the host is 10.0.2.15/24 itself: what is there the sandbox looks for at its own eth0");
-	assert_false(plan_host_note(&p.nics[1], text, sizeof(text)));
-	assert_true(plan_host_note(&p.nics[2], text, sizeof(text)));
+	assert_false(plan_note(&p.nics[1], text, sizeof(text)));
+	assert_true(plan_note(&p.nics[2], text, sizeof(text)));
 }
 
 static void nothing_is_said_where_only_the_ipv6_network_moves(void **state)
@@ -164,7 +164,7 @@ static void nothing_is_said_where_only_the_ipv6_network_moves(void **state)
 	vt_ok(plan_on(&host, TEXTS("veth"), &p, &err), &err);
 	assert_addr(&p.nics[0].nic.addrs[0], "10.0.2.100/24");
 	assert_addr(&p.nics[0].nic.addrs[1], "fd00:0:0:1::100/64");
-	assert_false(plan_host_note(&p.nics[0], text, sizeof(text)));
+	assert_false(plan_note(&p.nics[0], text, sizeof(text)));
 }
 
 static void a_default_keeps_clear_of_what_another_nic_was_given(void **state)
@@ -225,11 +225,18 @@ static void a_wide_network_counts_beside_a_narrow_one_within_it(void **state)
 static void a_network_without_room_for_a_router_has_none(void **state)
 {
 	struct plan p = plan(TEXTS("veth,ip=10.9.0.5/30", "veth,ip=10.8.0.4/31", "veth,ip=10.7.0.1/32,ip=fd09::2/127"));
+	char text[256];
 
 	(void)state;
 	assert_int_equal(p.nics[0].nic.gw_count, 1);
 	assert_addr(&p.nics[0].nic.gw[0], "10.9.0.6/30");
 	assert_int_equal(p.nics[1].nic.gw_count + p.nics[2].nic.gw_count, 0);
+	assert_false(plan_note(&p.nics[0], text, sizeof(text)));
+	assert_true(plan_note(&p.nics[1], text, sizeof(text)));
+	assert_string_equal(text,
+			    "eth1 leads nowhere: its network has no room for a router (say gw=none if that is meant)");
+	p = plan(TEXTS("veth,ip=10.8.0.4/31,gw=none", "veth,ip=10.9.0.4/31,gw=10.9.0.5"));
+	assert_false(plan_note(&p.nics[0], text, sizeof(text)) || plan_note(&p.nics[1], text, sizeof(text)));
 }
 
 static void a_guest_that_asks_has_a_plan_too(void **state)
