@@ -75,14 +75,18 @@ static const struct {
 	const char *remedy;
 } remedies[] = {
 	{VNIC_STEP_TUN_OPEN, EACCES,
-	 "/dev/net/tun is closed to this user: 'sudo chmod 0666 /dev/net/tun' (most systems ship it so), or use a veth "
-	 "NIC"},
+	 "/dev/net/tun is closed to this user: 'sudo chmod 0666 /dev/net/tun' (most systems ship it so); a sandbox or "
+	 "a relay can do with a veth"},
 	{VNIC_STEP_TUN_OPEN, EPERM,
-	 "/dev/net/tun is forbidden by the container's device rules: allow c 10:200 rwm, or use a veth NIC"},
+	 "/dev/net/tun is forbidden by the container's device rules: allow c 10:200 rwm; a sandbox or a relay can do "
+	 "with a veth"},
 	{VNIC_STEP_TUN_OPEN, ENOENT,
-	 "there is no /dev/net/tun: 'sudo modprobe tun', in a container pass --device /dev/net/tun, or use a veth NIC"},
-	{VNIC_STEP_TUN_OPEN, ENODEV, "the kernel has no tun driver: 'sudo modprobe tun', or use a veth NIC"},
-	{VNIC_STEP_TUN_OPEN, ENXIO, "the kernel has no tun driver: 'sudo modprobe tun', or use a veth NIC"},
+	 "there is no /dev/net/tun: 'sudo modprobe tun', in a container pass --device /dev/net/tun; a sandbox or a "
+	 "relay can do with a veth"},
+	{VNIC_STEP_TUN_OPEN, ENODEV,
+	 "the kernel has no tun driver: 'sudo modprobe tun'; a sandbox or a relay can do with a veth"},
+	{VNIC_STEP_TUN_OPEN, ENXIO,
+	 "the kernel has no tun driver: 'sudo modprobe tun'; a sandbox or a relay can do with a veth"},
 	{VNIC_STEP_TAP_ADD, EPERM,
 	 "needs CAP_NET_ADMIN in that network namespace, or a persistent device with this user as owner: 'sudo vnic "
 	 "tap add NAME --owner USER --up'"},
