@@ -391,8 +391,10 @@ void vnic_gateway_get_stats(const struct vnic_gateway *gateway, struct vnic_gate
 
 void vnic_gateway_set_resolvers(struct vnic_gateway *gateway, const struct vnic_dns_servers *servers)
 {
-	if (gateway->dns)
-		dns_set_servers(gateway->dns, servers);
+	if (!gateway->dns)
+		return;
+	gateway->now = monotonic_ns(); /* the caller may have waited since the last turn */
+	dns_set_servers(gateway->dns, servers);
 }
 
 void vnic_gateway_get_dns_stats(const struct vnic_gateway *gateway, struct vnic_dns_stats *ret_stats)

@@ -2,7 +2,7 @@
 /*
  * The gateway's inside: one event loop, and what the parts owe each other.
  *
- * A part (tcp, udp, icmp) owns its flows in an array of slots that never moves; an event names a part, a
+ * A part (tcp, udp, icmp, dns) owns its flows in an array of slots that never moves; an event names a part, a
  * slot and which descriptor of it.  A slot that is freed stays unused until the batch of events has been
  * handled, so an event can never meet another flow than its own.
  */
@@ -154,12 +154,15 @@ void udp_event(struct udp *udp, uint32_t slot, enum side side, uint32_t events);
 /* Datagrams at a published port, which has this index. */
 void udp_arrive(struct udp *udp, uint32_t port_index, const struct vnic_gateway_publish *port);
 void udp_expire(struct udp *udp);
-void flood_event(struct udp *udp);
-/* As vnic_gateway_take_ring. */
-void flood_take_ring(struct udp *udp, int fd);
 /* Datagrams that overran the sockets of flows, ended and open. */
 uint64_t udp_overrun(struct udp *udp);
 void udp_settle(struct udp *udp);
+
+/* --- flood.c ------------------------------------------------------------------------ */
+
+void flood_event(struct udp *udp);
+/* As vnic_gateway_take_ring. */
+void flood_take_ring(struct udp *udp, int fd);
 
 /* --- icmp.c ------------------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the two files of the UDP part share: udp.c, and arrivals.c for the flows that begin outside. */
+/* What the files of the UDP part share: udp.c, arrivals.c for the flows that begin outside, flood.c for the fast ones.
+ */
 #ifndef GATEWAY_UDP_H
 #define GATEWAY_UDP_H
 
