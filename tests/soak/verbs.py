@@ -458,7 +458,8 @@ def of_lasting(place):
     yield Lasting("ns del", "ns", "del", "lasting", first=[("ns", "add", "lasting")])
     yield Verb("ns del of what is not there", "ns", "del", "nothing", proofs=("was not there",))
     if os.getuid() == 0 and has_tun():
-        yield Lasting("tap add", "tap", "add", "lasting0", "--owner", "65534", "--mtu", "1400", "--mac", "02:00:00:00:00:07")
+        yield Lasting("tap add", "tap", "add", "lasting0", "--owner", "65534", "--mtu", "1400", "--mac", "02:00:00:00:00:07",
+                      "--up")
         yield Lasting("tap add --tun", "tap", "add", "lasting0", "--tun", "--group", "65534", "--queues", "2")
         yield Lasting("tap del", "tap", "del", "lasting0", first=[("tap", "add", "lasting0")])
         yield Verb("tap del of what is not there", "tap", "del", "nothing0", proofs=("was not there",))
