@@ -403,10 +403,10 @@ static int take_argument(struct vnic_port *port, char **cursor, struct vnic_erro
 	char *argument = NULL, *value = NULL;
 	int r;
 
-	if (!kinds[port->kind].argument)
-		return 0;
 	if (**cursor == '\0' || **cursor == ',')
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text, "what is meant stands behind the colon");
+	if (!kinds[port->kind].argument)
+		return 0;
 	r = parse_item(cursor, &argument, &value, err);
 	if (r < 0)
 		return r;

@@ -109,6 +109,7 @@ static void each_mistake_has_its_own_sentence(void **state)
 	assert_complains("tap:eth0,mtu=70000", "70000", "mtu= takes a number from 68 to 65535");
 	assert_complains("veth:eth0,ip=10.9.0.1", "10.9.0.1", "ip= needs a prefix length, as in 10.9.0.1/24");
 	assert_complains("tap:", "tap:", "what is meant stands behind the colon");
+	assert_complains("vxlan:", "vxlan:", "what is meant stands behind the colon");
 	assert_complains("pcap:,write", "pcap:", "what is meant stands behind the colon");
 	assert_complains("stream:10.9.0.1", "10.9.0.1",
 			 "an address has a port, as in 10.9.0.1:5000, and a path of this name a slash");
