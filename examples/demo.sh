@@ -6,7 +6,10 @@ set -euo pipefail
 vnic=$1 relay=''
 red=demo-red-$$ blue=demo-blue-$$
 
-show() { printf '\n\e[1m$ %s\e[0m\n' "${*//"$vnic"/vnic}"; }
+bold='' plain=''
+[[ ! -t 1 ]] || bold=$'\e[1m' plain=$'\e[0m'
+
+show() { printf '\n%s$ %s%s\n' "$bold" "${*//"$vnic"/vnic}" "$plain"; }
 step() { show "$@" && "$@"; }
 
 finish() {

@@ -6,6 +6,7 @@
 	run "$VNIC_TOP/examples/demo.sh" "$VNIC"
 	echo "$output"
 	[[ $status -eq 0 && $output == *"nothing of it is left"* ]]
+	[[ $output != *$'\e'* ]] # for a terminal only
 	names=$(grep -oE 'demo-(red|blue)-[0-9]+' <<<"$output" | sort -u)
 	[[ $(wc -l <<<"$names") -eq 2 ]]
 	run grep -F "$names" <("$VNIC" ns list)
