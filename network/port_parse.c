@@ -42,15 +42,15 @@ static int take_fd_number(struct vnic_port *port, const char *text, struct vnic_
 static int take_endpoint(const char *text, bool inet, struct vnic_endpoint *ret_endpoint, struct vnic_error *err)
 {
 	struct sockaddr_un *un = (struct sockaddr_un *)&ret_endpoint->addr;
-	size_t len = strlen(text);
+	size_t len = strlen(text), least = text[0] == '@' ? 2 : 1;
 
 	if (inet)
 		return parse_sockaddr(text, &ret_endpoint->addr, &ret_endpoint->len, err);
 	if (inet_pton(AF_INET, text, &(struct in_addr){0}) == 1)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
 				 "an address has a port, as in %s:5000, and a path of this name a slash", text);
-	if (len < 2 || len >= sizeof(un->sun_path))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a socket's path has 2 to %zu bytes",
+	if (len < least || len >= sizeof(un->sun_path))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a socket's path has %zu to %zu bytes", least,
 				 sizeof(un->sun_path) - 1);
 	*ret_endpoint = (struct vnic_endpoint){.addr.ss_family = AF_UNIX};
 	memcpy(un->sun_path, text, len);

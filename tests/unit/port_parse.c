@@ -193,7 +193,10 @@ static void sockets_have_paths_names_or_addresses(void **state)
 	assert_int_equal(((struct sockaddr_in *)&port.local.addr)->sin_addr.s_addr, INADDR_ANY);
 	assert_int_equal(((struct sockaddr_in *)&port.remote.addr)->sin_addr.s_addr, inet_addr("10.0.0.2"));
 	memset(longest + 7, 'x', 107);
-	assert_complains(longest, longest + 6, "a socket's path has 2 to 107 bytes");
+	assert_complains(longest, longest + 6, "a socket's path has 1 to 107 bytes");
+	assert_complains("stream:@", "@", "a socket's path has 2 to 107 bytes");
+	port = port_of("dgram:x");
+	assert_string_equal(((struct sockaddr_un *)&port.local.addr)->sun_path, "x");
 	assert_complains("udp:10.0.0.2", "10.0.0.2", "an address with a port is written 10.0.0.1:80 or [fd00::1]:80");
 	assert_complains("udp:fd00::1:80", "fd00::1:80",
 			 "an address with a port is written 10.0.0.1:80 or [fd00::1]:80");

@@ -306,7 +306,7 @@ static void peer_says(struct world *world, struct peer *peer)
 	if (peer->framing == LENGTH)
 		put32(message, (uint32_t)len);
 	if (peer->framing == TUNNEL)
-		put32(message, 0x08000000), put32(message + 4, (one_in(10) ? VNI + 1 : VNI) << 8);
+		put32(message, 0x08000000), put32(message + 4, (uint32_t)(one_in(10) ? VNI + 1 : VNI) << 8);
 	if (send(world->station[KIND], message, header + len, MSG_DONTWAIT) >= 0)
 		peer->said++;
 }

@@ -283,7 +283,7 @@ static void a_flood_of_super_datagrams_is_one_by_their_parts(void **state)
 
 static void a_flow_whose_sender_has_gone_does_not_end_before_its_ring_is_empty(void **state)
 {
-	struct sockaddr_storage host;
+	struct sockaddr_storage host = {0};
 	struct told told = {0};
 	struct world world;
 	int client = start_ring(&world, &told);
