@@ -61,21 +61,14 @@ static int group_of(const char *text, struct vnic_tap_config *config, struct vni
 	return 0;
 }
 
-static int set_up(const char *name, struct vnic_error *err)
-{
-	struct vnic_nl *nl;
-	int r = vnic_nl_open(&nl, err);
-
-	if (r < 0)
-		return r;
-	r = vnic_link_set(nl, 0, &(struct vnic_link){.name = name, .up = true}, err);
-	vnic_nl_close(nl);
-	return r;
-}
-
 static int add(const struct cli_args *args, struct vnic_error *err)
 {
-	struct vnic_tap_config config = {.name = args->operands[0], .tun = cli_flag(args, "tun"), .persistent = true};
+	struct vnic_tap_config config = {
+		.name = args->operands[0],
+		.tun = cli_flag(args, "tun"),
+		.persistent = true,
+		.up = cli_flag(args, "up"),
+	};
 	const char *mac = cli_value(args, "mac");
 	char name[IFNAMSIZ];
 	struct vnic_tap tap;
@@ -95,8 +88,6 @@ static int add(const struct cli_args *args, struct vnic_error *err)
 		r = vnic_tap_open(&config, &tap, err);
 	if (r == 0)
 		vnic_tap_close(&tap);
-	if (r == 0 && cli_flag(args, "up"))
-		r = set_up(name, err);
 	return r;
 }
 

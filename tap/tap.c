@@ -12,8 +12,8 @@
  * TCP instead of 1500 bytes.  TUNSETSNDBUF is never called: any limit at all takes writes off the
  * kernel's fast allocation path (tun_can_build_skb in drivers/net/tun.c).
  *
- * MTU, MAC and queue length go by ioctls on an ordinary socket.  Rejected: rtnetlink, which is
- * cleaner, but this room would need the one of netlink for three numbers; and TUNSETTXFILTER's kin on
+ * MTU, MAC, queue length and the state up go by ioctls on an ordinary socket.  Rejected: rtnetlink, which
+ * is cleaner, but this room would need the one of netlink for four numbers; and TUNSETTXFILTER's kin on
  * the descriptor itself, which exists for the MAC only.
  */
 #include "device.h"
@@ -161,7 +161,7 @@ static int set_link(const struct vnic_tap_config *config, const char *name, stru
 	CLEANUP_FD int sock = -1;
 	struct ifreq ifr = {0};
 
-	if (!config->mtu && !config->txqueuelen && !config->mac.set)
+	if (!config->mtu && !config->txqueuelen && !config->mac.set && !config->up)
 		return 0;
 	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sock < 0)
@@ -182,6 +182,13 @@ static int set_link(const struct vnic_tap_config *config, const char *name, stru
 		memcpy(ifr.ifr_hwaddr.sa_data, config->mac.bytes, VNIC_MAC_LEN);
 		if (ioctl(sock, SIOCSIFHWADDR, &ifr) < 0)
 			return vnic_fail(err, VNIC_STEP_TAP_SET, errno, name, "its MAC");
+	}
+	if (config->up) {
+		if (ioctl(sock, SIOCGIFFLAGS, &ifr) < 0)
+			return vnic_fail(err, VNIC_STEP_TAP_SET, errno, name, "its flags");
+		ifr.ifr_flags = (short)(ifr.ifr_flags | IFF_UP);
+		if (ioctl(sock, SIOCSIFFLAGS, &ifr) < 0)
+			return vnic_fail(err, VNIC_STEP_TAP_SET, errno, name, "up");
 	}
 	return 0;
 }

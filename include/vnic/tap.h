@@ -56,6 +56,7 @@ struct vnic_tap_config {
 	uint32_t mtu;        /* 0: the kernel's, 1500 */
 	uint32_t txqueuelen; /* 0: the kernel's; frames beyond it are dropped in silence; needs the host's privilege */
 	struct vnic_mac mac; /* TAP only */
+	bool up;             /* set it up; false: leave it as it is */
 };
 
 struct vnic_tap {

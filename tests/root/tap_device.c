@@ -150,13 +150,17 @@ static void offloads_that_cannot_be_are_refused(void **state)
 	assert_int_equal(if_nametoindex("tap0"), 0);
 }
 
-static void mtu_mac_and_queue_length_are_as_asked(void **state)
+static void mtu_mac_queue_length_and_state_are_as_asked(void **state)
 {
-	const struct vnic_tap_config config = {
-		.name = "lan0", .mtu = 9000, .txqueuelen = 77, .mac = {.set = true, .bytes = {2, 1, 2, 3, 4, 5}}};
+	const struct vnic_tap_config config = {.name = "lan0",
+					       .mtu = 9000,
+					       .txqueuelen = 77,
+					       .mac = {.set = true, .bytes = {2, 1, 2, 3, 4, 5}},
+					       .up = true};
 	struct vnic_tap tap = open_tap(&config);
 
 	(void)state;
+	assert_true(get("lan0", SIOCGIFFLAGS).ifr_flags & IFF_UP);
 	assert_int_equal(get("lan0", SIOCGIFMTU).ifr_mtu, 9000);
 	assert_int_equal(get("lan0", SIOCGIFTXQLEN).ifr_qlen, 77);
 	assert_memory_equal(get("lan0", SIOCGIFHWADDR).ifr_hwaddr.sa_data, config.mac.bytes, 6);
@@ -329,7 +333,7 @@ int main(void)
 		vt_netns_test(too_many_queues_are_refused),
 		vt_netns_test(offloads_are_granted_as_far_as_the_kernel_has_them),
 		vt_netns_test(offloads_that_cannot_be_are_refused),
-		vt_netns_test(mtu_mac_and_queue_length_are_as_asked),
+		vt_netns_test(mtu_mac_queue_length_and_state_are_as_asked),
 		vt_netns_test(a_setting_that_the_kernel_refuses_leaves_no_device),
 		vt_netns_test(a_persistent_device_stays_until_it_is_deleted),
 		vt_netns_test(a_persistent_device_with_queues_is_deleted_too),
