@@ -15,7 +15,7 @@ dev=$BATS_TEST_DIRNAME/../../dev
 }
 
 @test "what is not there is told by its name" {
-	for words in "frobnicate" "build moon" "test moon" "fuzz moon"; do
+	for words in "frobnicate" "build moon" "test moon" "fuzz moon" "check moon" "coverage moon" "test unit moon"; do
 		# shellcheck disable=SC2086 # words
 		run "$dev" $words
 		[[ $status -eq 2 && ${lines[-1]} == "dev: there is no "*"'"*"${words##* }'"* ]] || { echo "$words: $output" && return 1; }
