@@ -149,9 +149,6 @@ static int add(struct publish_list *list, const struct vnic_addr *addr, const st
 	       unsigned index, struct vnic_error *err)
 {
 	int fd = -1;
-
-	if (list->count == VNIC_PUBLISHES)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--publish", "more than %d ports", VNIC_PUBLISHES);
 	int r = open_on(addr, (uint16_t)(publish->port + index), publish->udp, &fd, err);
 	if (r == 0)
 		list->ports[list->count++] = (struct vnic_gateway_publish){
@@ -162,18 +159,39 @@ static int add(struct publish_list *list, const struct vnic_addr *addr, const st
 	return r;
 }
 
+static bool is_for(const struct vnic_publish *publish, const struct vnic_addr *sandbox)
+{
+	return sandbox->family && (!publish->addr.family || publish->addr.family == sandbox->family);
+}
+
+/* Before one is taken from the host. */
+static int check_count(const struct vnic_publish *publishes, unsigned count, const struct vnic_addr sandbox[2],
+		       struct vnic_error *err)
+{
+	unsigned sockets = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned v = 0; v < 2; v++)
+			sockets += is_for(&publishes[i], &sandbox[v]) ? publishes[i].count : 0u;
+	if (sockets > VNIC_PUBLISHES)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--publish",
+				 "more than %d sockets, of which a port has one in IPv4 and one in IPv6",
+				 VNIC_PUBLISHES);
+	return 0;
+}
+
 int publish_open(const struct vnic_publish *publishes, unsigned count, const struct vnic_addr sandbox[2],
 		 struct publish_list *list, struct vnic_error *err)
 {
 	static const struct vnic_addr any[2] = {{.family = AF_INET}, {.family = AF_INET6}};
-	int r = 0;
+	int r = check_count(publishes, count, sandbox, err);
 
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; r == 0 && i < count; i++)
 		for (unsigned p = 0; p < publishes[i].count; p++)
 			for (unsigned v = 0; v < 2; v++) {
 				const struct vnic_addr *asked = &publishes[i].addr;
 
-				if (!sandbox[v].family || (asked->family && asked->family != any[v].family))
+				if (!is_for(&publishes[i], &sandbox[v]))
 					continue;
 				r = add(list, asked->family ? asked : &any[v], &publishes[i], p, err);
 				if (r == -EAFNOSUPPORT && !asked->family)
@@ -181,7 +199,7 @@ int publish_open(const struct vnic_publish *publishes, unsigned count, const str
 				if (r < 0)
 					return r;
 			}
-	return 0;
+	return r;
 }
 
 void publish_close(struct publish_list *list)
