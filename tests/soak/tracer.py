@@ -153,8 +153,8 @@ class Tracer:
         tracee = self.tracees.get(pid)
         stop, event, deliver = os.WSTOPSIG(status), status >> 16, 0
         if not tracee:
-            self.unborn.add(pid)  # until its parent tells, which may just be killed
-            if self.done:
+            self.unborn.add(pid)  # until its parent tells, which may just be killed, or has been
+            if self.done or world.maker(pid) not in self.tracees:
                 self.born(pid, "?")
             return
         try:

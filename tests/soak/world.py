@@ -112,6 +112,16 @@ def comm(pid):
         return "?"
 
 
+def maker(pid):
+    """Who has made it and lives: its parent, of a thread its process."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            ids = dict(line.split(":", 1) for line in file)
+    except OSError:
+        return 0
+    return int(ids["PPid"]) if int(ids["Tgid"]) == pid else int(ids["Tgid"])
+
+
 def describe(pids):
     words = []
     for pid in pids:
