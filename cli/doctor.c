@@ -178,6 +178,7 @@ static void check_kernel(struct finding *ret)
 		{5, 6, "time namespaces"},
 		{5, 8, "setns on a pidfd"},
 		{6, 2, "USO (bulk UDP on TAPs)"},
+		{6, 4, "rings for floods of UDP"},
 	};
 	struct utsname name;
 	char lacking[128] = "";
