@@ -14,10 +14,14 @@
  *
  * Beside a CPU that is idle the scheduler parts who spins from who speaks, for a CPU that spins looks busy.  One on
  * which nothing but SCHED_IDLE runs does not: so the third way is to spin with that policy.  Whoever is woken takes the
- * CPU at once and gives it back.  But where others want the CPUs for long, such a thread has hardly any, and may
- * wait for tenths of a second.  A look that comes late tells so, and ends it for a minute or until a longer silence;
- * who sees one while he spins does not try it in this round.  And who has no right to come back from it does not go
- * there; the kernel tells that only to who has gone, so a thread of no other use goes first.
+ * CPU at once and gives it back.  It is tried last, everywhere: to spin in between would drive away who speaks.  And
+ * the two may still be parted: a CPU that falls idle pulls a thread over that waits while another one runs.  So when it
+ * becomes slow, the thread goes back, and if that does not help, on to the other places, before all begins anew.
+ *
+ * But where others want the CPUs for long, such a thread has hardly any, and may wait for tenths of a second.  A look
+ * that comes late tells so, and ends it for a minute, or until a silence in which no look is late; who sees one while
+ * he spins does not try it in this round.  And who has no right to come back from it does not go there; the kernel
+ * tells that only to who has gone, so a thread of no other use goes first.
  *
  * Rejected: to try the ways alone, with sleep on another CPU each time, for then a trial tells where the thread
  * was, and its end leaves it there; to follow the sender to his CPU, for a TAP does not tell which it is; to stay on
@@ -34,8 +38,9 @@
 #define TRIAL_FRAMES 128
 #define REST_FIRST 8 /* times TRIAL_FRAMES */
 #define REST_MOST 2048
+#define WORSE_MOST 6 /* times TRIAL_FRAMES, one after the other: more than there are places to follow to */
 #define SILENCE_NS 10000000LL
-#define DONE_NS 100000000LL /* after as long a silence who spoke before has done */
+#define DONE_NS 20000000LL /* after as long a silence who spoke before has done */
 #define SHUN_NS (60 * 1000000000LL)
 
 static void begin(struct pace *pace, enum pace_way way, unsigned place)
@@ -51,6 +56,7 @@ static bool begin_round(struct pace *pace)
 	pace->chosen = false;
 	pace->crowded = false;
 	pace->best.took = 0;
+	pace->worse = 0;
 	begin(pace, PACE_SPIN, 0);
 	return true;
 }
@@ -61,24 +67,30 @@ static bool keep_best(struct pace *pace)
 
 	pace->chosen = true;
 	pace->kept = 0;
-	pace->worse = 0;
 	begin(pace, pace->best.way, pace->best.place);
 	return moves;
 }
 
+static bool may_try_to_defer(const struct pace *pace)
+{
+	return pace->may_defer && !pace->crowded && pace->last >= pace->shun_until;
+}
+
+/* To spin and to sleep, place by place; then to defer, on the way back. */
 static bool next_trial(struct pace *pace)
 {
 	if (pace->way == PACE_SPIN) {
 		begin(pace, PACE_SLEEP, pace->place);
 		return false;
 	}
-	if (pace->way == PACE_SLEEP && pace->may_defer && !pace->crowded && pace->last >= pace->shun_until) {
+	if (pace->way == PACE_SLEEP && pace->place + 1 < pace->places)
+		begin(pace, PACE_SPIN, pace->place + 1);
+	else if (pace->way == PACE_SLEEP && may_try_to_defer(pace))
 		begin(pace, PACE_DEFER, pace->place);
-		return true;
-	}
-	if (pace->place + 1 >= pace->places)
+	else if (pace->way == PACE_DEFER && pace->place > 0 && may_try_to_defer(pace))
+		begin(pace, PACE_DEFER, pace->place - 1);
+	else
 		return keep_best(pace);
-	begin(pace, PACE_SPIN, pace->place + 1);
 	return true;
 }
 
@@ -100,6 +112,14 @@ static bool count_trial(struct pace *pace, int64_t took)
 	return next_trial(pace);
 }
 
+/* One of the two has been moved: whoever was here, or else who spoke to him. */
+static bool follow(struct pace *pace)
+{
+	if (pace->worse > 1 && pace->way == PACE_DEFER)
+		pace->place = (pace->place + 1) % pace->places;
+	return pace->worse > 0;
+}
+
 static bool count_kept(struct pace *pace, int64_t took, int64_t now)
 {
 	if (pace->frames < TRIAL_FRAMES)
@@ -108,8 +128,10 @@ static bool count_kept(struct pace *pace, int64_t took, int64_t now)
 	pace->kept++;
 	pace->frames = 0;
 	pace->began = now;
-	if (pace->kept < pace->rest && pace->worse < 2 + pace->rest / 32)
-		return false;
+	if (pace->worse == WORSE_MOST)
+		return begin_round(pace);
+	if (pace->kept < pace->rest)
+		return follow(pace);
 	pace->rest = pace->rest < REST_MOST ? pace->rest * 4 : REST_MOST;
 	return begin_round(pace);
 }
@@ -118,7 +140,7 @@ bool pace_count(struct pace *pace, unsigned frames, int64_t now)
 {
 	bool silence = now - pace->last > SILENCE_NS;
 
-	if (now - pace->last > DONE_NS)
+	if (now - pace->last > DONE_NS && now - pace->crowded_at > DONE_NS)
 		pace->shun_until = now;
 	pace->last = now;
 	pace->frames += frames;
@@ -140,10 +162,10 @@ bool pace_crowd(struct pace *pace, int64_t now)
 {
 	bool chosen = pace->chosen;
 
-	if (pace->way != PACE_DEFER) {
-		pace->crowded = true;
+	pace->crowded = true;
+	pace->crowded_at = now;
+	if (pace->way != PACE_DEFER)
 		return false;
-	}
 	pace->shun_until = now + SHUN_NS;
 	if (pace->best.way == PACE_DEFER) /* somewhere else */
 		pace->best.way = PACE_SPIN;

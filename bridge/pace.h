@@ -32,7 +32,8 @@ struct pace {
 	unsigned kept, worse; /* for so many times the frames of a trial; how many of these, lately, were far slower */
 	unsigned rest;        /* for how many it may be kept at most */
 	bool crowded;         /* somebody else wanted the CPU, in this round */
-	int64_t shun_until;   /* CLOCK_MONOTONIC, ns: PACE_DEFER, for then they did */
+	int64_t crowded_at;   /* CLOCK_MONOTONIC, ns: when somebody last did */
+	int64_t shun_until;   /* PACE_DEFER, for then they did */
 
 	unsigned places; /* of pace_go: the CPUs of this round; the first is where it began */
 	unsigned cpus[PACE_PLACES];

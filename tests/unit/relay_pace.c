@@ -293,6 +293,106 @@ static void it_is_not_tried_where_others_want_the_cpu(void **state)
 	assert_int_equal(until_chosen(&one), 0);
 }
 
+static void late_looks_in_a_silence_tell_that_others_still_want_the_cpu(void **state)
+{
+	struct talk one = begun_beside_an_idle_cpu();
+
+	(void)state;
+	until_chosen(&one);
+	assert_true(pace_crowd(&one.pace, one.now));
+	go(&one);
+	until_chosen(&one);
+	one.now += 15 * 1000 * US;
+	pace_crowd(&one.pace, one.now);
+	one.now += 15 * 1000 * US;
+	talk(&one, 1);
+	assert_int_equal(until_chosen(&one), 0);
+	one.now += 21 * 1000 * US;
+	talk(&one, 1);
+	until_chosen(&one);
+	assert_int_equal(one.pace.way, PACE_DEFER);
+}
+
+/* Only who defers, and on the same CPU, is fast. */
+static struct talk begun_where_it_lasts_together(void)
+{
+	struct talk one = begun(15 * US, 15 * US);
+
+	one.near[PACE_DEFER] = 4 * US;
+	one.far[PACE_DEFER] = 15 * US;
+	one.pace.may_defer = true;
+	return one;
+}
+
+static void it_defers_on_the_cpu_of_who_speaks(void **state)
+{
+	(void)state;
+	for (unsigned partner = 0; partner < 2; partner++) {
+		struct talk one = begun_where_it_lasts_together();
+
+		one.partner = partner;
+		until_chosen(&one);
+		assert_int_equal(one.pace.way, PACE_DEFER);
+		assert_int_equal(one.at, partner);
+	}
+}
+
+static void it_is_tried_after_all_else(void **state)
+{
+	struct talk one = begun_where_it_lasts_together();
+
+	(void)state;
+	while (one.pace.way != PACE_DEFER)
+		talk(&one, 1);
+	while (!one.pace.chosen) {
+		assert_int_equal(one.pace.way, PACE_DEFER);
+		talk(&one, 1);
+	}
+}
+
+static void who_was_pulled_away_goes_back(void **state)
+{
+	struct talk one = begun_where_it_lasts_together();
+
+	(void)state;
+	until_chosen(&one);
+	talk(&one, 128);
+	one.at = 1 - one.partner;
+	talk(&one, 2 * 128);
+	assert_int_equal(one.at, one.partner);
+	assert_int_equal(one.moves, 1);
+	assert_true(one.pace.chosen);
+}
+
+static void it_follows_who_speaks(void **state)
+{
+	struct talk one = begun_where_it_lasts_together();
+
+	(void)state;
+	until_chosen(&one);
+	talk(&one, 128);
+	one.partner = 1 - one.partner;
+	talk(&one, 4 * 128);
+	assert_int_equal(one.at, one.partner);
+	assert_int_equal(one.moves, 1);
+	assert_int_equal(one.frames[PACE_DEFER], 4 * 128);
+	assert_true(one.pace.chosen);
+}
+
+static void it_tries_all_again_where_to_follow_is_no_use(void **state)
+{
+	struct talk one = begun_where_it_lasts_together();
+
+	(void)state;
+	until_chosen(&one);
+	one.near[PACE_DEFER] = 30 * US;
+	one.far[PACE_DEFER] = 30 * US;
+	talk(&one, 8 * 128);
+	assert_false(one.pace.chosen);
+	until_chosen(&one);
+	assert_int_equal(one.pace.way, PACE_SPIN);
+}
+
 /* As root it may; whoever may not keeps the policy that he has. */
 static void the_thread_comes_back_from_deferring(void **state)
 {
@@ -365,6 +465,12 @@ int main(void)
 		vt_test(it_defers_again_when_who_spoke_has_done),
 		vt_test(others_who_want_the_cpu_end_a_trial_of_it),
 		vt_test(it_is_not_tried_where_others_want_the_cpu),
+		vt_test(late_looks_in_a_silence_tell_that_others_still_want_the_cpu),
+		vt_test(it_defers_on_the_cpu_of_who_speaks),
+		vt_test(it_is_tried_after_all_else),
+		vt_test(who_was_pulled_away_goes_back),
+		vt_test(it_follows_who_speaks),
+		vt_test(it_tries_all_again_where_to_follow_is_no_use),
 		vt_test(the_thread_comes_back_from_deferring),
 		vt_test(who_was_stopped_was_not_kept_waiting),
 		vt_test(a_round_visits_cpus_and_leaves_the_thread_free),
