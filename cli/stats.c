@@ -27,8 +27,9 @@ struct figures {
 static void print_nics(const struct figures *figures)
 {
 	for (int i = 0; i < figures->nic_count; i++)
-		fprintf(stderr, "vnic: nic     %s dropped %" PRIu64 " in, %" PRIu64 " out\n", figures->nics[i].name,
-			figures->nics[i].in, figures->nics[i].out);
+		fprintf(stderr,
+			"vnic: nic     %s dropped %" PRIu64 " in, %" PRIu64 " out; %" PRIu64 " by their source\n",
+			figures->nics[i].name, figures->nics[i].in, figures->nics[i].out, figures->nics[i].refused);
 }
 
 static void print_text(const struct figures *figures)
@@ -71,9 +72,10 @@ static json_t *nics_json(const struct figures *figures)
 	json_t *nics = json_array();
 
 	for (int i = 0; i < figures->nic_count; i++)
-		json_array_append_new(nics, json_pack("{s:s, s:I, s:I}", "name", figures->nics[i].name, "dropped_in",
-						      NUMBER(figures->nics[i].in), "dropped_out",
-						      NUMBER(figures->nics[i].out)));
+		json_array_append_new(nics, json_pack("{s:s, s:I, s:I, s:I}", "name", figures->nics[i].name,
+						      "dropped_in", NUMBER(figures->nics[i].in), "dropped_out",
+						      NUMBER(figures->nics[i].out), "refused",
+						      NUMBER(figures->nics[i].refused)));
 	return nics;
 }
 

@@ -16,7 +16,8 @@
  *
  * Every source that the router answers becomes an entry in the kernel's table of neighbours, which all namespaces of
  * the machine share, the host's too.  So that no guest fills it, sources are counted: for IPv6 in a set, of which a NIC
- * has one; for IPv4 the prefix is the bound, and arp_ignore holds ARP to it, which passes none of these rules.
+ * has one; for IPv4 the prefix is the bound, and arp_ignore holds ARP to it, which passes none of these rules.  What
+ * is dropped for its source a NIC counts.
  *
  * Each packet of an established connection passes a dozen comparisons, and so does a super-frame of 64 KiB.
  *
@@ -38,6 +39,7 @@
 
 #include "fd.h"
 #include "nft_batch.h"
+#include "nft_counter.h"
 
 #define TABLE "vnic"
 #define PORT_DHCP 67
@@ -345,20 +347,33 @@ static void is_known_source(struct nft_batch *batch, const struct nft_nic *nic, 
 }
 
 /* A host that has no address yet. */
-static void let_nobody_ask(struct nft_batch *batch, const struct nft_router *router, const struct nft_nic *nic)
+static void let_nobody_ask(struct nft_batch *batch, bool ipv6)
 {
 	nft_rule(batch);
 	is_in(batch, IP_SOURCE, &nobody4);
 	is_udp_to(batch, PORT_DHCP);
 	nft_accept(batch);
 
-	if (!router->ipv6)
-		return;
 	nft_rule(batch);
-	is_in(batch, IP_SOURCE, &nobody6);
-	is_icmp(batch, IPPROTO_ICMPV6, ND_ROUTER_SOLICIT, ND_NEIGHBOR_SOLICIT);
-	nft_accept(batch);
+	is_in(batch, IP_SOURCE, &nobody4);
+	nft_drop(batch);
 
+	if (ipv6) {
+		nft_rule(batch);
+		is_in(batch, IP_SOURCE, &nobody6);
+		is_icmp(batch, IPPROTO_ICMPV6, ND_ROUTER_SOLICIT, ND_NEIGHBOR_SOLICIT);
+		nft_accept(batch);
+	}
+	nft_rule(batch);
+	if (ipv6)
+		is_in(batch, IP_SOURCE, &nobody6);
+	else
+		is_ip(batch, AF_INET6);
+	nft_drop(batch);
+}
+
+static void let_link_through(struct nft_batch *batch, const struct nft_nic *nic)
+{
 	nft_rule(batch);
 	is_known_source(batch, nic, &link6);
 	nft_goto(batch, "link");
@@ -380,26 +395,38 @@ static void let_net_through(struct nft_batch *batch, const struct nft_nic *nic, 
 	nft_goto(batch, "flows");
 }
 
-static void write_nic(struct nft_batch *batch, const struct nft_router *router, const struct nft_nic *nic)
+static void refuse(struct nft_batch *batch, const struct nft_nic *nic, bool can_count)
+{
+	if (can_count)
+		nft_count(batch, nic->name);
+	nft_drop(batch);
+}
+
+static void write_nic(struct nft_batch *batch, const struct nft_router *router, const struct nft_nic *nic,
+		      bool can_count)
 {
 	if (router->ipv6)
 		nft_set(batch, nic->name, NFT_SOURCES, SOURCE_SECONDS);
+	if (can_count)
+		nft_counter(batch, nic->name);
 	nft_chain(batch, nic->name);
 
 	for (unsigned i = 0; i < nic->own_count; i++) {
 		nft_rule(batch);
 		is_host(batch, IP_SOURCE, &nic->own[i]);
-		nft_drop(batch);
+		refuse(batch, nic, can_count);
 	}
 	for (unsigned i = 0; i < nic->net_count; i++) {
 		if (!speaks(router, &nic->nets[i]))
 			continue;
 		let_net_through(batch, nic, &nic->nets[i]);
 	}
-	let_nobody_ask(batch, router, nic);
+	let_nobody_ask(batch, router->ipv6);
+	if (router->ipv6)
+		let_link_through(batch, nic);
 
 	nft_rule(batch);
-	nft_drop(batch);
+	refuse(batch, nic, can_count);
 }
 
 static void write_prerouting(struct nft_batch *batch, const struct nft_router *router)
@@ -425,7 +452,7 @@ static void free_batch(struct nft_batch **batch)
 	nft_batch_free(*batch);
 }
 
-/* can_tell: the kernel can, whose socket a packet would find. */
+/* can_tell: the kernel can, whose socket a packet would find, and how many were dropped. */
 static int apply(const struct nft_router *router, bool can_tell, struct vnic_error *err)
 {
 	CLEANUP(free_batch) struct nft_batch *batch = NULL;
@@ -447,7 +474,7 @@ static int apply(const struct nft_router *router, bool can_tell, struct vnic_err
 		write_again(batch, router);
 	write_flows(batch, router, can_tell);
 	for (unsigned i = 0; i < router->nic_count; i++)
-		write_nic(batch, router, &router->nics[i]);
+		write_nic(batch, router, &router->nics[i], can_tell);
 	write_prerouting(batch, router);
 	return nft_batch_send(batch, nl, err);
 }
@@ -456,6 +483,14 @@ int nft_router_apply(const struct nft_router *router, struct vnic_error *err)
 {
 	int r = apply(router, true, err);
 
-	/* A kernel without nft_socket: it works as well, and slower. */
+	/* A kernel without nft_socket or nft_counter: it works as well, and slower. */
 	return r == -ENOENT ? apply(router, false, err) : r;
+}
+
+int nft_router_refused(const char *nic, uint64_t *ret_packets, struct vnic_error *err)
+{
+	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
+	int r = socket_open(NETLINK_NETFILTER, &nl, err);
+
+	return r < 0 ? r : nft_counter_read(nl, TABLE, nic, ret_packets, err);
 }

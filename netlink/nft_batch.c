@@ -18,6 +18,7 @@
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
 #include <libnftnl/expr.h>
+#include <libnftnl/object.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
@@ -188,6 +189,27 @@ void nft_set(struct nft_batch *batch, const char *name, uint32_t most, unsigned 
 		nftnl_set_free(set);
 }
 
+void nft_counter(struct nft_batch *batch, const char *name)
+{
+	struct nftnl_obj *counter = nftnl_obj_alloc();
+	char object[sizeof(batch->objects[0])];
+	struct nlmsghdr *nlh;
+
+	snprintf(object, sizeof(object), "counter %s", name);
+	nlh = begin(batch, object, NFT_MSG_NEWOBJ, NLM_F_CREATE | NLM_F_EXCL);
+	if (!counter || !nlh) {
+		fail(batch, ENOMEM);
+	} else {
+		nftnl_obj_set_str(counter, NFTNL_OBJ_TABLE, batch->table);
+		nftnl_obj_set_str(counter, NFTNL_OBJ_NAME, name);
+		nftnl_obj_set_u32(counter, NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
+		nftnl_obj_nlmsg_build_payload(nlh, counter);
+		added(batch, nlh);
+	}
+	if (counter)
+		nftnl_obj_free(counter);
+}
+
 void nft_chain(struct nft_batch *batch, const char *name)
 {
 	add_chain(batch, name, NULL);
@@ -297,6 +319,17 @@ void nft_in_set(struct nft_batch *batch, const char *set)
 	nftnl_expr_set_u32(update, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
 	nftnl_expr_set_u32(update, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
 	if (nftnl_expr_set_str(update, NFTNL_EXPR_DYNSET_SET_NAME, set) < 0)
+		fail(batch, ENOMEM);
+}
+
+void nft_count(struct nft_batch *batch, const char *counter)
+{
+	struct nftnl_expr *reference = expression(batch, "objref");
+
+	if (!reference)
+		return;
+	nftnl_expr_set_u32(reference, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+	if (nftnl_expr_set_str(reference, NFTNL_EXPR_OBJREF_IMM_NAME, counter) < 0)
 		fail(batch, ENOMEM);
 }
 

@@ -17,8 +17,8 @@
 
 #include "socket.h"
 
-#define NFT_MESSAGES 512
-#define NFT_BYTES (160u << 10) /* below net.core.wmem_default, where EMSGSIZE begins; untouched pages cost nothing */
+#define NFT_MESSAGES 640
+#define NFT_BYTES (200u << 10) /* below net.core.wmem_default, where EMSGSIZE begins; untouched pages cost nothing */
 
 /* Valid after nft_batch_new.  As with vnic_batch, the first failure is remembered, and nft_batch_send reports it. */
 struct nft_batch {
@@ -52,6 +52,9 @@ void nft_link_hook(struct nft_batch *batch, const char *name, const char *link);
 /* IPv6 addresses that packets bring: `most` of them, each until `seconds` after the last packet that had it. */
 void nft_set(struct nft_batch *batch, const char *name, uint32_t most, unsigned seconds);
 
+/* A number of packets, which nft_counter_read reads. */
+void nft_counter(struct nft_batch *batch, const char *name);
+
 /* Begins a rule; it ends with one of the verdicts. */
 void nft_rule(struct nft_batch *batch);
 void nft_load_meta(struct nft_batch *batch, enum nft_meta_keys key);
@@ -61,6 +64,8 @@ void nft_mask(struct nft_batch *batch, const void *mask, uint32_t size);
 void nft_compare(struct nft_batch *batch, enum nft_cmp_ops op, const void *with, uint32_t size);
 /* What was loaded is in the set, or there was room for it. */
 void nft_in_set(struct nft_batch *batch, const char *set);
+/* Counts the packet there. */
+void nft_count(struct nft_batch *batch, const char *counter);
 void nft_set_mark(struct nft_batch *batch, uint32_t mark);
 /* PACKET_*: for whom a frame is, as the link layer has it. */
 void nft_set_packet_type(struct nft_batch *batch, uint8_t type);

@@ -16,6 +16,7 @@
 #include "enter.h"
 #include "fd.h"
 #include "loop.h"
+#include "nft.h"
 #include "sandbox_private.h"
 
 #define STATS_MS 1000 /* the gateway answers between two batches of events */
@@ -306,35 +307,61 @@ int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *
 	return 0;
 }
 
+struct drops_call {
+	const struct vnic_sandbox *sandbox;
+	struct vnic_nic_drops *drops;
+};
+
+static int read_drops(struct vnic_nl *nl, const struct routed_nic *nic, struct vnic_nic_drops *ret_drops,
+		      struct vnic_error *err)
+{
+	struct vnic_nic_drops drops = {0};
+	struct vnic_link_info outer;
+	int r = vnic_link_get(nl, 0, nic->outer, &outer, err);
+
+	if (r < 0)
+		return r;
+	memcpy(drops.name, nic->name, IFNAMSIZ);
+	drops.in = outer.tx_dropped;
+	drops.out = outer.rx_dropped;
+	r = nft_router_refused(nic->outer, &drops.refused, err);
+	if (r < 0 && r != -ENOENT) /* the kernel cannot count them, or it is no NIC of the gateway's */
+		return r;
+	*ret_drops = drops;
+	return 0;
+}
+
+/* In the router. */
+static int read_all_drops(void *ctx, struct vnic_error *err)
+{
+	const struct drops_call *call = ctx;
+	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
+	int r = vnic_nl_open(&nl, err), count = 0;
+
+	for (unsigned i = 0; i < call->sandbox->nic_count && r == 0; i++) {
+		r = read_drops(nl, &call->sandbox->nics[i], &call->drops[count], err);
+		if (r == 0)
+			count++;
+		else if (r == -ENODEV) /* a guest's TAP ended with its VMM */
+			r = 0;
+	}
+	return r < 0 ? r : count;
+}
+
 int vnic_sandbox_drops(struct vnic_sandbox *sandbox, struct vnic_nic_drops ret_drops[VNIC_NICS], struct vnic_error *err)
 {
 	const struct vnic_open_request any = {.domain = AF_INET, .type = SOCK_DGRAM};
-	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
+	CLEANUP(vnic_target_close) struct vnic_target router = VNIC_TARGET_EMPTY;
+	struct drops_call call = {sandbox, ret_drops};
 	CLEANUP_FD int fd = -1;
-	int r, count = 0;
+	int r;
 
 	if (!sandbox->nic_count)
 		return 0;
 	r = sandbox->opener.open(sandbox->opener.ctx, &any, &fd, err);
 	if (r == 0)
-		r = nl_open_beside(fd, &nl, err);
-	for (unsigned i = 0; i < sandbox->nic_count && r == 0; i++) {
-		struct vnic_nic_drops *drops = &ret_drops[count];
-		struct vnic_link_info outer;
-
-		r = vnic_link_get(nl, 0, sandbox->nics[i].outer, &outer, err);
-		if (r == -ENODEV) { /* a guest's TAP ended with its VMM */
-			r = 0;
-			continue;
-		}
-		if (r < 0)
-			break;
-		memcpy(drops->name, sandbox->nics[i].name, IFNAMSIZ);
-		drops->in = outer.tx_dropped;
-		drops->out = outer.rx_dropped;
-		count++;
-	}
-	return r < 0 ? r : count;
+		r = target_beside(fd, "the router", &router, err);
+	return r < 0 ? r : vnic_target_call(&router, read_all_drops, &call, err);
 }
 
 /*

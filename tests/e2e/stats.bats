@@ -117,7 +117,7 @@ with subprocess.Popen(command, stdout=subprocess.PIPE) as front:
 	[[ $status -eq 0 && -z $output ]]
 	[[ $stderr == *"flows   tcp 1 ("* && $stderr == *"bytes   1000 out, 1000 in"* && $stderr == *"0 denied"* ]]
 	[[ $stderr == *"0 malformed"* && $stderr == *"0 questions (0 open), 0 answers"* ]]
-	[[ $stderr =~ "nic     eth0 dropped "[0-9]+" in, 0 out" ]]
+	[[ $stderr =~ "nic     eth0 dropped "[0-9]+" in, 0 out; 0 by their source" ]]
 }
 
 @test "without --stats nothing is printed" {
@@ -151,6 +151,36 @@ assert nic["rx_dropped"] > 0 and nic["tx_dropped"] == 0, nic
 ' "$BATS_TEST_DIRNAME/../lib/vm_guest.py" {mac} {fd} "$errors" 2>"$errors"
 	tail -2 "$errors"
 	[[ $(figure nics "$errors" -2) =~ ^"[{'name': 'eth0', 'dropped_in': "[1-9] ]]
+}
+
+@test "packets from a foreign source, and from more of IPv6 than a NIC may have, are counted" {
+	errors=$BATS_TEST_TMPDIR/errors
+	hosted "$VNIC" run --stats --json -- python3 -c '
+import socket
+IPV6_FREEBIND = 78
+
+def say(source):
+    """to a place that is denied, which is heard of after all that was said before it"""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as peer:
+        peer.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+        peer.settimeout(20)
+        peer.bind((source, 0))
+        peer.connect(("fd00::2", 9))
+        peer.send(b"x")
+        if source == "fd00::100":
+            try:
+                peer.recv(1)
+            except PermissionError:
+                return
+            raise SystemExit("it was not denied")
+
+say("fd00::100")
+for i in range(1, 67):
+    say(f"fd00::1:{i:x}")
+say("fd01::1")
+say("fd00::100")' 2>"$errors"
+	cat "$errors"
+	[[ $(figure nics "$errors") == *"'refused': 3}"* ]]
 }
 
 @test "the command's status and output are its own" {

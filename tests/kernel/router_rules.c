@@ -104,6 +104,37 @@ static void the_routers_own_address_as_a_source_is_dropped(const char *remote, c
 }
 OF_BOTH_FAMILIES(the_routers_own_address_as_a_source_is_dropped)
 
+static uint64_t refused(const struct world *world)
+{
+	struct vnic_error err;
+	uint64_t packets = 0;
+
+	vt_ok(nft_router_refused(world->plan.nics[0].outer_name, &packets, &err), &err);
+	return packets;
+}
+
+/* As one that is asking for an address, or for its neighbours, is. */
+static void a_source_that_is_not_the_nics_is_counted_and_one_that_has_none_is_not(const char *remote,
+										  const char *sandbox)
+{
+	const char *none = is_v6(remote) ? "::" : "0.0.0.0";
+	CLEANUP_WORLD struct world world = world_new();
+	CLEANUP_FD int wire = sandbox_wire(&world);
+	uint64_t before = refused(&world); /* 0: nothing was said, or by none */
+	struct vnic_error err;
+
+	assert_int_equal(before, 0);
+	send_datagram(&world, wire, none, remote, "who am I?");
+	send_datagram(&world, wire, is_v6(remote) ? "fd01::1" : "10.0.3.100", remote, "spoofed");
+	send_syn(&world, wire, is_v6(remote) ? ROUTER6 : ROUTER4, remote, 666);
+	send_datagram(&world, wire, sandbox, remote, "true");
+	assert_only_datagram(world.slow.udp[world_slot(remote)], "true");
+	assert_int_equal(refused(&world), 2);
+	vt_fails(nft_router_refused("none", &before, &err), &err, VNIC_STEP_NFT, ENOENT);
+	assert_int_equal(before, 0);
+}
+OF_BOTH_FAMILIES(a_source_that_is_not_the_nics_is_counted_and_one_that_has_none_is_not)
+
 /* For each that it answers the kernel keeps a neighbour, in a table of the whole machine. */
 static void so_many_sources_of_ipv6_and_no_more_are_known_beside_the_nics_own(void **state)
 {
@@ -124,6 +155,7 @@ static void so_many_sources_of_ipv6_and_no_more_are_known_beside_the_nics_own(vo
 	send_datagram(&world, wire, "fd00::2:1", REMOTE6, "one more");
 	send_datagram(&world, wire, SANDBOX6, REMOTE6, "own");
 	assert_only_datagram(udp, "own");
+	assert_int_equal(refused(&world), 2);
 }
 
 static void the_other_nics_prefix_is_a_foreign_source(void **state)
@@ -387,6 +419,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TESTS_OF(a_foreign_source_is_dropped),
 		TESTS_OF(the_routers_own_address_as_a_source_is_dropped),
+		TESTS_OF(a_source_that_is_not_the_nics_is_counted_and_one_that_has_none_is_not),
 		vt_netns_test(so_many_sources_of_ipv6_and_no_more_are_known_beside_the_nics_own),
 		vt_netns_test(the_other_nics_prefix_is_a_foreign_source),
 		vt_netns_test(a_nic_without_a_gateway_gets_nothing_through),

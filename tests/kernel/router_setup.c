@@ -144,6 +144,37 @@ static void a_ruleset_that_is_there_already_is_refused(void **state)
 	assert_string_equal(err.object, "vnic");
 }
 
+/* One more of each is refused when the sandbox is planned. */
+static void as_many_nics_and_addresses_as_there_may_be_have_room(void **state)
+{
+	static const struct vnic_addr own[PLAN_OUTER] = {{AF_INET, 32, {10, 0, 2, 2}},
+							 {AF_INET, 32, {10, 0, 2, 3}},
+							 {AF_INET6, 128, {0xfd, [15] = 2}},
+							 {AF_INET6, 128, {0xfd, [15] = 3}}};
+	struct vnic_addr nets[VNIC_NIC_ADDRS] = {{AF_INET, 25, {10, 0, 2, 100}}};
+	char names[VNIC_NICS][IFNAMSIZ];
+	struct nft_nic nics[VNIC_NICS];
+	const struct nft_router router = {.slow_index = 300,
+					  .slow_mark = 1,
+					  .flow_mark = 2,
+					  .tcp_port = 1,
+					  .udp_port = 1,
+					  .ipv6 = true,
+					  .early_demux = true,
+					  .nics = nics,
+					  .nic_count = VNIC_NICS};
+	struct vnic_error err;
+
+	(void)state;
+	for (unsigned i = 1; i < VNIC_NIC_ADDRS; i++) /* with the longest rules */
+		nets[i] = (struct vnic_addr){AF_INET6, 61, {0xfd, (uint8_t)i}};
+	for (int i = 0; i < VNIC_NICS; i++) {
+		snprintf(names[i], sizeof(names[i]), "abcdefghijklm%02d", i);
+		nics[i] = (struct nft_nic){names[i], 100 + i, nets, VNIC_NIC_ADDRS, own, PLAN_OUTER};
+	}
+	vt_ok(nft_router_apply(&router, &err), &err);
+}
+
 static int apply_without_capabilities(void *ctx)
 {
 	const struct nft_router router = {.slow_index = 1};
@@ -187,6 +218,9 @@ static void a_read_only_proc_costs_ipv6_only(void **state)
 /* --- the ruleset as nft(8) shows it ------------------------------------------------- */
 
 static const char expected[] = "table inet vnic {\n"
+			       "\tcounter nic0 {\n"
+			       "\t\tpackets 0 bytes 0\n"
+			       "\t}\n\n"
 			       "\tset nic0 {\n"
 			       "\t\ttype ipv6_addr\n"
 			       "\t\tsize 64\n"
@@ -232,17 +266,19 @@ static const char expected[] = "table inet vnic {\n"
 			       "\t\taccept\n"
 			       "\t}\n\n"
 			       "\tchain nic0 {\n"
-			       "\t\tip saddr 10.0.2.2 drop\n"
-			       "\t\tip6 saddr fd00::2 drop\n"
-			       "\t\tip saddr 10.0.2.3 drop\n"
-			       "\t\tip6 saddr fd00::3 drop\n"
+			       "\t\tip saddr 10.0.2.2 counter name \"nic0\" drop\n"
+			       "\t\tip6 saddr fd00::2 counter name \"nic0\" drop\n"
+			       "\t\tip saddr 10.0.2.3 counter name \"nic0\" drop\n"
+			       "\t\tip6 saddr fd00::3 counter name \"nic0\" drop\n"
 			       "\t\tip saddr 10.0.2.0/24 goto flows\n"
 			       "\t\tip6 saddr fd00::100 goto flows\n"
 			       "\t\tip6 saddr fd00::/64 update @nic0 { ip6 saddr } goto flows\n"
 			       "\t\tip saddr 0.0.0.0 udp dport 67 accept\n"
+			       "\t\tip saddr 0.0.0.0 drop\n"
 			       "\t\tip6 saddr :: icmpv6 type 133-135 accept\n"
+			       "\t\tip6 saddr :: drop\n"
 			       "\t\tip6 saddr fe80::/10 update @nic0 { ip6 saddr } goto link\n"
-			       "\t\tdrop\n"
+			       "\t\tcounter name \"nic0\" drop\n"
 			       "\t}\n\n"
 			       "\tchain prerouting {\n"
 			       "\t\ttype filter hook prerouting priority mangle; policy drop;\n"
@@ -278,6 +314,7 @@ int main(void)
 		vt_netns_test(neighbours_can_be_asked_for_at_once),
 		vt_netns_test(setting_up_twice_fails_and_leaves_no_descriptor),
 		vt_netns_test(a_ruleset_that_is_there_already_is_refused),
+		vt_netns_test(as_many_nics_and_addresses_as_there_may_be_have_room),
 		vt_netns_test(a_ruleset_needs_the_right_to_the_namespace),
 		vt_netns_test(a_read_only_proc_costs_ipv6_only),
 		vt_netns_test(the_ruleset_reads_as_planned),
