@@ -100,31 +100,39 @@ static int64_t limit(const struct pace *pace)
 	return pace->way == PACE_DEFER ? pace->best.took / 8 * 9 : pace->best.took / 4 * 3;
 }
 
-static bool count_trial(struct pace *pace, int64_t took)
+/* For the frames of a trial, of which a turn may bring more: what it took, or so far, while it has not had them all. */
+static int64_t took(const struct pace *pace, int64_t now)
 {
-	if (pace->best.took && took >= limit(pace))
+	int64_t ns = now - pace->began;
+
+	return pace->frames > TRIAL_FRAMES ? ns * TRIAL_FRAMES / (int64_t)pace->frames : ns;
+}
+
+static bool count_trial(struct pace *pace, int64_t now)
+{
+	if (pace->best.took && took(pace, now) >= limit(pace))
 		return next_trial(pace);
 	if (pace->frames < TRIAL_FRAMES)
 		return false;
 	pace->best.way = pace->way;
 	pace->best.place = pace->place;
-	pace->best.took = took * TRIAL_FRAMES / (int64_t)pace->frames;
+	pace->best.took = took(pace, now);
 	return next_trial(pace);
 }
 
 /* One of the two has been moved: whoever was here, or else who spoke to him. */
 static bool follow(struct pace *pace)
 {
-	if (pace->worse > 1 && pace->way == PACE_DEFER)
-		pace->place = (pace->place + 1) % pace->places;
+	if (pace->worse > 1 && pace->way == PACE_DEFER && ++pace->place >= pace->places)
+		pace->place = 0;
 	return pace->worse > 0;
 }
 
-static bool count_kept(struct pace *pace, int64_t took, int64_t now)
+static bool count_kept(struct pace *pace, int64_t now)
 {
 	if (pace->frames < TRIAL_FRAMES)
 		return false;
-	pace->worse = took * TRIAL_FRAMES / (int64_t)pace->frames > 2 * pace->best.took ? pace->worse + 1 : 0;
+	pace->worse = took(pace, now) > 2 * pace->best.took ? pace->worse + 1 : 0;
 	pace->kept++;
 	pace->frames = 0;
 	pace->began = now;
@@ -149,7 +157,7 @@ bool pace_count(struct pace *pace, unsigned frames, int64_t now)
 		return begin_round(pace);
 	}
 	if (pace->settled)
-		return pace->chosen ? count_kept(pace, now - pace->began, now) : count_trial(pace, now - pace->began);
+		return pace->chosen ? count_kept(pace, now) : count_trial(pace, now);
 	if (pace->frames >= SETTLE_FRAMES) {
 		pace->settled = true;
 		pace->frames = 0;
@@ -191,6 +199,7 @@ static void choose_cpus(struct pace *pace, const cpu_set_t *allowed)
 	}
 }
 
+/* CPUs that a wider cpuset or a hot plug brings later are not among those that it is free to go to. */
 static void move_to(unsigned cpu, const cpu_set_t *allowed)
 {
 	cpu_set_t one;
@@ -242,22 +251,28 @@ static void defer(struct pace *pace, bool to_others)
 		pace->defers = to_others;
 }
 
+/* The next thread may be another one. */
 void pace_end(struct pace *pace)
 {
 	defer(pace, false);
-	pace->may_defer = false;
+	*pace = (struct pace){0};
 }
 
-void pace_go(struct pace *pace)
+static void take_place(struct pace *pace)
 {
 	cpu_set_t allowed;
 
-	defer(pace, pace->way == PACE_DEFER);
-	pace_has_slept(pace);
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
 		return; /* more CPUs than a cpu_set_t has */
 	if (!pace->chosen && pace->place == 0 && pace->way == PACE_SPIN)
 		choose_cpus(pace, &allowed);
 	else if (CPU_ISSET(pace->cpus[pace->place], &allowed))
 		move_to(pace->cpus[pace->place], &allowed);
+}
+
+void pace_go(struct pace *pace)
+{
+	defer(pace, pace->way == PACE_DEFER);
+	take_place(pace);
+	pace_has_slept(pace); /* who is moved does, for a moment */
 }

@@ -393,6 +393,38 @@ static void it_tries_all_again_where_to_follow_is_no_use(void **state)
 	assert_int_equal(one.pace.way, PACE_SPIN);
 }
 
+/* As where there are more CPUs than a cpu_set_t has. */
+static void where_cpus_cannot_be_told_it_stays(void **state)
+{
+	struct talk one = begun(15 * US, 15 * US);
+
+	(void)state;
+	one.pace.places = 0;
+	one.pace.may_defer = true;
+	one.near[PACE_DEFER] = 4 * US;
+	until_chosen(&one);
+	assert_int_equal(one.pace.way, PACE_DEFER);
+	one.near[PACE_DEFER] = 30 * US;
+	talk(&one, 8 * 128);
+	assert_int_equal(one.moves, 0);
+	until_chosen(&one);
+	assert_int_equal(one.pace.way, PACE_SPIN);
+}
+
+static void a_trial_that_a_turn_fills_more_than_once_is_not_slower_for_that(void **state)
+{
+	struct pace pace = {.places = 1, .rest = 8, .last = 1000 * US, .settled = true, .began = 1000 * US};
+
+	(void)state;
+	pace_count(&pace, 128, 1128 * US);
+	assert_int_equal(pace.way, PACE_SLEEP);
+	pace_count(&pace, 16, 1200 * US);
+	pace_count(&pace, 100, 1260 * US);
+	pace_count(&pace, 156, 1328 * US); /* twice the frames, in the same time */
+	assert_true(pace.chosen);
+	assert_int_equal(pace.way, PACE_SLEEP);
+}
+
 /* As root it may; whoever may not keeps the policy that he has. */
 static void the_thread_comes_back_from_deferring(void **state)
 {
@@ -409,6 +441,8 @@ static void the_thread_comes_back_from_deferring(void **state)
 	assert_int_equal(sched_getscheduler(0), pace.may_defer ? SCHED_IDLE : own);
 	pace_end(&pace);
 	assert_int_equal(sched_getscheduler(0), own);
+	pace_go(&pace); /* whoever has not begun stays as he is */
+	assert_int_equal(sched_getscheduler(0), own);
 }
 
 static void who_was_stopped_was_not_kept_waiting(void **state)
@@ -421,6 +455,18 @@ static void who_was_stopped_was_not_kept_waiting(void **state)
 	assert_int_equal(poll(NULL, 0, 1), 0); /* the shortest sleep: that is what is looked for */
 	assert_true(pace_has_slept(&pace));
 	assert_false(pace_has_slept(&pace));
+}
+
+static void who_was_moved_has_not_slept_since(void **state)
+{
+	struct pace pace = {0};
+
+	(void)state;
+	pace_go(&pace);
+	for (pace.place = 1; pace.place < pace.places; pace.place++) {
+		pace_go(&pace);
+		assert_false(pace_has_slept(&pace));
+	}
 }
 
 static void a_round_visits_cpus_and_leaves_the_thread_free(void **state)
@@ -471,8 +517,11 @@ int main(void)
 		vt_test(who_was_pulled_away_goes_back),
 		vt_test(it_follows_who_speaks),
 		vt_test(it_tries_all_again_where_to_follow_is_no_use),
+		vt_test(where_cpus_cannot_be_told_it_stays),
+		vt_test(a_trial_that_a_turn_fills_more_than_once_is_not_slower_for_that),
 		vt_test(the_thread_comes_back_from_deferring),
 		vt_test(who_was_stopped_was_not_kept_waiting),
+		vt_test(who_was_moved_has_not_slept_since),
 		vt_test(a_round_visits_cpus_and_leaves_the_thread_free),
 	};
 
