@@ -83,6 +83,14 @@ static int check_fast_path(const struct session *session, struct vnic_error *err
 	return why ? vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--fast-path", "%s", why) : 0;
 }
 
+/* Files that take turns have names of their own. */
+static const char *captured_to(const struct capture_options *capture)
+{
+	bool one_file = capture->path && strcmp(capture->path, "-") != 0 && !capture->config.rotate_bytes;
+
+	return one_file ? capture->path : NULL;
+}
+
 /* All are understood before the first one is made. */
 static int open_ports(struct session *session, struct vnic_error *err)
 {
@@ -98,6 +106,9 @@ static int open_ports(struct session *session, struct vnic_error *err)
 		if (r >= 0 && !session->ports[i].queues)
 			session->ports[i].queues = session->threads;
 	}
+	if (r >= 0)
+		r = vnic_ports_check(session->ports, (unsigned)args->operand_count, captured_to(&session->capture),
+				     err);
 	if (r >= 0)
 		r = check_fast_path(session, err);
 	for (int i = 0; r >= 0 && i < args->operand_count; i++) {

@@ -178,7 +178,7 @@ static int open_pair(void *ctx, struct vnic_error *err)
 
 /* --- sockets, in the target's namespaces ---------------------------------------------- */
 
-static bool is_path(const struct vnic_endpoint *endpoint)
+bool port_is_path(const struct vnic_endpoint *endpoint)
 {
 	return endpoint->addr.ss_family == AF_UNIX && ((const struct sockaddr_un *)&endpoint->addr)->sun_path[0];
 }
@@ -327,7 +327,7 @@ void port_arrange_end(const struct opening *opening, struct vnic_relay *relay, u
 
 	if (opening->there)
 		vnic_relay_at_end(relay, number, delete_pair, opening->there);
-	else if (is_path(local))
+	else if (port_is_path(local))
 		vnic_relay_at_end(relay, number, remove_path,
 				  strdup(((const struct sockaddr_un *)&local->addr)->sun_path));
 }
@@ -340,7 +340,7 @@ void port_undo(struct opening *opening)
 	vnic_nl_close(opening->beside);
 	if (opening->port->kind == VNIC_PORT_FD) /* that is still the user's */
 		return;
-	if (opening->fd >= 0 && is_path(&opening->port->local))
+	if (opening->fd >= 0 && port_is_path(&opening->port->local))
 		unlink(((const struct sockaddr_un *)&opening->port->local.addr)->sun_path);
 	close_fd(&opening->fd);
 }

@@ -22,6 +22,9 @@ void port_undo(struct opening *opening);
 /* What must be taken back at the relay's end although no descriptor of ours holds it. */
 void port_arrange_end(const struct opening *opening, struct vnic_relay *relay, unsigned number);
 
+/* Whether a socket there is a file. */
+bool port_is_path(const struct vnic_endpoint *endpoint);
+
 /* Of the kinds that are a socket of their own: SOCK_STREAM, ... */
 int port_socket_type(const struct vnic_port *port);
 

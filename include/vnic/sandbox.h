@@ -269,6 +269,13 @@ VNIC_API int vnic_port_change(struct vnic_port *port, const char *keys, struct v
 VNIC_API int vnic_port_apply(const struct vnic_port *port, struct vnic_relay *relay, unsigned number,
 			     struct vnic_error *err);
 
+/*
+ * Refuses ports of one relay that cannot be beside each other: on the same link, at the same address, or with one file
+ * that one of them writes.  `capture`: a file that is written beside them; NULL: none.  -EINVAL, naming the port.
+ */
+VNIC_API int vnic_ports_check(const struct vnic_port *ports, unsigned count, const char *capture,
+			      struct vnic_error *err);
+
 /* Opens the port where its locator says and adds it to the relay.  Returns the port's number; nothing is left on
  * failure. */
 VNIC_API int vnic_port_open(struct vnic_port *port, const char *state_dir, struct vnic_relay *relay,

@@ -61,6 +61,13 @@ load ../lib/relay
 	[[ $(links "$red") == "inner lo outer" ]]
 }
 
+@test "a link is one port of a relay only" {
+	"$VNIC" ns add "$red"
+	run "$VNIC" relay "veth:eth0,netns=$red" "link:eth0,netns=$red"
+	complains 2 "link:eth0@$red: another port is on this link"
+	[[ $(links "$red") == lo ]]
+}
+
 @test "a descriptor that was handed over is a port" {
 	needs_tun
 	local user=()
@@ -252,7 +259,7 @@ for _ in range(2000): # of which the queue holds 1000
 @test "without the privilege it says which" {
 	local without=()
 	((EUID != 0)) || without=(setpriv --bounding-set=-all --inh-caps=-all --)
-	run "${without[@]}" "$VNIC" relay link:lo link:lo
+	run "${without[@]}" "$VNIC" relay link:lo veth:eth0
 	complains 3 "lo: Operation not permitted"
 	[[ ${lines[1]} == "  try: "*CAP_NET_RAW* ]]
 }

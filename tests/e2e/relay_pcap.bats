@@ -70,3 +70,15 @@ with open(sys.argv[1], "wb") as file:
 	((status == 0))
 	[[ $output == *"not all was captured: /dev/full: No space left"* ]]
 }
+
+@test "a capture that is replayed is not written to by the same relay" {
+	cd "$BATS_TEST_TMPDIR"
+	ten ten
+	cp ten kept
+	for ports in "pcap:ten pcap:./ten,write" "pcap:ten pcap:copy,write --capture ten"; do
+		# shellcheck disable=SC2086 # words on purpose
+		run "$VNIC" relay $ports
+		[[ $status -eq 2 && $output == *"choose another one"* ]]
+	done
+	cmp ten kept
+}

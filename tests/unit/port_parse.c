@@ -288,6 +288,67 @@ static void every_key_that_is_listed_is_known(void **state)
 	}
 }
 
+static int check_ports(unsigned count, const char *const texts[], const char *capture, struct vnic_error *err)
+{
+	struct vnic_port ports[4];
+
+	for (unsigned i = 0; i < count; i++)
+		ports[i] = port_of(texts[i]);
+	return vnic_ports_check(ports, count, capture, err);
+}
+
+static void two_ports_in_one_place_are_refused(void **state)
+{
+	static const char link[] = "another port is on this link, so frames would go in a circle: name each link once";
+	static const char address[] =
+		"another port has this local address: choose another one, for udp and vxlan with local=";
+	static const char file[] = "another port has this file, and one of them writes to it: choose another one";
+	static const struct {
+		const char *ports[2], *object, *detail;
+	} pairs[] = {
+		{{"link:x0", "link:x0,isolated"}, "link:x0", link},
+		{{"tap:x0,queues=2", "tap:x0,queues=2"}, "tap:x0", link},
+		{{"veth:x0,netns=red", "link:x0,netns=red"}, "link:x0@red", link},
+		{{"stream:/tmp/x", "dgram:/tmp/x,netns=red"}, "dgram:/tmp/x@red", address},
+		{{"stream:@x", "stream:@x"}, "stream:@x", address},
+		{{"udp:10.0.0.2:5000", "udp:10.0.0.3:5000"}, "udp:10.0.0.3:5000", address},
+		{{"vxlan:id=7", "vxlan:id=8"}, "vxlan:id=8", address},
+		{{"pcap:/no/such,write", "pcap:/no/such,write"}, "pcap:/no/such", file},
+		{{"pcap:/proc/self/exe", "pcap:/proc/self/../self/exe,write"}, "pcap:/proc/self/../self/exe", file},
+	};
+	struct vnic_error err;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		vt_fails(check_ports(2, pairs[i].ports, NULL, &err), &err, VNIC_STEP_USAGE, EINVAL);
+		assert_string_equal(err.object, pairs[i].object);
+		assert_string_equal(err.detail, pairs[i].detail);
+	}
+	vt_fails(check_ports(1, (const char *[]){"pcap:/proc/self/exe"}, "/proc/self/exe", &err), &err, VNIC_STEP_USAGE,
+		 EINVAL);
+	assert_string_equal(err.detail, "all frames are captured to this file: choose another one");
+}
+
+static void what_only_looks_alike_is_taken(void **state)
+{
+	static const char *const pairs[][2] = {
+		{"link:x0", "link:x1"},
+		{"link:x0,netns=red", "link:x0,netns=blue"},
+		{"stream:/tmp/x", "stream:/tmp/x,connect"},
+		{"stream:@x", "stream:@x,netns=red"},
+		{"stream:127.0.0.1:5000", "udp:127.0.0.1:5000,local=127.0.0.1:5000"},
+		{"udp:10.0.0.2:5000", "udp:10.0.0.3:5000,local=0.0.0.0:5001"},
+		{"pcap:/proc/self/exe", "pcap:/proc/self/exe"},
+		{"pcap:/dev/null,write", "pcap:/dev/null,write"},
+		{"fd:3", "fd:4"},
+	};
+	struct vnic_error err;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		vt_ok(check_ports(2, pairs[i], "/no/such", &err), &err);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +363,8 @@ int main(void)
 		vt_test(a_vxlan_has_a_number_and_remotes),
 		vt_test(a_capture_is_read_or_written),
 		vt_test(every_key_that_is_listed_is_known),
+		vt_test(two_ports_in_one_place_are_refused),
+		vt_test(what_only_looks_alike_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
