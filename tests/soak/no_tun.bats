@@ -11,7 +11,6 @@ about_devices+='threads share the queues|without the privilege|deleting takes se
 @test "what wants no TAP or TUN works without /dev/net/tun" {
 	local passed=0 failures=
 	for file in "$VNIC_TOP"/tests/e2e/*.bats; do
-		# shellcheck disable=SC2016 # for the inner shell
 		run unshare --mount --propagation private bash -euc 'mount -t tmpfs tmpfs /dev/net; exec bats --tap "$0"' "$file"
 		passed=$((passed + $(grep '^ok' <<<"$output" | grep -vc '# skip' || true)))
 		failures+=$(grep '^not ok' <<<"$output" | grep -vE "$about_devices" | sed "s|^|${file##*/}: |")

@@ -8,6 +8,12 @@ made.
 
 Calls of processes that are not in `only` (None: all are) are not stopped at, nor any call when the visitor has set
 `done`: then births and deaths alone are seen, at hardly any cost.  Whoever dies of a fault of its own is in `crashes`.
+
+A newborn may stop for the first time before its maker has told of it, and is kept there, for until then it has no
+number.  The kernel lets nothing come between a birth and its telling but SIGKILL, after which nobody tells.  So a
+newborn whom nobody can have made any more, since all others have stopped for something else, fallen asleep or ended
+meanwhile, is let go as "?".  (Its parent is not asked for: with CLONE_PARENT that is not who made it, and when that one
+has ended it is another.)
 """
 import ctypes
 import os
@@ -92,7 +98,9 @@ class Tracer:
 
     def __init__(self, visit, only=None):
         self.visit, self.only = visit, only
-        self.tracees, self.unborn, self.gone, self.acted, self.crashes = {}, set(), set(), None, []
+        self.tracees, self.gone, self.acted, self.crashes = {}, set(), None, []
+        self.unborn = {}  # who stopped before its maker told: who may still tell
+        self.letting_go = False
 
     def run(self, argv, stdin=None, output=None, let_go=False, limit=None):
         """
@@ -124,24 +132,47 @@ class Tracer:
         result = None
         while self.tracees or self.unborn:
             try:
-                stopped, status = os.waitpid(-1, world.WALL)
+                stopped, status = self.wait()
             except ChildProcessError:
                 break  # one was killed before we saw it
             if os.WIFSTOPPED(status):
-                self.go_on(stopped, status, result is not None and let_go)
-                continue
-            self.unborn.discard(stopped)
-            self.gone.add(stopped)
-            self.ended(self.tracees.pop(stopped, None), status)
-            if stopped == pid:
-                result = world.exit_status(status)
-                for other in self.tracees if let_go else ():
-                    os.kill(other, signal.SIGSTOP)
+                self.go_on(stopped, status)
+            else:
+                self.unborn.pop(stopped, None)
+                self.gone.add(stopped)
+                self.ended(self.tracees.pop(stopped, None), status)
+            self.cannot_tell(stopped)
+            if stopped == pid and not os.WIFSTOPPED(status):
+                result, self.letting_go = world.exit_status(status), let_go
+                self.stop_all()
         return result
 
+    def wait(self):
+        """For the next that stops or ends.  While there is a newborn of nobody we ask, for who falls asleep does not tell."""
+        while self.unborn:
+            found = os.waitpid(-1, world.WALL | os.WNOHANG)
+            if found[0]:
+                return found
+            for pid in set().union(*self.unborn.values()):
+                if world.state(pid) not in "Rt":
+                    self.cannot_tell(pid)
+            os.sched_yield()
+        return os.waitpid(-1, world.WALL)
+
+    def cannot_tell(self, pid):
+        """It has made none of those who are unborn."""
+        for child, makers in tuple(self.unborn.items()):
+            makers.discard(pid)
+            if not makers:
+                self.born(child, "?")
+
+    def stop_all(self):
+        """To be let go.  Who has not started yet will stop without it."""
+        for pid, tracee in self.tracees.items() if self.letting_go else ():
+            if tracee.started:
+                world.libc.tgkill(world.process_of(pid), pid, signal.SIGSTOP)
+
     def ended(self, tracee, status):
-        for pid in tuple(self.unborn) if tracee else ():
-            self.born(pid, "?")  # its parent was killed before it could tell
         if tracee and not tracee.foreign and os.WIFSIGNALED(status) and os.WTERMSIG(status) in CRASHES:
             self.crashes.append(f"process {tracee.index} died of {signal.Signals(os.WTERMSIG(status)).name}")
 
@@ -149,19 +180,17 @@ class Tracer:
         follow = not self.done and (self.only is None or tracee.index in self.only)
         ptrace(SYSCALL if follow or tracee.fail else CONT, pid, 0, deliver)
 
-    def go_on(self, pid, status, detach):
+    def go_on(self, pid, status):
         tracee = self.tracees.get(pid)
         stop, event, deliver = os.WSTOPSIG(status), status >> 16, 0
         if not tracee:
-            self.unborn.add(pid)  # until its parent tells, which may just be killed, or has been
-            if self.done or world.maker(pid) not in self.tracees:
+            self.unborn[pid] = {maker for maker, other in self.tracees.items() if not other.foreign}
+            if self.done:
                 self.born(pid, "?")
             return
         try:
-            if detach and stop == signal.SIGSTOP and not event:
-                ptrace(DETACH, pid)
-                os.kill(pid, signal.SIGCONT)  # there may be a second SIGSTOP on its way
-                self.tracees.pop(pid)
+            if self.letting_go and stop == signal.SIGSTOP and not event:
+                self.let_go(pid)
                 return
             if stop == signal.SIGTRAP | 0x80:
                 self.at_call(pid, tracee)
@@ -196,12 +225,19 @@ class Tracer:
         tracee = self.tracees[pid] = Tracee(index)
         if pid not in self.unborn:
             return
-        self.unborn.discard(pid)
+        del self.unborn[pid]
         tracee.started = True
         try:
-            self.resume(pid, tracee)
+            if self.letting_go:
+                self.let_go(pid)
+            else:
+                self.resume(pid, tracee)
         except ProcessLookupError:
             pass  # killed meanwhile
+
+    def let_go(self, pid):
+        ptrace(DETACH, pid)
+        self.tracees.pop(pid)
 
     def at_call(self, pid, tracee):
         info = ctypes.create_string_buffer(88)

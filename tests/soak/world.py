@@ -112,26 +112,26 @@ def comm(pid):
         return "?"
 
 
-def maker(pid):
-    """Who has made it and lives: its parent, of a thread its process."""
+def process_of(pid):
+    """Of a thread; itself if there is none."""
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-            ids = dict(line.split(":", 1) for line in file)
+            return next(int(line.split()[1]) for line in file if line.startswith("Tgid:"))
     except OSError:
-        return 0
-    return int(ids["PPid"]) if int(ids["Tgid"]) == pid else int(ids["Tgid"])
+        return pid
+
+
+def state(pid):
+    """The letter that ps(1) shows."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return "gone"
 
 
 def describe(pids):
-    words = []
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-                state = file.read().rpartition(")")[2].split()[0]
-        except OSError:
-            state = "gone"
-        words.append(f"{comm(pid)}({pid},{state})")
-    return ", ".join(words)
+    return ", ".join(f"{comm(pid)}({pid},{state(pid)})" for pid in pids)
 
 
 def kill(pid):
