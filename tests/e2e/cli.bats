@@ -182,7 +182,6 @@ help_on() {
 
 @test "a state directory of another user is refused" {
 	((EUID == 0)) || skip "needs root, who can give a directory away"
-	# shellcheck disable=SC2016 # for the other shell
 	local list='mount -t tmpfs tmpfs /run && mkdir -m 0755 /run/vnic && chown "$1" /run/vnic && exec "$0" list'
 	run unshare --mount sh -c "$list" "$VNIC" 65534
 	[[ $status -eq 3 && $output == *"/run/vnic: Operation not permitted"*"must belong to this user"* ]]
@@ -191,7 +190,6 @@ help_on() {
 
 @test "a state directory in /tmp that somebody else made first hides names and nothing else" {
 	((EUID != 0)) || skip "root's is /run/vnic"
-	# shellcheck disable=SC2016
 	in_such_a_place() {
 		# By its descriptor, for vnic itself may be below /tmp.
 		env -u XDG_RUNTIME_DIR unshare --user --map-root-user --mount -- sh -c '

@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Hosts on which something that vnic would like is forbidden, missing or full: what still works does, the rest is one line.
-# shellcheck disable=SC2016 # what the shells in between expand
 
 bats_require_minimum_version 1.5.0
 

@@ -38,7 +38,6 @@ resolver() {
 	read -r _ <&"$ready"
 }
 
-# shellcheck disable=SC2016 # for the shell on that host
 prelude='
 	vnic=$VNIC dir=$BATS_TEST_TMPDIR background=()
 	trap "[[ -z \${background[*]-} ]] || kill \${background[*]}" EXIT

@@ -18,7 +18,6 @@ on_a_host() {
 	unshare "${map[@]}" --net --mount bash -euo pipefail -c "$(declare -f resolver names replace); $prelude; $(cat)"
 }
 
-# shellcheck disable=SC2016 # for the shell on that host
 prelude='
 	vnic=$VNIC dir=$BATS_TEST_TMPDIR resolvers=()
 	trap "[[ -z \${resolvers[*]-} ]] || kill \${resolvers[*]}" EXIT

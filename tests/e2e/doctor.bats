@@ -6,7 +6,6 @@ bats_require_minimum_version 1.5.0
 
 # examine SCRIPT: what the doctor finds where the script has been run, as root of a user namespace
 examine() {
-	# shellcheck disable=SC2016 # the inner shell's
 	run unshare --user --map-root-user --net --mount bash -euc "$1"'; exec "$VNIC" doctor --json'
 }
 
@@ -24,7 +23,6 @@ assert check["state"] == state and text in check["text"] + "; " + check.get("rem
 	[[ $status -eq 1 ]]
 	finds "user namespaces" missing max_user_namespaces
 	finds "nf_tables, tproxy" missing max_user_namespaces
-	# shellcheck disable=SC2016
 	run unshare --user --map-root-user bash -c 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$VNIC" run -- true'
 	((status == 125))
 }

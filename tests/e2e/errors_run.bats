@@ -120,16 +120,12 @@ hosted() {
 
 @test "bridges and parents that are not there, or are not such, are told" {
 	((EUID == 0)) || skip "NICs on the host's links need root"
-	# shellcheck disable=SC2016
 	hosted '"$VNIC" run --nic veth,to=bridge:br9 -- true'
 	complains 125 'vnic: cannot * br9: *'
-	# shellcheck disable=SC2016
 	hosted '"$VNIC" run --nic veth,to=bridge:lo -- true'
 	complains 125 'vnic: cannot * lo*'
-	# shellcheck disable=SC2016
 	hosted '"$VNIC" run --nic macvlan,parent=gone0 -- true'
 	complains 125 'vnic: cannot * gone0: *'
-	# shellcheck disable=SC2016
 	hosted '"$VNIC" run --nic macvlan,parent=lo -- true'
 	complains 125 'vnic: cannot *'
 }
@@ -289,7 +285,6 @@ END
 @test "what failed left nothing" {
 	local own=()
 	((EUID == 0)) || own=(--user --map-current-user)
-	# shellcheck disable=SC2016
 	run unshare "${own[@]}" --net --pid --fork --mount-proc bash -c '
 		seen() { ip -o link; lsns -n -t net -o NS; }
 		before=$(seen)

@@ -44,7 +44,6 @@ needs_tun() {
 
 @test "01-netns-run gives a command namespaces and an address" {
 	example 01-netns-run
-	# shellcheck disable=SC2016 # the inner shell's
 	run timeout 60 ./01-netns-run sh -c 'hostname; ip -brief address; echo /proc/[0-9]*; exit 7'
 	echo "$output"
 	[[ $status -eq 0 && ${lines[0]} =~ ^process\ [0-9]+\ waits\ in\ .*mnt,pid,net,uts$ ]]

@@ -63,7 +63,6 @@ teardown() {
 		run "$VNIC" exec "$name" -- sh -c "exit $wanted"
 		is "$wanted:" "$status:$output"
 	done
-	# shellcheck disable=SC2016
 	run "$VNIC" exec "$name" -- sh -c 'kill -TERM $$'
 	is 143 "$status"
 	run -127 "$VNIC" exec "$name" -- nosuch
@@ -78,7 +77,6 @@ teardown() {
 	start "$name" -- sleep 1000
 	cd "$BATS_TEST_TMPDIR"
 	export ODD=$'two\nlines'
-	# shellcheck disable=SC2016
 	is "in:$ODD:$PWD:five" "$(echo in | "$VNIC" exec "$name" -- sh -c 'echo "$(cat):$ODD:$PWD:$(echo five >&5)"' 5>&1 | tr -d '\n' | sed 's/^five\(.*\):$/\1:five/; s/twolines/two\nlines/')"
 	list=(python3 -c 'import os; print(*sorted(map(int, os.listdir("/proc/self/fd"))))')
 	is "$("${list[@]}" 3>&- 4>&-)" "$("$VNIC" exec "$name" -- "${list[@]}" 3>&- 4>&-)"

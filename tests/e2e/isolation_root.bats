@@ -8,7 +8,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
 	box=("$VNIC" run --map root --nic veth)
-	[[ ! -w /dev/net/tun ]] || box+=(--nic tap,ip=10.9.0.7/24) # and with it a relay
+	[[ ! -w /dev/net/tun ]] || box+=(--nic "tap,ip=10.9.0.7/24") # and with it a relay
 	cat >"$BATS_TEST_TMPDIR/probe.py" <<'END'
 import ctypes, fcntl, os, signal, socket, struct, subprocess, sys
 
@@ -164,7 +164,6 @@ for pid in ours:
 	run "${box[@]}" -- sh -c 'cat /proc/[0-9]*/comm | sort | uniq -c'
 	echo "$output"
 	[[ $(grep -c vnic <<<"$output") -eq 1 && $output == *" 1 vnic-init"* ]]
-	# shellcheck disable=SC2016
 	run "${box[@]}" -- sh -c 'for pid in "$@"; do kill -0 "$pid" && echo "reached $pid"; done; true' _ "$front" "$PPID" $$
 	[[ $output != *reached* ]]
 	kill "$front"

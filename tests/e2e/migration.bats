@@ -6,7 +6,6 @@ bats_require_minimum_version 1.5.0
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
-	# shellcheck disable=SC2016 # backquotes of Markdown
 	sed -n 's/^|[^|]*| *\(.*\) |$/\1/p' "$VNIC_TOP/docs/migration.md" | grep -o '`[^`]*vnic [^`]*`' | tr -d '`' >commands
 }
 

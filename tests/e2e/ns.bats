@@ -7,6 +7,7 @@ setup() {
 }
 
 teardown() {
+	# shellcheck disable=SC2086 # none, or a number
 	kill -TERM ${relay-} ${many-} 2>/dev/null || true
 	"$VNIC" ns del "$red" &>/dev/null || true
 	"$VNIC" ns del "$blue" &>/dev/null || true

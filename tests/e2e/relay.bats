@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vnic relay: ports of each kind in named namespaces, switching, clean ends, and mistakes.  as-user: --tun
-# shellcheck disable=SC2016 # scripts for an inner shell
 
 load ../lib/relay
 
@@ -272,7 +271,7 @@ for _ in range(2000): # of which the queue holds 1000
 		veth:eth0,ip=10.0.0.300/24 veth:eth0,ip=10.0.0.1 veth:eth0,ip=10.0.0.1/33 veth:eth0,mac=01:00:00:00:00:00 \
 		veth:eth0,mtu=67 veth:eth0,mtu=70000 veth:eth0,queues=2 tap:eth0,queues=0 tap:eth0,queues=257 \
 		tun:tun0,mac=02:00:00:00:00:01 link:eth0,ip=10.0.0.1/24 link:eth0,mtu=1400 fd:x fd: fd:-1 fd:3,netns=red \
-		tap:eth0,,mtu=1500 tap:eth0, tap:mtu=1500 tap:eth0,isolated=yes tap:eth0,netns=; do
+		tap:eth0,,mtu=1500 "tap:eth0," tap:mtu=1500 tap:eth0,isolated=yes tap:eth0,netns=; do
 		run "$VNIC" relay "$port" veth:eth1
 		[[ $status -eq 2 && ${#lines[@]} -eq 1 && $output == "vnic: cannot understand "* ]] ||
 			{ echo "'$port': $status: $output" && return 1; }

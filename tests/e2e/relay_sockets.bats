@@ -14,6 +14,7 @@ load ../lib/relay
 	kill -TERM "$other"
 	wait "$other"
 	stats 'stats["made"]["segment"] > 1000 and balanced(stats)'
+	# shellcheck disable=SC2034 # stats reads it
 	out=$other_out
 	stats 'stats["merged"] > 1000 and balanced(stats)'
 	[[ ! -e $BATS_TEST_TMPDIR/s ]] # the listener took its file away
@@ -27,6 +28,7 @@ load ../lib/relay
 	"$VNIC" ns del "$blue" && "$VNIC" ns add "$blue"
 	left=$relay
 	start veth:eth0,netns="$blue",mac=02:00:00:00:00:02,ip=10.9.0.2/24 stream:"$loopback:20001"
+	# shellcheck disable=SC2034 # teardown ends it
 	sandbox=$left
 	sends "$red" 10.9.0.2 -w 20 # the first ones may come too early
 	stop TERM

@@ -12,7 +12,7 @@ load ../lib/relay
 	sends "$red" 10.9.0.2 # behind it
 	stop TERM
 	stats 'ports[0]["rx_dropped"]["filtered"] >= 1 and ports[1]["rx_dropped"]["filtered"] == 0'
-	run "$VNIC" relay "stream:@$red,filter=arp and and" stream:@$blue
+	run "$VNIC" relay "stream:@$red,filter=arp and and" "stream:@$blue"
 	complains 1 "arp and and: "
 }
 

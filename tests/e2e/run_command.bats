@@ -14,7 +14,6 @@ load ../lib/terms
 }
 
 @test "a signal's death is 128 and its number" {
-	# shellcheck disable=SC2016 # $$ is the inner shell's
 	for signal in HUP INT TERM KILL SEGV USR1; do
 		run "$VNIC" run -- sh -c 'ulimit -c 0; kill -s "$0" $$' "$signal"
 		is "$((128 + $(kill -l "$signal"))):" "$status:$output"
@@ -52,7 +51,6 @@ load ../lib/terms
 
 @test "a script without an interpreter line runs in sh, with any number of arguments" {
 	cd "$BATS_TEST_TMPDIR"
-	# shellcheck disable=SC2016
 	echo 'echo $#' >script && chmod +x script
 	# shellcheck disable=SC2046
 	run "$VNIC" run -- ./script $(seq 100000)
@@ -74,7 +72,6 @@ load ../lib/terms
 @test "environment, directory, umask, limits and arguments are the caller's" {
 	cd "$BATS_TEST_TMPDIR"
 	umask 027
-	# shellcheck disable=SC2016
 	show='env -0 | sort -z | grep -zv -e ^_= -e ^SHLVL= | tr "\0" "\n"; pwd; umask; ulimit -a; printf "<%s>" "$@"'
 	export ODD=$'two\nlines'
 	is "$(bash -c "$show" _ a "b c" "" $'d\ne')" "$("$VNIC" run -- bash -c "$show" _ a "b c" "" $'d\ne')"
@@ -105,7 +102,6 @@ END
 }
 
 @test "without a terminal the command's kill 0 reaches nobody outside" {
-	# shellcheck disable=SC2016
 	run setsid -w bash -c '"$VNIC" run -- sh -c "kill -KILL 0"; echo "still here: $?"'
 	is "0:still here: 137" "$status:${lines[-1]}"
 }
@@ -132,7 +128,6 @@ END
 }
 
 @test "a pipe's end ends the command without a word" {
-	# shellcheck disable=SC2016
 	run bash -c '"$VNIC" run -- yes | head -1; echo "${PIPESTATUS[0]}"'
 	is $'y\n141' "$output"
 }

@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vnic run where there is little of everything: one clear line, and nothing left.
-# shellcheck disable=SC2016 # what the shells in between expand
 
 bats_require_minimum_version 1.5.0
 

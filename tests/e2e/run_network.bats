@@ -112,7 +112,7 @@ longest() {
 }
 
 @test "sixteen NICs work, seventeen are refused" {
-	nics=() more=()
+	nics=()
 	for ((i = 0; i < 16; i++)); do nics+=("veth,ip=10.9.$i.7/24"); done
 	is 16 "$(addresses "${nics[@]}" | wc -l)"
 	run inside "${nics[@]}" veth,ip=10.9.16.7/24 -- true
@@ -163,7 +163,6 @@ longest() {
 
 @test "two sandboxes on a bridge reach each other" {
 	((EUID == 0)) || skip "a NIC on a bridge of the host needs root"
-	# shellcheck disable=SC2016
 	hosted 'ip link add br0 type bridge; ip link set br0 up
 		exec {ready}< <(exec "$VNIC" run --ready-fd 1 --nic veth,to=bridge:br0,ip=10.9.0.7/24 -- sleep 1000)
 		read -r _ <&$ready
@@ -173,7 +172,6 @@ longest() {
 
 @test "macvlan and macvtap stand on a link of the host" {
 	((EUID == 0)) || skip "a macvlan NIC needs root"
-	# shellcheck disable=SC2016
 	hosted 'ip link add lower type ifb; ip link set lower up
 		"$VNIC" run --nic macvlan,parent=lower,ip=10.9.0.7/24,mac=02:00:00:00:00:07 -- sh -ec "
 			ip -d link show eth0 | grep -q macvlan

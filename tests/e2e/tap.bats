@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vnic tap: persistent devices are made, listed and deleted, and mistakes are told.  as-user: --tun
-# shellcheck disable=SC2016 # scripts for an inner shell
 
 needs_tun() {
 	{ : <>/dev/net/tun; } 2>/dev/null || skip "/dev/net/tun cannot be opened"

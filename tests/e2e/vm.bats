@@ -24,7 +24,6 @@ complains() {
 
 # A VMM that says its pid and stays; started as a coprocess its end of the pipe is open as long as anything of it lives.
 start_vm() {
-	# shellcheck disable=SC2016
 	exec {out}< <(exec "$VNIC" vm "$@" -- sh -c 'echo $$; exec sleep 1000' {fd})
 	vnic=$!
 	read -r vmm <&"$out"
@@ -65,7 +64,6 @@ all_gone() {
 }
 
 @test "the VMM stays where and who its caller is, but has the tap" {
-	# shellcheck disable=SC2016
 	look='cd /proc/self/ns && readlink user mnt pid net ipc uts cgroup && id && grep Cap /proc/self/status; : {fd}'
 	is "$(sh -c "$look")" "$("$VNIC" vm -- sh -c "$look")"
 	fds='cd /proc/self/fd && for fd in *; do readlink $fd || true; done | grep -c -x /dev/net/tun; : {fds}'
@@ -88,7 +86,6 @@ all_gone() {
 
 @test "a guest and its NICs are listed, with what they have carried" {
 	name=vm-$$-$EUID
-	# shellcheck disable=SC2016 # for the shell inside
 	exec {out}< <(exec "$VNIC" vm --name "$name" --nic tap --nic tap,queues=2 -- \
 		sh -c 'python3 "$0" {mac} {fd}; exec sleep 1000; : {fds1}' "$guest" {fd})
 	vnic=$!

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash disable=SC2154 # bats and setup set what stands here
+# shellcheck shell=bash disable=SC2154,SC2034 # bats and setup set what stands here, and tests read it
 # For tests of vnic relay: named namespaces, a relay that runs beside the test, and what passes through it.
 
 setup() {

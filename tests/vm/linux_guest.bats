@@ -24,7 +24,6 @@ on_a_host() {
 	unshare "${own[@]}" --net --mount bash -euo pipefail -c "$(declare -f is serve boot says); $prelude; $(cat)"
 }
 
-# shellcheck disable=SC2016 # for the shell on that host
 prelude='
 	servers=() vnic= plain=()
 	((EUID == 0)) || plain=(setpriv --inh-caps=-all --ambient-caps=-all)
@@ -57,6 +56,7 @@ boot() {
 		qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 192 -nodefaults -no-user-config -no-reboot -display none \
 		-serial stdio -kernel "$GUEST/vmlinuz" -initrd "$BATS_FILE_TMPDIR/initrd" \
 		-append "console=ttyS0 quiet panic=-1 no_timer_check $*" "${qemu[@]}" 2>&1)
+	# shellcheck disable=SC2034 # tests wait for it
 	vnic=$!
 }
 
