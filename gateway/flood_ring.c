@@ -129,10 +129,15 @@ static bool begin_block(struct flood_ring *ring)
 	return true;
 }
 
-/* What the kernel has checked, or would still have to make, is right. */
-static bool is_intact(const struct tpacket3_hdr *header, const struct packet *packet)
+/*
+ * The ring gets frames before the kernel's IP has looked at them: what that would have dropped is dropped here.  A
+ * checksum that the kernel has checked, or would still have to make, is right.
+ */
+static bool is_good(const struct tpacket3_hdr *header, const struct packet *packet)
 {
-	return header->tp_status & (TP_STATUS_CSUMNOTREADY | TP_STATUS_CSUM_VALID) || packet_is_intact(packet);
+	bool udp_is_right = header->tp_status & (TP_STATUS_CSUMNOTREADY | TP_STATUS_CSUM_VALID);
+
+	return packet_is_intact(packet, udp_is_right);
 }
 
 /* Its payload; false: it is none of this flow. */
@@ -145,7 +150,7 @@ static bool read_frame(const uint8_t *at, const struct flow_key *key, struct pac
 	memcpy(&about, frame - sizeof(about), sizeof(about));
 	if (header->tp_snaplen < header->tp_len || !packet_parse(frame, header->tp_snaplen, packet) ||
 	    packet->fragment || packet->proto != IPPROTO_UDP || memcmp(&packet->key, key, sizeof(*key)) != 0 ||
-	    !is_intact(header, packet))
+	    !is_good(header, packet))
 		return false;
 	*ret_part = about.gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 ? about.gso_size : 0;
 	return true;

@@ -190,12 +190,16 @@ size_t packet_datagram_size(const struct packet *packet)
 	return get16(packet->l4 + 4) - sizeof(struct udphdr);
 }
 
-/* 0 where the header's checksum is among the bytes and right; over IPv4 a datagram may have none. */
-bool packet_is_intact(const struct packet *packet)
+/* The sum is 0 where the checksum is among the bytes and right; over IPv4 a datagram may have none. */
+bool packet_is_intact(const struct packet *packet, bool udp_is_right)
 {
+	bool v4 = packet->key.family == AF_INET;
+
+	if (v4 && checksum_finish(checksum_add(0, packet->ip, (size_t)(packet->l4 - packet->ip))) != 0)
+		return false;
 	if (get16(packet->l4 + 6) == 0)
-		return packet->key.family == AF_INET;
-	return l4_checksum(&packet->key, IPPROTO_UDP, packet->l4, get16(packet->l4 + 4)) == 0;
+		return v4;
+	return udp_is_right || l4_checksum(&packet->key, IPPROTO_UDP, packet->l4, get16(packet->l4 + 4)) == 0;
 }
 
 /* --- writing ------------------------------------------------------------------------ */

@@ -59,10 +59,10 @@ uint32_t packet_tcp_seq(const struct packet *packet);
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
-/* UDP, and not a fragment: what it carries, and whether its checksum is right. */
+/* UDP, and not a fragment: what it carries, and whether its checksums are right, IP's and UDP's. */
 const uint8_t *packet_datagram(const struct packet *packet);
 size_t packet_datagram_size(const struct packet *packet);
-bool packet_is_intact(const struct packet *packet);
+bool packet_is_intact(const struct packet *packet, bool udp_is_right);
 
 struct link_ends {
 	uint8_t to[VNIC_MAC_LEN], from[VNIC_MAC_LEN];

@@ -6,7 +6,7 @@
  * by their mark.  So one rule decides for both, and becomes true and untrue for both at once.
  *
  * Only packets that need no look at what stands behind the IP header's fixed part: without options or extension
- * headers, not fragmented.
+ * headers, not fragmented.  And only those that are for us, by their MAC, and of no VLAN.
  *
  * Rejected: a packet socket that sees everything, and a rule that drops what its own filter lets through: until both
  * stand datagrams come twice, or never.
@@ -34,11 +34,12 @@ static void is_u8(struct nft_batch *batch, uint32_t offset, uint8_t value)
 	is(batch, offset, &value, sizeof(value));
 }
 
+/* By the link's header: for what is of a VLAN that says so, wherever the kernel keeps it. */
 static void is_protocol(struct nft_batch *batch, uint16_t protocol)
 {
 	const uint16_t wire = htons(protocol);
 
-	nft_load_meta(batch, NFT_META_PROTOCOL);
+	nft_load(batch, NFT_PAYLOAD_LL_HEADER, offsetof(struct ethhdr, h_proto), sizeof(wire));
 	nft_compare(batch, NFT_CMP_EQ, &wire, sizeof(wire));
 }
 
@@ -67,9 +68,12 @@ static void is_flow6(struct nft_batch *batch, const struct nft_ring *ring)
 static void write_rule(struct nft_batch *batch, const struct nft_ring *ring)
 {
 	const uint16_t ports[2] = {htons(ring->src_port), htons(ring->dst_port)};
+	const uint8_t for_us = PACKET_HOST;
 	bool v4 = ring->src.family == AF_INET;
 
 	nft_rule(batch);
+	nft_load_meta(batch, NFT_META_PKTTYPE);
+	nft_compare(batch, NFT_CMP_EQ, &for_us, sizeof(for_us));
 	if (v4)
 		is_flow4(batch, ring);
 	else
