@@ -32,7 +32,7 @@
 #define LAST_WAIT_MS 1000 /* at the end, for a reader to take something */
 
 /* Options of one block each, beside those in pcap.h. */
-enum { SHB_USERAPPL = 4, IF_NAME = 2, EPB_FLAGS = 2, ISB_IFRECV = 4, ISB_IFDROP = 5 };
+enum { SHB_USERAPPL = 4, IF_NAME = 2, ISB_IFRECV = 4, ISB_IFDROP = 5 };
 
 struct interface {
 	char name[NAME_BYTES];
@@ -282,7 +282,7 @@ static void put_flags(struct capture *capture, enum vnic_direction direction)
 {
 	const uint32_t flags = direction == VNIC_INGRESS ? 1 : 2; /* inbound, outbound */
 
-	put_option(capture, EPB_FLAGS, &flags, sizeof(flags));
+	put_option(capture, PCAPNG_EPB_FLAGS, &flags, sizeof(flags));
 }
 
 static void put_reason(struct capture *capture, const char *reason)

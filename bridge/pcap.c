@@ -22,7 +22,10 @@
 #define MAGIC_NS 0xa1b23c4d
 #define HEADER_BYTES 24
 #define RECORD_BYTES 16
-#define LINKTYPE_MASK 0xffff /* the other bits speak of the frame check sequence */
+/* Of the link type's field; above it, whether packets end with a frame check sequence, and in how many 16 bits. */
+#define LINKTYPE_MASK 0xffff
+#define FCS_IS_KNOWN 0x04000000
+#define FCS_SHIFT 28
 /* Link types of packets without a link header, but the usual one. */
 #define LINKTYPE_BSD_RAW 12
 #define LINKTYPE_IPV4 228
@@ -146,11 +149,17 @@ static int64_t time_of(const struct pcap_interface *interface, uint64_t units)
 	return time;
 }
 
-static void set_packet(const struct pcap *pcap, const struct pcap_interface *interface, size_t at,
+/* `fcs`: so many bytes at its end are none of the packet; who cut it may have cut off nothing else. */
+static void set_packet(const struct pcap *pcap, const struct pcap_interface *interface, size_t at, size_t fcs,
 		       struct pcap_packet *packet)
 {
 	packet->data = pcap->bytes + pcap->begin + at;
 	packet->linktype = interface->linktype;
+	if (packet->original < packet->len)
+		packet->original = packet->len;
+	packet->original -= fcs < packet->original ? fcs : packet->original;
+	if (packet->len > packet->original)
+		packet->len = packet->original;
 }
 
 /* --- pcap ----------------------------------------------------------------------------- */
@@ -158,11 +167,16 @@ static void set_packet(const struct pcap *pcap, const struct pcap_interface *int
 static int begin_pcap(struct pcap *pcap, uint64_t per_s, struct vnic_error *err)
 {
 	int r = must_have(pcap, HEADER_BYTES, err);
+	uint32_t linktype;
 
 	if (r < 0)
 		return r;
-	pcap->interfaces[0] =
-		(struct pcap_interface){.linktype = simple_linktype(field32(pcap, 20) & LINKTYPE_MASK), .per_s = per_s};
+	linktype = field32(pcap, 20);
+	pcap->interfaces[0] = (struct pcap_interface){
+		.linktype = simple_linktype(linktype & LINKTYPE_MASK),
+		.fcs = linktype & FCS_IS_KNOWN ? (uint8_t)(linktype >> FCS_SHIFT) * 2 : 0,
+		.per_s = per_s,
+	};
 	pcap->count = 1;
 	consume(pcap, HEADER_BYTES);
 	return 0;
@@ -173,21 +187,22 @@ static int next_record(struct pcap *pcap, struct pcap_packet *ret_packet, struct
 	const struct pcap_interface *interface = &pcap->interfaces[0];
 	struct pcap_packet packet = {.timed = true};
 	int r = need(pcap, 1, err);
+	size_t len;
 
 	if (r > 0)
 		r = must_have(pcap, RECORD_BYTES, err);
 	if (r <= 0)
 		return r;
-	packet.len = field32(pcap, 8);
+	len = packet.len = field32(pcap, 8);
 	packet.original = field32(pcap, 12);
-	if (packet.len > PCAP_PACKET_MAX)
+	if (len > PCAP_PACKET_MAX)
 		return malformed(pcap, "a packet's length cannot be", err);
-	r = must_have(pcap, RECORD_BYTES + packet.len, err);
+	r = must_have(pcap, RECORD_BYTES + len, err);
 	if (r < 0)
 		return r;
 	packet.time = time_of(interface, field32(pcap, 0) * interface->per_s + field32(pcap, 4));
-	set_packet(pcap, interface, RECORD_BYTES, &packet);
-	consume(pcap, RECORD_BYTES + packet.len);
+	set_packet(pcap, interface, RECORD_BYTES, interface->fcs, &packet);
+	consume(pcap, RECORD_BYTES + len);
 	*ret_packet = packet;
 	return 1;
 }
@@ -228,27 +243,68 @@ static int take_resolution(const struct pcap *pcap, uint8_t value, uint64_t *ret
 	return 0;
 }
 
+struct option {
+	uint16_t code, len;
+	size_t at;
+};
+
+/* 1: the next of a block's options, of which more may follow at *at; 0: there is none; -EBADMSG. */
+static int next_option(const struct pcap *pcap, size_t *at, size_t end, struct option *ret_option)
+{
+	struct option option;
+	size_t padded;
+
+	if (end - *at < 4)
+		return 0;
+	option = (struct option){.code = field16(pcap, *at), .len = field16(pcap, *at + 2), .at = *at + 4};
+	padded = (option.len + 3u) & ~3u;
+	if (option.code == PCAPNG_OPTION_END)
+		return 0;
+	if (padded > end - option.at)
+		return -EBADMSG;
+	*at = option.at + padded;
+	*ret_option = option;
+	return 1;
+}
+
+/* In bits.  What is less than a byte can only be meant in bytes, as the example in old drafts has it. */
+static uint8_t fcs_of(uint8_t value)
+{
+	return value < 8 ? value : value / 8;
+}
+
 static int take_options(struct pcap *pcap, size_t at, size_t end, struct pcap_interface *interface,
 			struct vnic_error *err)
 {
-	int r = 0;
+	struct option option;
+	int r;
 
-	while (r == 0 && end - at >= 4) {
-		uint16_t code = field16(pcap, at), len = field16(pcap, at + 2);
-		size_t padded = (len + 3u) & ~3u;
+	while ((r = next_option(pcap, &at, end, &option)) > 0) {
+		const uint8_t first = pcap->bytes[pcap->begin + option.at];
 
-		at += 4;
-		if (code == PCAPNG_OPTION_END)
-			return 0;
-		if (padded > end - at)
-			return malformed(pcap, "an interface's options are longer than its block", err);
-		if (code == PCAPNG_IF_TSRESOL && len == 1)
-			r = take_resolution(pcap, pcap->bytes[pcap->begin + at], &interface->per_s, err);
-		else if (code == PCAPNG_IF_TSOFFSET && len == 8)
-			interface->offset_s = (int64_t)field64(pcap, at);
-		at += padded;
+		if (option.code == PCAPNG_IF_TSRESOL && option.len == 1)
+			r = take_resolution(pcap, first, &interface->per_s, err);
+		else if (option.code == PCAPNG_IF_FCSLEN && option.len == 1)
+			interface->fcs = fcs_of(first);
+		else if (option.code == PCAPNG_IF_TSOFFSET && option.len == 8)
+			interface->offset_s = (int64_t)field64(pcap, option.at);
+		if (r < 0)
+			return r;
 	}
-	return r;
+	return r < 0 ? malformed(pcap, "an interface's options are longer than its block", err) : 0;
+}
+
+/* Of one packet: what its own flags say, or else its interface.  Nothing else in its options matters, be it malformed.
+ */
+static size_t packet_fcs(const struct pcap *pcap, size_t at, size_t end, const struct pcap_interface *interface)
+{
+	struct option option;
+
+	while (next_option(pcap, &at, end, &option) > 0) {
+		if (option.code == PCAPNG_EPB_FLAGS && option.len == 4 && field32(pcap, option.at) & PCAPNG_FLAGS_FCS)
+			return (field32(pcap, option.at) & PCAPNG_FLAGS_FCS) / PCAPNG_FLAGS_FCS_BYTE;
+	}
+	return interface->fcs;
 }
 
 static int take_interface(struct pcap *pcap, size_t len, struct vnic_error *err)
@@ -272,6 +328,7 @@ static int take_enhanced(const struct pcap *pcap, size_t len, struct pcap_packet
 {
 	const uint32_t number = field32(pcap, 0) == PCAPNG_PACKET ? field16(pcap, 8) : field32(pcap, 8);
 	const struct pcap_interface *interface;
+	size_t options;
 
 	if (len < ENHANCED_MIN)
 		return malformed(pcap, "a packet's block is too short", err);
@@ -284,7 +341,8 @@ static int take_enhanced(const struct pcap *pcap, size_t len, struct pcap_packet
 	packet->original = field32(pcap, 24);
 	if (packet->len > len - ENHANCED_MIN || packet->len > PCAP_PACKET_MAX)
 		return malformed(pcap, "a packet is longer than its block", err);
-	set_packet(pcap, interface, 28, packet);
+	options = 28 + ((packet->len + 3) & ~(size_t)3);
+	set_packet(pcap, interface, 28, packet_fcs(pcap, options, len - 4, interface), packet);
 	return 1;
 }
 
@@ -302,7 +360,7 @@ static int take_simple(const struct pcap *pcap, size_t len, struct pcap_packet *
 		packet->len = interface->snaplen;
 	if (packet->len > len - SIMPLE_MIN || packet->len > PCAP_PACKET_MAX)
 		return malformed(pcap, "a packet is longer than its block", err);
-	set_packet(pcap, interface, 12, packet);
+	set_packet(pcap, interface, 12, interface->fcs, packet);
 	return 1;
 }
 

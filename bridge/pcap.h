@@ -25,11 +25,20 @@ enum {
 	PCAPNG_STATISTICS = 5,
 	PCAPNG_ENHANCED = 6,
 };
-enum { PCAPNG_OPTION_END, PCAPNG_OPTION_COMMENT, PCAPNG_IF_TSRESOL = 9, PCAPNG_IF_TSOFFSET = 14 };
+enum {
+	PCAPNG_OPTION_END,
+	PCAPNG_OPTION_COMMENT,
+	PCAPNG_EPB_FLAGS,
+	PCAPNG_IF_TSRESOL = 9,
+	PCAPNG_IF_FCSLEN = 13,
+	PCAPNG_IF_TSOFFSET = 14
+};
+enum { PCAPNG_FLAGS_FCS_BYTE = 0x20, PCAPNG_FLAGS_FCS = 0x1e0 }; /* bytes of the frame check sequence */
 #define PCAPNG_BYTE_ORDER 0x1a2b3c4d
 
 struct pcap_interface {
 	uint16_t linktype;
+	uint8_t fcs;      /* bytes of frame check sequence behind a packet */
 	uint32_t snaplen; /* 0: none */
 	uint64_t per_s;   /* units of a time stamp */
 	int64_t offset_s; /* to be added to it */
@@ -47,7 +56,7 @@ struct pcap {
 
 struct pcap_packet {
 	const uint8_t *data;  /* until the next call */
-	size_t len, original; /* bytes that are here; that there were */
+	size_t len, original; /* bytes that are here; that there were; both without a frame check sequence */
 	uint16_t linktype;
 	bool timed;   /* a simple packet block has no time */
 	int64_t time; /* ns since 1970 */

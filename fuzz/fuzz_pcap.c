@@ -18,7 +18,7 @@ static void require(bool truth)
 
 static void check_packet(const struct pcap_packet *packet, size_t size)
 {
-	require(packet->len <= PCAP_PACKET_MAX && packet->len <= size);
+	require(packet->len <= PCAP_PACKET_MAX && packet->len <= size && packet->len <= packet->original);
 	require(packet->data >= pcap.bytes && packet->data + packet->len <= pcap.bytes + sizeof(pcap.bytes));
 	require(pcap.begin <= pcap.end && pcap.position <= size && pcap.count <= PCAP_INTERFACES);
 }

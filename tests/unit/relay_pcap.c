@@ -196,6 +196,7 @@ static void reads(uint8_t first, int64_t time)
 	assert_int_equal(vt_ok(pcap_next(&pcap, &packet, &err), &err), 1);
 	make_frame(frame, first);
 	assert_int_equal(packet.len, FRAME_LEN);
+	assert_int_equal(packet.original, FRAME_LEN);
 	assert_memory_equal(packet.data, frame, FRAME_LEN);
 	assert_int_equal(packet.timed, time != 0);
 	assert_int_equal(packet.time, time);
@@ -254,6 +255,133 @@ static void pcapng_has_sections_interfaces_and_blocks_to_skip(void **state)
 		reads(4, 0);
 		reads(5, 1700000000 * SECOND + 9);
 	}
+	ends();
+}
+
+static void put_option(struct file *file, uint16_t code, const void *value, uint16_t len)
+{
+	put16(file, code);
+	put16(file, len);
+	put(file, value, 4);
+}
+
+static void put_interface_with_fcs(struct file *file, uint8_t fcs)
+{
+	begin_block(file, 1);
+	put16(file, LINKTYPE_ETHERNET);
+	put16(file, 0);
+	put32(file, 0);
+	put_option(file, 13, (uint8_t[4]){fcs}, 1);
+	end_block(file);
+}
+
+/* A frame with `fcs` more bytes, of which `cut` are not there. */
+static void put_lengths_and_frame(struct file *file, uint8_t first, uint32_t fcs, uint32_t cut)
+{
+	uint8_t frame[FRAME_LEN + 8] = {0};
+
+	make_frame(frame, first);
+	memset(frame + FRAME_LEN, 0xee, fcs);
+	put32(file, FRAME_LEN + fcs - cut);
+	put32(file, FRAME_LEN + fcs);
+	put(file, frame, (FRAME_LEN + fcs - cut + 3u) & ~3u);
+}
+
+static void put_packet_with_fcs(struct file *file, uint32_t interface, uint8_t first, uint32_t fcs, uint32_t flags)
+{
+	begin_block(file, 6);
+	put32(file, interface);
+	put32(file, 0);
+	put32(file, 1);
+	put_lengths_and_frame(file, first, fcs, 0);
+	if (flags) {
+		put_option(file, 1, "hi\0", 2);
+		put16(file, 2);
+		put16(file, 4);
+		put32(file, flags);
+	}
+	end_block(file);
+}
+
+static void frame_check_sequences_of_pcap_are_left_out(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct file file = {.swapped = i};
+
+		put_header(&file, 0xa1b2c3d4, 0x24000000 | LINKTYPE_ETHERNET);
+		for (uint32_t cut = 0; cut <= 4; cut += 2) {
+			put32(&file, cut);
+			put32(&file, 1);
+			put_lengths_and_frame(&file, (uint8_t)cut, 4, cut);
+			file.len -= cut == 2 ? 2 : 0; /* no padding here */
+		}
+		begin_reading(&file);
+		for (uint32_t cut = 0; cut <= 4; cut += 2)
+			reads((uint8_t)cut, cut * SECOND + 1000);
+		ends();
+	}
+}
+
+static void without_the_bit_that_tells_of_them_there_are_none(void **state)
+{
+	struct file file = {0};
+
+	(void)state;
+	put_header(&file, 0xa1b2c3d4, 0x20000000 | LINKTYPE_ETHERNET);
+	put_record(&file, 1, 0, 7);
+	begin_reading(&file);
+	reads(7, SECOND);
+	ends();
+}
+
+/* An interface tells of them in bits, or as some do, in bytes; a packet's flags overrule it. */
+static void frame_check_sequences_of_pcapng_are_left_out(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct file file = {.swapped = i};
+
+		put_section(&file);
+		put_interface_with_fcs(&file, 32);
+		put_interface_with_fcs(&file, 4);
+		put_interface(&file, LINKTYPE_ETHERNET, 0, 0xff);
+		put_packet_with_fcs(&file, 0, 1, 4, 0);
+		put_packet_with_fcs(&file, 1, 2, 4, 1); /* it came in: that is all that is said */
+		put_packet_with_fcs(&file, 2, 3, 0, 0);
+		put_packet_with_fcs(&file, 0, 4, 8, 8 << 5 | 2);
+		put_packet_with_fcs(&file, 2, 5, 4, 4 << 5);
+		begin_block(&file, 3);
+		put32(&file, FRAME_LEN + 4);
+		uint8_t frame[FRAME_LEN + 4] = {0};
+		make_frame(frame, 6);
+		put(&file, frame, sizeof(frame));
+		end_block(&file);
+		begin_reading(&file);
+		for (uint8_t first = 1; first <= 5; first++)
+			reads(first, 1000);
+		reads(6, 0);
+		ends();
+	}
+}
+
+static void a_packet_that_is_all_frame_check_sequence_is_empty(void **state)
+{
+	struct file file = {0};
+	struct pcap_packet packet;
+	struct vnic_error err;
+
+	(void)state;
+	put_header(&file, 0xa1b2c3d4, 0xf4000000 | LINKTYPE_ETHERNET);
+	for (unsigned i = 0; i < 2; i++)
+		put32(&file, 0);
+	for (unsigned i = 0; i < 2; i++)
+		put32(&file, 12);
+	put(&file, (uint8_t[12]){0}, 12);
+	begin_reading(&file);
+	assert_int_equal(vt_ok(pcap_next(&pcap, &packet, &err), &err), 1);
+	assert_int_equal(packet.len, 0);
+	assert_int_equal(packet.original, 0);
 	ends();
 }
 
@@ -713,6 +841,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_test(pcap_is_read_in_both_byte_orders_and_resolutions),
 		vt_test(pcapng_has_sections_interfaces_and_blocks_to_skip),
+		vt_test(frame_check_sequences_of_pcap_are_left_out),
+		vt_test(without_the_bit_that_tells_of_them_there_are_none),
+		vt_test(frame_check_sequences_of_pcapng_are_left_out),
+		vt_test(a_packet_that_is_all_frame_check_sequence_is_empty),
 		vt_test(a_long_file_passes_through_the_buffer),
 		vt_test(a_malformed_file_is_an_error_that_says_where),
 		vt_test(a_block_that_cannot_be_is_an_error_of_its_own),
