@@ -19,8 +19,8 @@ import world  # noqa: E402
 
 CLONE, CLONE_PARENT = 56, 0x8000
 FIRST = 1000  # of the numbers that no kernel has
-COUNT = 60  # of each kind
-PATIENCE = 20  # seconds; for what hangs
+COUNT = 40  # of each kind
+PATIENCE = 60  # seconds; for what hangs
 
 # --- the programs --------------------------------------------------------------------------------------------
 
@@ -59,18 +59,30 @@ def threads():
         threading.Thread(target=here, args=[number]).start()
 
 
+def alone():
+    """Makes one and sleeps until it has ended."""
+    child(0)
+    os.wait()
+
+
 def killed():
     """Processes that make others and are killed while they do; it ends when all have."""
     receive, send = os.pipe()
     for number in range(COUNT):
+        began, begin = os.pipe()
         maker = os.fork()
         if maker == 0:
-            while True:
+            os.write(begin, b"!")
+            for _ in range(8):
                 child(number)
-        for _ in range(number * 20):
+            signal.pause()
+        os.read(began, 1)
+        for _ in range(number):
             os.sched_yield()
         os.kill(maker, signal.SIGKILL)
         os.waitpid(maker, 0)
+        os.close(began)
+        os.close(begin)
     os.close(send)
     os.read(receive, 1)
 
@@ -87,7 +99,7 @@ def lasting():
     os._exit(0)
 
 
-PROGRAMS = {program.__name__: program for program in (crowd, threads, killed, lasting)}
+PROGRAMS = {program.__name__: program for program in (crowd, threads, alone, killed, lasting)}
 
 # --- the tests -----------------------------------------------------------------------------------------------
 
@@ -104,10 +116,18 @@ class Met:
             self.processes.setdefault(number, []).append((call.process, call.number))
 
 
+class Deaf(tracer.Tracer):
+    """As if the program had been killed before it told of the first that it made."""
+
+    def born(self, pid, index):
+        if index != "0.1":
+            super().born(pid, index)
+
+
 @unittest.skipUnless(tracer.supported, "the tracer knows the registers of x86-64 only")
 class Tracer(unittest.TestCase):
-    def trace(self, program, visit=lambda call: None, only=None, **options):
-        traced = tracer.Tracer(visit, only)
+    def trace(self, program, visit=lambda call: None, only=None, kind=tracer.Tracer, **options):
+        traced = kind(visit, only)
         argv = [sys.executable, "-B", os.path.abspath(__file__), program.__name__]
         with world.deadline(PATIENCE):
             status = traced.run(argv, **options)
@@ -144,6 +164,12 @@ class Tracer(unittest.TestCase):
         sibling = every.processes[1][0]
         self.trace(crowd, met.visit, {sibling[0]})
         self.assertEqual(met.processes, {1: [sibling]})
+
+    def test_of_whom_nobody_tells_is_let_go_once_the_others_have_stopped_or_sleep(self):
+        met = Met()
+        self.trace(alone, met.visit, kind=Deaf)
+        self.assertEqual(met.processes, {0: [("?", 1)]})
+        self.trace(alone, only=set(), kind=Deaf)
 
     def test_whose_maker_was_killed_before_it_could_tell_is_let_go(self):
         self.trace(killed)
