@@ -154,14 +154,17 @@ static void bash_arguments(const char *path, const struct command *command)
 		printf("\t'%s ') spec=%s ;;\n", path, operands_spec(path));
 }
 
-/* Readline splits words at '=' and ':', so that "--map=a" comes as three. */
+/*
+ * Readline splits words at '=' and ':', so that "--map=a" comes as three.  compgen -W expands its words as the shell
+ * does, so a name must hold nothing to expand: in /tmp others make files.
+ */
 void completion_bash(void)
 {
 	puts("# bash completion for vnic; generated from its command tables\n"
 	     "_vnic_targets()\n{\n"
-	     "\tlocal dir\n"
-	     "\tfor dir in \"${XDG_RUNTIME_DIR-}/vnic\" \"/tmp/vnic-$UID\" /run/vnic /run/netns; do\n"
-	     "\t\tcommand ls -- \"$dir\" 2>/dev/null\n"
+	     "\tlocal path\n"
+	     "\tfor path in {\"${XDG_RUNTIME_DIR-}/vnic\",\"/tmp/vnic-$UID\",/run/vnic,/run/netns}/*; do\n"
+	     "\t\t[[ ${path##*/} == *[!A-Za-z0-9_.-]* ]] || printf '%s\\n' \"${path##*/}\"\n"
 	     "\tdone\n}\n");
 	completion_spec_bash();
 	puts("_vnic()\n{\n"

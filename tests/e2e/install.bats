@@ -151,14 +151,15 @@ completes() {
 	[[ " $("$1" "vnic run tru") " == *" true "* && " $("$1" "vnic exec web tru") " == *" true "* ]]
 	offers "$1" "vnic exec tr" ""
 	# Names of what runs.
-	export XDG_RUNTIME_DIR=$PWD/run && mkdir -p run/vnic && touch run/vnic/rosa run/vnic/rosalind
-	offers "$1" "vnic exec ros" "rosa rosalind"
+	export XDG_RUNTIME_DIR=$PWD/run && mkdir -p run/vnic && touch run/vnic/rosa run/vnic/rosalind "run/vnic/ros\$(touch owned)"
+	offers "$1" "vnic exec rosa" "rosa rosalind"
 	offers "$1" "vnic ns del rosal" rosalind
-	offers "$1" "vnic ns show 1 ros" "rosa rosalind"
+	offers "$1" "vnic ns show 1 rosa" "rosa rosalind"
 	offers "$1" "vnic tap del ros" ""
 	offers "$1" "vnic run list --js" ""
 	offers "$1" "vnic run --nic ns cat so" some-file
 	offers "$1" "vnic exec ns cat so" some-file
+	[[ ! -e owned ]]
 }
 
 @test "bash completes commands, options and choices" {
