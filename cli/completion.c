@@ -20,7 +20,9 @@
 /* An option's argument, or an operand, with keys inside: its name for completion_spec.c; NULL: it has none. */
 static const char *spec_of(const struct cli_option *option)
 {
-	return option->arg && !strcmp(option->arg, "SPEC") ? "nic" : NULL;
+	if (!option->arg)
+		return NULL;
+	return !strcmp(option->arg, "SPEC") ? "nic" : !strcmp(option->arg, "TAP") ? "guest" : NULL;
 }
 
 static const char *operands_spec(const char *path)

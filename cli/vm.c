@@ -24,7 +24,7 @@
 #define FIRST_PLACE 3 /* after the standard streams */
 
 static const struct cli_option options[] = {
-	{"nic", 'n', "SPEC", true, NULL,
+	{"nic", 'n', "TAP", true, NULL,
 	 "give the guest a NIC: tap[,key=value]...; without this option it has one tap on the gateway"},
 	SANDBOX_FLOW_OPTIONS,
 	{"unshare", 0, "LIST", false, NULL,

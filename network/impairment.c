@@ -39,8 +39,11 @@ static int parse_quantity(const char *text, const struct unit *units, double max
 	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "%s", form);
 }
 
-static int parse_time(const char *text, uint32_t *ret_us, struct vnic_error *err)
+/* --- one of each kind: `ret` is where the table says ---------------------------------- */
+
+static int parse_time(const char *text, void *ret, struct vnic_error *err)
 {
+	uint32_t *ret_us = ret;
 	double value = 0;
 	int r = parse_quantity(text, times, UINT32_MAX, "a time is written 10ms, 500us or 1.5s, up to an hour", &value,
 			       err);
@@ -50,8 +53,9 @@ static int parse_time(const char *text, uint32_t *ret_us, struct vnic_error *err
 	return r;
 }
 
-static int parse_jitter(const char *text, struct vnic_impairment *impairment, struct vnic_error *err)
+static int parse_jitter(const char *text, void *ret, struct vnic_error *err)
 {
+	struct vnic_impairment *impairment = ret;
 	const char *colon = strchr(text, ':');
 	char copy[32];
 	int r = parse_copy(text, "jitter=", copy, sizeof(copy), err);
@@ -67,8 +71,43 @@ static int parse_jitter(const char *text, struct vnic_impairment *impairment, st
 	return parse_time(copy, &impairment->jitter_us, err);
 }
 
-static int parse_limit(const char *text, uint64_t *ret_bytes, struct vnic_error *err)
+static int parse_rate(const char *text, void *ret, struct vnic_error *err)
 {
+	uint64_t *ret_bps = ret;
+	double value = 0;
+	int r = parse_quantity(text, rates, 1e15, "a rate is written 100kbit, 10mbit or 1gbit", &value, err);
+
+	if (r == 0 && value < 1)
+		r = vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a rate is one bit a second at least");
+	if (r == 0)
+		*ret_bps = (uint64_t)value;
+	return r;
+}
+
+static int parse_burst(const char *text, void *ret, struct vnic_error *err)
+{
+	uint32_t *ret_bytes = ret;
+	double value = 0;
+	int r = parse_quantity(text, sizes, UINT32_MAX, "a burst is written 3000, 15k or 1m", &value, err);
+
+	if (r == 0)
+		*ret_bytes = (uint32_t)value;
+	return r;
+}
+
+static int parse_share(const char *text, void *ret, struct vnic_error *err)
+{
+	return parse_quantity(text, shares, 1, "a probability is written 1% or 0.01", ret, err);
+}
+
+static int parse_limit(const char *text, void *ret, struct vnic_error *err)
+{
+	return parse_u32(text, "limit=", 1, 1000000, ret, err);
+}
+
+static int parse_limit_bytes(const char *text, void *ret, struct vnic_error *err)
+{
+	uint64_t *ret_bytes = ret;
 	double value = 0;
 	int r = parse_quantity(text, sizes, LIMIT_BYTES_MAX, "a limit of bytes is written 1500, 64k, 16m or 1g", &value,
 			       err);
@@ -80,85 +119,70 @@ static int parse_limit(const char *text, uint64_t *ret_bytes, struct vnic_error 
 	return r;
 }
 
-static const struct {
-	const char *key;
-	size_t offset;
-} probabilities[] = {
-	{"loss", offsetof(struct vnic_impairment, loss)},
-	{"to-bad", offsetof(struct vnic_impairment, to_bad)},
-	{"to-good", offsetof(struct vnic_impairment, to_good)},
-	{"bad-loss", offsetof(struct vnic_impairment, bad_loss)},
-	{"duplicate", offsetof(struct vnic_impairment, duplicate)},
-	{"reorder", offsetof(struct vnic_impairment, reorder)},
-	{"corrupt", offsetof(struct vnic_impairment, corrupt)},
-};
-
-static const char *const others[] = {"delay", "jitter", "rate", "burst", "limit", "limit-bytes", "seed"};
-
-static int set_other(struct vnic_impairment *impairment, const char *key, const char *value, struct vnic_error *err)
+static int parse_seed(const char *text, void *ret, struct vnic_error *err)
 {
-	double number = 0;
+	uint64_t *ret_seed = ret;
 	uint32_t seed = 0;
-	int r;
+	int r = parse_u32(text, "seed=", 1, UINT32_MAX, &seed, err);
 
-	if (!strcmp(key, "delay"))
-		return parse_time(value, &impairment->delay_us, err);
-	if (!strcmp(key, "jitter"))
-		return parse_jitter(value, impairment, err);
-	if (!strcmp(key, "limit"))
-		return parse_u32(value, "limit=", 1, 1000000, &impairment->limit, err);
-	if (!strcmp(key, "limit-bytes"))
-		return parse_limit(value, &impairment->limit_bytes, err);
-	if (!strcmp(key, "seed")) {
-		r = parse_u32(value, "seed=", 1, UINT32_MAX, &seed, err);
-		impairment->seed = seed;
-		return r;
-	}
-	if (!strcmp(key, "rate")) {
-		r = parse_quantity(value, rates, 1e15, "a rate is written 100kbit, 10mbit or 1gbit", &number, err);
-		if (r == 0 && number < 1)
-			r = vnic_fail(err, VNIC_STEP_USAGE, EINVAL, value, "a rate is one bit a second at least");
-		impairment->rate_bps = (uint64_t)number;
-		return r;
-	}
-	r = parse_quantity(value, sizes, UINT32_MAX, "a burst is written 3000, 15k or 1m", &number, err);
-	impairment->burst = (uint32_t)number;
+	if (r == 0)
+		*ret_seed = seed;
 	return r;
 }
 
-const char *impairment_key_at(unsigned index)
+static int set_flag(const char *text, void *ret, struct vnic_error *err)
 {
-	const unsigned other_count = sizeof(others) / sizeof(others[0]);
-	const unsigned count = other_count + sizeof(probabilities) / sizeof(probabilities[0]);
+	bool *ret_flag = ret;
 
-	if (index < other_count)
-		return others[index];
-	if (index < count)
-		return probabilities[index - other_count].key;
-	return index == count ? "overtake" : NULL;
+	(void)text;
+	(void)err;
+	*ret_flag = true;
+	return 0;
 }
 
-static bool is_other(const char *key)
+/* --- all of them ---------------------------------------------------------------------- */
+
+#define AT(field) offsetof(struct vnic_impairment, field)
+
+static const struct setting {
+	struct vnic_key key;
+	size_t at;
+	int (*parse)(const char *text, void *ret, struct vnic_error *err);
+} settings[] = {
+	{{"delay", "TIME"}, AT(delay_us), parse_time},
+	{{"jitter", "TIME"}, 0, parse_jitter},
+	{{"rate", "RATE"}, AT(rate_bps), parse_rate},
+	{{"burst", "BYTES"}, AT(burst), parse_burst},
+	{{"limit", "FRAMES"}, AT(limit), parse_limit},
+	{{"limit-bytes", "BYTES"}, AT(limit_bytes), parse_limit_bytes},
+	{{"seed", "NUMBER"}, AT(seed), parse_seed},
+	{{"loss", "SHARE"}, AT(loss), parse_share},
+	{{"to-bad", "SHARE"}, AT(to_bad), parse_share},
+	{{"to-good", "SHARE"}, AT(to_good), parse_share},
+	{{"bad-loss", "SHARE"}, AT(bad_loss), parse_share},
+	{{"duplicate", "SHARE"}, AT(duplicate), parse_share},
+	{{"reorder", "SHARE"}, AT(reorder), parse_share},
+	{{"corrupt", "SHARE"}, AT(corrupt), parse_share},
+	{{"overtake", NULL}, AT(overtake), set_flag},
+};
+#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+const struct vnic_key *impairment_key_at(unsigned index)
 {
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (!strcmp(key, others[i]))
-			return true;
-	return false;
+	return index < SETTINGS ? &settings[index].key : NULL;
 }
 
 int vnic_impairment_set(struct vnic_impairment *impairment, const char *key, const char *value, struct vnic_error *err)
 {
-	if (!strcmp(key, "overtake") && !value) {
-		impairment->overtake = true;
-		return 0;
+	for (const struct setting *setting = settings; setting < settings + SETTINGS; setting++) {
+		if (strcmp(key, setting->key.name) != 0)
+			continue;
+		if (!value && setting->key.value)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "this key needs a value: %s=...", key);
+		if (value && !setting->key.value)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "this key takes no value");
+		return setting->parse(value, (char *)impairment + setting->at, err);
 	}
-	if (is_other(key))
-		return value ? set_other(impairment, key, value, err)
-			     : vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "this key needs a value: %s=...", key);
-	for (size_t i = 0; i < sizeof(probabilities) / sizeof(probabilities[0]); i++)
-		if (!strcmp(key, probabilities[i].key))
-			return parse_quantity(value ? value : "", shares, 1, "a probability is written 1% or 0.01",
-					      (void *)((char *)impairment + probabilities[i].offset), err);
 	return -ENOENT;
 }
 

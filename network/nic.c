@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The text of a NIC: "kind,key=value,...". */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -18,22 +19,11 @@ const char *vnic_nic_kind_text(enum vnic_nic_kind kind)
 	return kinds[kind];
 }
 
-const char *vnic_nic_key_at(enum vnic_nic_kind kind, unsigned index)
-{
-	const unsigned queues = 1u << VNIC_NIC_TAP | 1u << VNIC_NIC_TUN;
-	const unsigned lower = 1u << VNIC_NIC_MACVLAN | 1u << VNIC_NIC_MACVTAP;
-	const struct {
-		const char *name;
-		unsigned kinds;
-	} keys[] = {
-		{"name", ~0u}, {"ip", ~0u},        {"gw", ~0u},    {"mac", ~(1u << VNIC_NIC_TUN)},
-		{"mtu", ~0u},  {"queues", queues}, {"to", ~lower}, {"parent", lower},
-	};
+/* --- keys ----------------------------------------------------------------------------- */
 
-	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (keys[i].kinds & 1u << kind && index-- == 0)
-			return keys[i].name;
-	return NULL;
+static int set_name(struct vnic_nic *nic, const char *value, struct vnic_error *err)
+{
+	return parse_ifname(value, "name=", nic->name, err);
 }
 
 static int set_ip(struct vnic_nic *nic, const char *value, struct vnic_error *err)
@@ -88,29 +78,80 @@ static int set_to(struct vnic_nic *nic, const char *value, struct vnic_error *er
 	return 0;
 }
 
-static int set_key(struct vnic_nic *nic, const char *key, const char *value, struct vnic_error *err)
+static int set_mac(struct vnic_nic *nic, const char *value, struct vnic_error *err)
 {
-	if (!value || !*value)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "this key of a NIC needs a value: %s=...", key);
-	if (!strcmp(key, "name"))
-		return parse_ifname(value, "name=", nic->name, err);
-	if (!strcmp(key, "ip"))
-		return set_ip(nic, value, err);
-	if (!strcmp(key, "gw"))
-		return set_gw(nic, value, err);
-	if (!strcmp(key, "mac"))
-		return vnic_mac_parse(value, &nic->mac, err);
-	if (!strcmp(key, "mtu"))
-		return parse_u32(value, "mtu=", 68, 65535, &nic->mtu, err);
-	if (!strcmp(key, "queues"))
-		return parse_u32(value, "queues=", 1, VNIC_TAP_QUEUES, &nic->queues, err);
-	if (!strcmp(key, "to"))
-		return set_to(nic, value, err);
-	if (!strcmp(key, "parent"))
-		return parse_ifname(value, "parent=", nic->parent, err);
-	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key,
-			 "a NIC has the keys name, ip, gw, mac, mtu, queues, to and parent");
+	return vnic_mac_parse(value, &nic->mac, err);
 }
+
+static int set_mtu(struct vnic_nic *nic, const char *value, struct vnic_error *err)
+{
+	return parse_u32(value, "mtu=", 68, 65535, &nic->mtu, err);
+}
+
+static int set_queues(struct vnic_nic *nic, const char *value, struct vnic_error *err)
+{
+	return parse_u32(value, "queues=", 1, VNIC_TAP_QUEUES, &nic->queues, err);
+}
+
+static int set_parent(struct vnic_nic *nic, const char *value, struct vnic_error *err)
+{
+	return parse_ifname(value, "parent=", nic->parent, err);
+}
+
+#define ALL ~0u
+#define TUN (1u << VNIC_NIC_TUN)
+#define TAPS (1u << VNIC_NIC_TAP | TUN)
+#define LOWER (1u << VNIC_NIC_MACVLAN | 1u << VNIC_NIC_MACVTAP)
+
+static const struct nic_key {
+	struct vnic_key key;
+	unsigned kinds;
+	int (*set)(struct vnic_nic *nic, const char *value, struct vnic_error *err);
+} keys[] = {
+	{{"name", "NAME"}, ALL, set_name},
+	{{"ip", "ADDRESS/PREFIX|dhcp"}, ALL, set_ip},
+	{{"gw", "ADDRESS|none"}, ALL, set_gw},
+	{{"mac", "MAC"}, ALL & ~TUN, set_mac},
+	{{"mtu", "BYTES"}, ALL, set_mtu},
+	{{"queues", "NUMBER"}, TAPS, set_queues},
+	{{"to", "gateway|bridge:NAME|none"}, ALL & ~LOWER, set_to},
+	{{"parent", "LINK"}, LOWER, set_parent},
+};
+#define KEYS (sizeof(keys) / sizeof(keys[0]))
+
+const struct vnic_key *vnic_nic_key_at(enum vnic_nic_kind kind, unsigned index)
+{
+	for (size_t i = 0; i < KEYS; i++)
+		if (keys[i].kinds & 1u << kind && index-- == 0)
+			return &keys[i].key;
+	return NULL;
+}
+
+static int refuse_key(const struct vnic_nic *nic, const char *name, struct vnic_error *err)
+{
+	const struct vnic_key *key;
+	char list[128] = "";
+	size_t len = 0;
+
+	for (unsigned i = 0; (key = vnic_nic_key_at(nic->kind, i)); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "", key->name);
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, name, "a %s has the keys %s", kinds[nic->kind], list);
+}
+
+static int set_key(struct vnic_nic *nic, const char *name, const char *value, struct vnic_error *err)
+{
+	for (const struct nic_key *key = keys; key < keys + KEYS; key++) {
+		if (strcmp(name, key->key.name) != 0 || !(key->kinds & 1u << nic->kind))
+			continue;
+		if (!value || !*value)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, name, "this key of a NIC needs a value: %s=...",
+					 name);
+		return key->set(nic, value, err);
+	}
+	return refuse_key(nic, name, err);
+}
+
+/* --- all of it ------------------------------------------------------------------------ */
 
 static int set_kind(struct vnic_nic *nic, const char *text, struct vnic_error *err)
 {
@@ -143,19 +184,10 @@ static int check_dhcp(const struct vnic_nic *nic, struct vnic_error *err)
 static int check(const struct vnic_nic *nic, struct vnic_error *err)
 {
 	const char *kind = kinds[nic->kind];
-	bool lower = nic->kind == VNIC_NIC_MACVLAN || nic->kind == VNIC_NIC_MACVTAP;
 
-	if (lower && !nic->parent[0])
+	if (1u << nic->kind & LOWER && !nic->parent[0])
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind,
 				 "it needs parent=NAME, the link of the host that it stands on");
-	if (!lower && nic->parent[0])
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "only macvlan and macvtap have a parent=");
-	if (lower && nic->to != VNIC_TO_GATEWAY)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "its other side is its parent; it takes no to=");
-	if (nic->queues && nic->kind != VNIC_NIC_TAP && nic->kind != VNIC_NIC_TUN)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "only tap and tun have queues=");
-	if (nic->kind == VNIC_NIC_TUN && nic->mac.set)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "a TUN device has no MAC");
 	if (nic->kind == VNIC_NIC_TUN && nic->to == VNIC_TO_BRIDGE)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "a TUN device cannot be a port of a bridge");
 	if (!strcmp(nic->name, "lo"))

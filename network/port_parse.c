@@ -229,28 +229,27 @@ static int set_speed(struct vnic_port *port, const char *value, struct vnic_erro
 	return 0;
 }
 
-static const struct key {
-	const char *name;
+static const struct port_key {
+	struct vnic_key key;
 	unsigned kinds;
-	bool flag; /* takes no value */
 	int (*set)(struct vnic_port *port, const char *value, struct vnic_error *err);
 } keys[] = {
-	{"netns", ALL & ~(KIND(FD) | KIND(PCAP)), false, set_netns},
-	{"ip", DEVICES, false, set_ip},
-	{"mac", KIND(TAP) | KIND(VETH), false, set_mac},
-	{"mtu", DEVICES, false, set_mtu},
-	{"queues", TAPS, false, set_queues},
-	{"peer", KIND(DGRAM), false, take_remote},
-	{"local", KIND(UDP), false, take_local},
-	{"id", KIND(VXLAN), false, set_vni},
-	{"remote", KIND(VXLAN), false, add_remote},
-	{"local", KIND(VXLAN), false, set_local_host},
-	{"read", KIND(PCAP), true, set_read},
-	{"write", KIND(PCAP), true, set_write},
-	{"speed", KIND(PCAP), false, set_speed},
-	{"connect", CONNS, true, set_connect},
-	{"reconnect", CONNS, false, set_reconnect},
-	{"isolated", ALL, true, set_isolated},
+	{{"netns", "TARGET"}, ALL & ~(KIND(FD) | KIND(PCAP)), set_netns},
+	{{"ip", "ADDRESS/PREFIX"}, DEVICES, set_ip},
+	{{"mac", "MAC"}, KIND(TAP) | KIND(VETH), set_mac},
+	{{"mtu", "BYTES"}, DEVICES, set_mtu},
+	{{"queues", "NUMBER"}, TAPS, set_queues},
+	{{"peer", "PATH"}, KIND(DGRAM), take_remote},
+	{{"local", "ADDRESS:PORT"}, KIND(UDP), take_local},
+	{{"id", "NUMBER"}, KIND(VXLAN), set_vni},
+	{{"remote", "ADDRESS[:PORT]"}, KIND(VXLAN), add_remote},
+	{{"local", "ADDRESS[:PORT]"}, KIND(VXLAN), set_local_host},
+	{{"read", NULL}, KIND(PCAP), set_read},
+	{{"write", NULL}, KIND(PCAP), set_write},
+	{{"speed", "recorded|max|FACTOR"}, KIND(PCAP), set_speed},
+	{{"connect", NULL}, CONNS, set_connect},
+	{{"reconnect", "SECONDS"}, CONNS, set_reconnect},
+	{{"isolated", NULL}, ALL, set_isolated},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -271,35 +270,40 @@ const char *vnic_port_kind_text(enum vnic_port_kind kind)
 	return kinds[kind].name;
 }
 
-const char *vnic_port_key_at(enum vnic_port_kind kind, unsigned index, bool *ret_takes_value)
+const struct vnic_key *vnic_port_key_at(enum vnic_port_kind kind, unsigned index)
 {
-	const char *name = "filter";
-
 	for (size_t i = 0; i < KEYS; i++)
-		if (keys[i].kinds & 1u << kind && index-- == 0) {
-			*ret_takes_value = !keys[i].flag;
-			return keys[i].name;
-		}
-	if (index > 0)
-		name = impairment_key_at(index - 1);
-	*ret_takes_value = name && strcmp(name, "overtake") != 0;
-	return name;
+		if (keys[i].kinds & 1u << kind && index-- == 0)
+			return &keys[i].key;
+	return NULL;
 }
 
-/* For parse_nearest. */
+const struct vnic_key *vnic_port_side_key_at(unsigned index)
+{
+	static const struct vnic_key filter = {"filter", "EXPRESSION"};
+
+	return index ? impairment_key_at(index - 1) : &filter;
+}
+
+/* For parse_nearest: those of its kind and then those that all have. */
 static const char *key_at(const void *ctx, int index)
 {
 	const struct vnic_port *port = ctx;
-	bool takes_value;
+	const struct vnic_key *key;
+	unsigned own = 0;
 
-	return vnic_port_key_at(port->kind, (unsigned)index, &takes_value);
+	while (vnic_port_key_at(port->kind, own))
+		own++;
+	key = (unsigned)index < own ? vnic_port_key_at(port->kind, (unsigned)index)
+				    : vnic_port_side_key_at((unsigned)index - own);
+	return key ? key->name : NULL;
 }
 
 /* Of a port of any kind. */
 static bool is_key(const char *name)
 {
 	for (size_t i = 0; i < KEYS; i++)
-		if (!strcmp(name, keys[i].name))
+		if (!strcmp(name, keys[i].key.name))
 			return true;
 	return false;
 }
@@ -317,7 +321,8 @@ static int refuse_key(const struct vnic_port *port, const char *key, struct vnic
 				 kinds[port->kind].name, nearest);
 	for (size_t i = 0; i < KEYS; i++)
 		if (keys[i].kinds & 1u << port->kind)
-			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "", keys[i].name);
+			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "",
+						keys[i].key.name);
 	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key,
 			 "%s ports have the keys %s, and those for filters and weather", kinds[port->kind].name, list);
 }
@@ -383,12 +388,12 @@ static int set_key(struct vnic_port *port, const char *name, const char *value, 
 
 	if (r != -ENOENT)
 		return r;
-	for (const struct key *key = keys; key < keys + KEYS; key++) {
-		if (strcmp(name, key->name) != 0 || !(key->kinds & 1u << port->kind))
+	for (const struct port_key *key = keys; key < keys + KEYS; key++) {
+		if (strcmp(name, key->key.name) != 0 || !(key->kinds & 1u << port->kind))
 			continue;
-		if (key->flag && value)
+		if (!key->key.value && value)
 			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, name, "this key of a port takes no value");
-		if (!key->flag && (!value || !*value))
+		if (key->key.value && (!value || !*value))
 			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, name, "this key of a port needs a value: %s=...",
 					 name);
 		return key->set(port, value, err);

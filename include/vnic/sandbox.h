@@ -62,8 +62,15 @@ VNIC_API int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct v
 /* "veth", ...; static. */
 VNIC_API const char *vnic_nic_kind_text(enum vnic_nic_kind kind);
 
-/* The keys of a kind one by one, "ip"; NULL after the last. */
-VNIC_API const char *vnic_nic_key_at(enum vnic_nic_kind kind, unsigned index);
+/* A key of a NIC or a port, as it is written and completed. */
+struct vnic_key {
+	const char *name;
+	/* "BYTES", "gateway|bridge:NAME|none": capitals stand for something, the rest for itself; NULL: it takes none
+	 */
+	const char *value;
+};
+/* The keys of a kind one by one; static.  NULL after the last. */
+VNIC_API const struct vnic_key *vnic_nic_key_at(enum vnic_nic_kind kind, unsigned index);
 
 /* Ports of the host whose connections or datagrams go into the sandbox: `count` of them, beginning with these two. */
 struct vnic_publish {
@@ -257,8 +264,10 @@ VNIC_API int vnic_port_parse(const char *text, struct vnic_port *ret_port, struc
 /* "tap" */
 VNIC_API const char *vnic_port_kind_text(enum vnic_port_kind kind);
 
-/* The keys of a kind one by one, its own ones first; NULL after the last.  "isolated" takes no value, "ip" does. */
-VNIC_API const char *vnic_port_key_at(enum vnic_port_kind kind, unsigned index, bool *ret_takes_value);
+/* The keys of a kind one by one, but for those of filters and weather, which all have; NULL after the last. */
+VNIC_API const struct vnic_key *vnic_port_key_at(enum vnic_port_kind kind, unsigned index);
+/* The keys of filters and weather, which may stand behind "in." or "out.". */
+VNIC_API const struct vnic_key *vnic_port_side_key_at(unsigned index);
 
 /*
  * Changes a port's filters and weather as the keys of a locator would, "delay=10ms,in.loss=1%"; what they do not name

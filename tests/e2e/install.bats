@@ -127,24 +127,35 @@ completes() {
 	offers "$1" "vnic run --map " "auto root self"
 	offers "$1" "vnic run --nic tap --map s" self
 	offers "$1" "vnic run --nic " "macvlan macvtap none tap tun veth"
-	offers "$1" "vnic vm --nic ta" tap
+	offers "$1" "vnic vm --nic " tap
 	offers "$1" "vnic run --nic veth,name=" ""
 	offers "$1" "vnic run --nic veth,ip=10.9.0.1/24,gw=none --hostn" --hostname
 	offers "$1" "vnic relay --thr" --threads
 	offers "$1" "vnic relay veth:a,ip=10.9.0.1/24 se" seqpacket:
 	offers "$1" "vnic relay vx" vxlan:id=
-	offers "$1" "vnic relay tap:eth0,netns=" ""
 	offers "$1" "vnic relay tap:et" ""
 	# What is before the key is replaced with it where the shell counts it in.
-	local nic='' port='' second=''
+	local nic='' tap='' port='' file='' second='' side='' to='' gw='' ip='' speed='' netns=''
 	case $1 in
-	in_bash) nic=veth, port=eth0, second=red, ;;
-	in_fish) nic=veth, port=tap:eth0, second=tap:eth0,netns=red, ;;
+	in_bash) nic=veth, tap=tap, port=eth0, file=x, second=red, side=eth0,in. ;;
+	in_fish)
+		nic=veth, tap=tap, port=tap:eth0, file=pcap:x, second=tap:eth0,netns=red, side=tap:eth0,in.
+		to=veth,to= gw=tap,ip=10.9.0.1/24,gw= ip=tap,ip= speed=pcap:x,speed= netns=tap:eth0,netns=
+		;;
 	esac
 	offers "$1" "vnic run --nic veth,m" "${nic}mac= ${nic}mtu="
 	offers "$1" "vnic run -n veth,na" "${nic}name="
 	offers "$1" "vnic relay veth:a tap:eth0,q" "${port}queues="
-	offers "$1" "vnic relay tap:eth0,netns=red,i" "${second}ip= ${second}isolated"
+	offers "$1" "vnic relay tap:eth0,netns=red,i" "${second}in. ${second}ip= ${second}isolated"
+	offers "$1" "vnic relay tap:eth0,in.d" "${side}delay= ${side}duplicate="
+	offers "$1" "vnic relay pcap:x,ov" "${file}overtake"
+	offers "$1" "vnic vm -n tap,q" "${tap}queues="
+	# Values, where they are words.
+	offers "$1" "vnic run --nic veth,to=" "${to}bridge: ${to}gateway ${to}none"
+	offers "$1" "vnic run -n tap,ip=10.9.0.1/24,gw=n" "${gw}none"
+	offers "$1" "vnic vm -n tap,ip=d" "${ip}dhcp"
+	offers "$1" "vnic relay pcap:x,speed=" "${speed}max ${speed}recorded"
+	offers "$1" "vnic relay tap:eth0,in.delay=" ""
 	offers "$1" "vnic run --capture so" some-file
 	offers "$1" "vnic relay --contr" --control
 	# The user's own command, which may be called like one of ours.
@@ -155,6 +166,7 @@ completes() {
 	offers "$1" "vnic exec rosa" "rosa rosalind"
 	offers "$1" "vnic ns del rosal" rosalind
 	offers "$1" "vnic ns show 1 rosa" "rosa rosalind"
+	offers "$1" "vnic relay tap:eth0,netns=rosa" "${netns}rosa ${netns}rosalind"
 	offers "$1" "vnic tap del ros" ""
 	offers "$1" "vnic run list --js" ""
 	offers "$1" "vnic run --nic ns cat so" some-file

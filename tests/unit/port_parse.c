@@ -261,30 +261,38 @@ static void a_capture_is_read_or_written(void **state)
 			 "pcap ports have the keys read, write, speed, isolated, and those for filters and weather");
 }
 
+static void assert_known(unsigned kind, const char *prefix, const struct vnic_key *key)
+{
+	struct vnic_error err = {0};
+	struct vnic_port port;
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s:%s%s%s%s", vnic_port_kind_text((enum vnic_port_kind)kind),
+		 kind == VNIC_PORT_VXLAN ? "" : "5,", prefix, key->name, key->value ? "=" : "");
+	vnic_port_parse(text, &port, &err);
+	assert_null(strstr(err.detail, "no such key"));
+	assert_null(strstr(err.detail, "have the keys"));
+	assert_null(strstr(err.detail, "takes no value"));
+	if (!key->value)
+		assert_null(strstr(err.detail, "needs a value"));
+}
+
 /* As completions offer them: none that its kind does not know, and none that takes no value with one. */
 static void every_key_that_is_listed_is_known(void **state)
 {
+	const struct vnic_key *key;
+	unsigned own, i;
+
 	(void)state;
 	for (unsigned kind = 0; kind < VNIC_PORT_KINDS; kind++) {
-		const char *name = vnic_port_kind_text((enum vnic_port_kind)kind), *key;
-		bool takes_value;
-		unsigned i;
-
-		for (i = 0; (key = vnic_port_key_at((enum vnic_port_kind)kind, i, &takes_value)); i++) {
-			struct vnic_error err = {0};
-			struct vnic_port port;
-			char text[128];
-
-			snprintf(text, sizeof(text), "%s:%s%s%s", name, kind == VNIC_PORT_VXLAN ? "" : "5,", key,
-				 takes_value ? "=" : "");
-			vnic_port_parse(text, &port, &err);
-			assert_null(strstr(err.detail, "no such key"));
-			assert_null(strstr(err.detail, "have the keys"));
-			assert_null(strstr(err.detail, "takes no value"));
-			if (!takes_value)
-				assert_null(strstr(err.detail, "needs a value"));
+		for (own = 0; (key = vnic_port_key_at((enum vnic_port_kind)kind, own)); own++)
+			assert_known(kind, "", key);
+		for (i = 0; (key = vnic_port_side_key_at(i)); i++) {
+			assert_known(kind, "", key);
+			assert_known(kind, "in.", key);
+			assert_known(kind, "out.", key);
 		}
-		assert_true(i > 10);
+		assert_true(own > 0 && i > 10);
 	}
 }
 
