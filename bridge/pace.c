@@ -19,9 +19,10 @@
  * becomes slow, the thread goes back, and if that does not help, on to the other places, before all begins anew.
  *
  * But where others want the CPUs for long, such a thread has hardly any, and may wait for tenths of a second.  A look
- * that comes late tells so, and ends it for a minute, or until a silence in which no look is late; who sees one while
- * he spins does not try it in this round.  And who has no right to come back from it does not go there; the kernel
- * tells that only to who has gone, so a thread of no other use goes first.
+ * that comes late tells so, as does a move that takes long, and ends it for a minute, or until a silence in which no
+ * look is late; who sees one while he spins, or just before, does not try it in this round.  And who has no right to
+ * come back from it does not go there; the kernel tells that only to who has gone, so a thread of no other use goes
+ * first.
  *
  * Rejected: to try the ways alone, with sleep on another CPU each time, for then a trial tells where the thread
  * was, and its end leaves it there; to follow the sender to his CPU, for a TAP does not tell which it is; to stay on
@@ -33,6 +34,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
+
+#include "clock.h"
 
 #define SETTLE_FRAMES 16
 #define TRIAL_FRAMES 128
@@ -51,10 +54,15 @@ static void begin(struct pace *pace, enum pace_way way, unsigned place)
 	pace->frames = 0;
 }
 
+static bool crowded_lately(const struct pace *pace)
+{
+	return pace->last - pace->crowded_at <= DONE_NS;
+}
+
 static bool begin_round(struct pace *pace)
 {
 	pace->chosen = false;
-	pace->crowded = false;
+	pace->crowded = crowded_lately(pace);
 	pace->best.took = 0;
 	pace->worse = 0;
 	begin(pace, PACE_SPIN, 0);
@@ -146,11 +154,11 @@ static bool count_kept(struct pace *pace, int64_t now)
 
 bool pace_count(struct pace *pace, unsigned frames, int64_t now)
 {
-	bool silence = now - pace->last > SILENCE_NS;
+	bool silence = now - pace->last > SILENCE_NS, done = now - pace->last > DONE_NS;
 
-	if (now - pace->last > DONE_NS && now - pace->crowded_at > DONE_NS)
-		pace->shun_until = now;
 	pace->last = now;
+	if (done && !crowded_lately(pace))
+		pace->shun_until = now;
 	pace->frames += frames;
 	if (silence) {
 		pace->rest = REST_FIRST;
@@ -270,9 +278,16 @@ static void take_place(struct pace *pace)
 		move_to(pace->cpus[pace->place], &allowed);
 }
 
+/* Who has to wait for the CPU that he goes to comes late, too. */
 void pace_go(struct pace *pace)
 {
-	defer(pace, pace->way == PACE_DEFER);
-	take_place(pace);
+	int64_t began, now;
+
+	do {
+		began = monotonic_ns();
+		defer(pace, pace->way == PACE_DEFER);
+		take_place(pace);
+		now = monotonic_ns();
+	} while (now - began >= PACE_LATE_NS && pace_crowd(pace, now));
 	pace_has_slept(pace); /* who is moved does, for a moment */
 }

@@ -31,7 +31,7 @@ struct pace {
 	} best;               /* of this round's trials */
 	unsigned kept, worse; /* for so many times the frames of a trial; how many of these, lately, were far slower */
 	unsigned rest;        /* for how many it may be kept at most */
-	bool crowded;         /* somebody else wanted the CPU, in this round */
+	bool crowded;         /* somebody else wanted the CPU, in this round or just before */
 	int64_t crowded_at;   /* CLOCK_MONOTONIC, ns: when somebody last did */
 	int64_t shun_until;   /* PACE_DEFER, for then they did */
 

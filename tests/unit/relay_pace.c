@@ -293,6 +293,24 @@ static void it_is_not_tried_where_others_want_the_cpu(void **state)
 	assert_int_equal(until_chosen(&one), 0);
 }
 
+static void it_is_not_tried_right_after_others_wanted_the_cpu(void **state)
+{
+	struct talk one = begun_beside_an_idle_cpu();
+
+	(void)state;
+	until_chosen(&one);
+	assert_true(pace_crowd(&one.pace, one.now));
+	go(&one);
+	one.now += 100 * 1000 * US; /* they have done ... */
+	pace_crowd(&one.pace, one.now);
+	talk(&one, 1); /* ... and come back just before a frame does */
+	assert_int_equal(until_chosen(&one), 0);
+	one.now += 21 * 1000 * US;
+	talk(&one, 1);
+	until_chosen(&one);
+	assert_int_equal(one.pace.way, PACE_DEFER);
+}
+
 static void late_looks_in_a_silence_tell_that_others_still_want_the_cpu(void **state)
 {
 	struct talk one = begun_beside_an_idle_cpu();
@@ -425,7 +443,7 @@ static void a_trial_that_a_turn_fills_more_than_once_is_not_slower_for_that(void
 	assert_int_equal(pace.way, PACE_SLEEP);
 }
 
-/* As root it may; whoever may not keeps the policy that he has. */
+/* As root it may, unless others want the CPU; whoever may not keeps the policy that he has. */
 static void the_thread_comes_back_from_deferring(void **state)
 {
 	struct pace pace = {.chosen = true};
@@ -438,7 +456,7 @@ static void the_thread_comes_back_from_deferring(void **state)
 	pace.places = 1;
 	pace.cpus[0] = (unsigned)sched_getcpu();
 	pace_go(&pace);
-	assert_int_equal(sched_getscheduler(0), pace.may_defer ? SCHED_IDLE : own);
+	assert_int_equal(sched_getscheduler(0), pace.may_defer && !pace.crowded ? SCHED_IDLE : own);
 	pace_end(&pace);
 	assert_int_equal(sched_getscheduler(0), own);
 	pace_go(&pace); /* whoever has not begun stays as he is */
@@ -511,6 +529,7 @@ int main(void)
 		vt_test(it_defers_again_when_who_spoke_has_done),
 		vt_test(others_who_want_the_cpu_end_a_trial_of_it),
 		vt_test(it_is_not_tried_where_others_want_the_cpu),
+		vt_test(it_is_not_tried_right_after_others_wanted_the_cpu),
 		vt_test(late_looks_in_a_silence_tell_that_others_still_want_the_cpu),
 		vt_test(it_defers_on_the_cpu_of_who_speaks),
 		vt_test(it_is_tried_after_all_else),
