@@ -27,7 +27,7 @@ static void check_flow(struct vnic_policy *policy, const struct vnic_policy_flow
 		abort();
 	if (!allowed && policy->count < VNIC_POLICY_RULES) {
 		policy->rules[policy->count++] =
-			(struct vnic_rule_policy){.by_class = true, .class = VNIC_CLASS_ANY, .port_last = 65535};
+			(struct vnic_rule_policy){.by_class = true, .dst_class = VNIC_CLASS_ANY, .port_last = 65535};
 		if (vnic_policy_allows(policy, flow))
 			abort();
 		policy->count--;
@@ -54,7 +54,7 @@ static void check_rule(const struct vnic_rule_policy *rule)
 {
 	if (rule->port_first > rule->port_last || rule->proto > VNIC_PROTO_ICMP)
 		abort();
-	if (rule->by_class ? rule->class > VNIC_CLASS_ANY || rule->class == VNIC_CLASS_SPECIAL
+	if (rule->by_class ? rule->dst_class > VNIC_CLASS_ANY || rule->dst_class == VNIC_CLASS_SPECIAL
 			   : rule->net.family != AF_INET && rule->net.family != AF_INET6)
 		abort();
 }

@@ -142,9 +142,9 @@ static const char *const class_texts[] = {
 	[VNIC_CLASS_SPECIAL] = "special",   [VNIC_CLASS_ANY] = "any",
 };
 
-const char *vnic_class_text(enum vnic_class class)
+const char *vnic_class_text(enum vnic_class which)
 {
-	return class_texts[class];
+	return (unsigned)which < sizeof(class_texts) / sizeof(class_texts[0]) ? class_texts[which] : "unknown";
 }
 
 /* --- how a rule is written ---------------------------------------------------------- */
@@ -231,7 +231,7 @@ static int parse_who(const char *who, const char *whole, struct vnic_rule_policy
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 		if (!strcmp(who, class_texts[classes[i]])) {
 			rule->by_class = true;
-			rule->class = classes[i];
+			rule->dst_class = classes[i];
 			return 0;
 		}
 	if (!strpbrk(who, ".:") || who[strspn(who, "0123456789abcdefABCDEF.:/")])
@@ -260,8 +260,11 @@ static int parse_rule(const char *whole, struct vnic_rule_policy *rule, struct v
 void vnic_policy_init(struct vnic_policy *policy)
 {
 	*policy = (struct vnic_policy){.count = 1};
-	policy->rules[0] = (struct vnic_rule_policy){
-		.allow = true, .by_class = true, .fallback = true, .class = VNIC_CLASS_INTERNET, .port_last = 65535};
+	policy->rules[0] = (struct vnic_rule_policy){.allow = true,
+						     .by_class = true,
+						     .fallback = true,
+						     .dst_class = VNIC_CLASS_INTERNET,
+						     .port_last = 65535};
 }
 
 int vnic_policy_add(struct vnic_policy *policy, bool allow, const char *text, struct vnic_error *err)
@@ -300,7 +303,7 @@ static bool matches(const struct vnic_rule_policy *rule, const struct vnic_polic
 		return false;
 	if (!rule->by_class)
 		return means(rule, flow, inner);
-	return rule->class == VNIC_CLASS_ANY || rule->class == vnic_policy_flow_class(flow);
+	return rule->dst_class == VNIC_CLASS_ANY || rule->dst_class == vnic_policy_flow_class(flow);
 }
 
 /*
@@ -309,7 +312,7 @@ static bool matches(const struct vnic_rule_policy *rule, const struct vnic_polic
  */
 static uint64_t rank(const struct vnic_rule_policy *rule)
 {
-	uint64_t kind = rule->fallback ? 0 : !rule->by_class ? 3 : rule->class == VNIC_CLASS_ANY ? 1 : 2;
+	uint64_t kind = rule->fallback ? 0 : !rule->by_class ? 3 : rule->dst_class == VNIC_CLASS_ANY ? 1 : 2;
 	/* An IPv4 network is compared as the IPv6 network of its mapped addresses. */
 	uint64_t prefix = rule->by_class ? 0 : rule->net.prefix + (rule->net.family == AF_INET ? 96u : 0u);
 	uint64_t few = 65535u - (uint64_t)(rule->port_last - rule->port_first);

@@ -118,7 +118,7 @@ struct vnic_redirect {
 /* What the kernel says of a link. */
 struct vnic_link_info {
 	int index;
-	char name[IFNAMSIZ];
+	char name[IF_NAMESIZE];
 	char kind[16]; /* "veth", "bridge", ...; "" for physical and loopback */
 	char alias[256];
 	struct vnic_mac mac;

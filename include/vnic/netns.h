@@ -8,10 +8,10 @@
 #define VNIC_NETNS_H
 
 #include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/select.h> /* sigset_t, also where <signal.h> of strict C hides it */
 #include <sys/types.h>
 
 #include <vnic/api.h>

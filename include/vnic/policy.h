@@ -27,9 +27,9 @@ enum vnic_proto { VNIC_PROTO_ANY, VNIC_PROTO_TCP, VNIC_PROTO_UDP, VNIC_PROTO_ICM
 
 struct vnic_rule_policy {
 	bool allow;
-	bool by_class; /* else by net */
+	bool by_class; /* by dst_class; else by net */
 	bool fallback; /* decides only where no other rule matches */
-	enum vnic_class class;
+	enum vnic_class dst_class;
 	struct vnic_addr net;
 	uint16_t port_first, port_last; /* 0, 65535: any */
 	enum vnic_proto proto;
@@ -77,6 +77,7 @@ VNIC_API const char *vnic_policy_remedy(const struct vnic_policy *policy, const 
 /* The class of an address; `host` as in struct vnic_policy_flow. */
 VNIC_API enum vnic_class vnic_policy_class(const struct vnic_addr *addr, bool host);
 VNIC_API enum vnic_class vnic_policy_flow_class(const struct vnic_policy_flow *flow);
-VNIC_API const char *vnic_class_text(enum vnic_class class);
+/* "internet", "lan", ...; static. */
+VNIC_API const char *vnic_class_text(enum vnic_class which);
 
 #endif

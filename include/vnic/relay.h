@@ -255,7 +255,8 @@ VNIC_API int vnic_relay_set_filter(struct vnic_relay *relay, unsigned port, enum
 				   const char *expression, struct vnic_error *err);
 
 struct vnic_capture {
-	int fd; /* a file, or a pipe, whose reader may go: ignore SIGPIPE; the relay's afterwards; made non-blocking */
+	/* A file, or a pipe, whose reader may go: ignore SIGPIPE.  Made non-blocking; on success the relay's. */
+	int fd;
 	uint32_t snaplen;      /* bytes of each frame; 0: all */
 	unsigned directions;   /* bits, 1 << VNIC_INGRESS...; 0: ingress, so that each frame is there once */
 	bool drops;            /* also frames that are dropped, with the reason as a comment */
@@ -267,7 +268,8 @@ struct vnic_capture {
 
 /*
  * Writes frames as pcapng: an interface for each port with its name, directions, and what was dropped.  NULL: ends the
- * capture, writes what is left, and returns why not all of it has been written, if so.
+ * capture, writes what is left, and returns why not all of it has been written, if so.  One that is replaced ends, too,
+ * but in silence.  -EOPNOTSUPP: the relay has threads; -EBUSY: it has a fast path.
  */
 VNIC_API int vnic_relay_set_capture(struct vnic_relay *relay, const struct vnic_capture *capture,
 				    struct vnic_error *err);
@@ -336,7 +338,8 @@ VNIC_API int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struc
 
 /*
  * Has dispatch call `fn` when a descriptor of the caller's is readable or has hung up, beside the ports; fn NULL:
- * no longer, which must come before it is closed.  -ENOSPC: VNIC_RELAY_WATCHES are watched already.
+ * no longer, which must come before it is closed.  It must not block: where one `fn` watches another descriptor in the
+ * place of one that was ready, it may be called for nothing.  -ENOSPC: VNIC_RELAY_WATCHES are watched already.
  */
 VNIC_API int vnic_relay_watch(struct vnic_relay *relay, int fd, void (*fn)(void *ctx, int fd), void *ctx,
 			      struct vnic_error *err);
@@ -348,6 +351,7 @@ VNIC_API int vnic_relay_watch(struct vnic_relay *relay, int fd, void (*fn)(void 
 VNIC_API int vnic_relay_run(struct vnic_relay *relay, struct vnic_error *err);
 VNIC_API void vnic_relay_stop(struct vnic_relay *relay);
 
+/* What has gone by a fast path is told as it was at the last dispatch. */
 VNIC_API void vnic_relay_get_stats(const struct vnic_relay *relay, struct vnic_relay_stats *ret_stats);
 /* -ENOENT: no such port.  *ret_name is owned by the relay; *ret_open says whether the device is still there. */
 VNIC_API int vnic_relay_get_port(const struct vnic_relay *relay, unsigned port, const char **ret_name, bool *ret_open,

@@ -33,10 +33,10 @@ enum vnic_nic_to { VNIC_TO_GATEWAY, VNIC_TO_BRIDGE, VNIC_TO_NONE };
 struct vnic_nic {
 	enum vnic_nic_kind kind;
 	enum vnic_nic_to to;
-	char to_name[IFNAMSIZ]; /* the bridge */
-	char parent[IFNAMSIZ];  /* macvlan, macvtap: the lower link, in the caller's namespace */
-	char name[IFNAMSIZ];    /* in the sandbox; "": eth0, eth1, ... by position */
-	unsigned addr_count;    /* 0: the default plan (gateway), or none */
+	char to_name[IF_NAMESIZE]; /* the bridge */
+	char parent[IF_NAMESIZE];  /* macvlan, macvtap: the lower link, in the caller's namespace */
+	char name[IF_NAMESIZE];    /* in the sandbox; "": eth0, eth1, ... by position */
+	unsigned addr_count;       /* 0: the default plan (gateway), or none */
 	struct vnic_addr addrs[VNIC_NIC_ADDRS];
 	bool dhcp; /* ip=dhcp: nothing is set inside; who asks is told one address of each family and its gateway */
 	unsigned gw_count;
@@ -148,7 +148,7 @@ VNIC_API int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gatewa
 
 /* Frames that the kernel dropped at the router's end of a NIC; into and out of the sandbox. */
 struct vnic_nic_drops {
-	char name[IFNAMSIZ]; /* as the sandbox has it */
+	char name[IF_NAMESIZE]; /* as the sandbox has it */
 	uint64_t in, out;
 	uint64_t refused; /* out of the sandbox, from a source that is none of the NIC's, or one of IPv6 too many */
 };
@@ -225,7 +225,7 @@ struct vnic_endpoint {
 struct vnic_port {
 	enum vnic_port_kind kind;
 	char text[128]; /* as given, for messages and counters */
-	char name[IFNAMSIZ];
+	char name[IF_NAMESIZE];
 	char netns[128]; /* a target, or "" */
 	int fd;          /* VNIC_PORT_FD */
 	unsigned addr_count;

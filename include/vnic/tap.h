@@ -60,7 +60,7 @@ struct vnic_tap_config {
 };
 
 struct vnic_tap {
-	char name[IFNAMSIZ];
+	char name[IF_NAMESIZE];
 	int index; /* ifindex; 0 for an adopted device that lives in another network namespace than the caller */
 	bool tun, vnet_hdr, persistent;
 	unsigned offloads; /* granted */

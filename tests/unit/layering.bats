@@ -90,6 +90,15 @@ uses_only() {
 
 @test "every public header compiles alone" {
 	for header in "$VNIC_TOP"/include/vnic/*.h; do
-		echo "#include <vnic/${header##*/}>" | ${CC:-cc} -std=gnu17 -Wall -Wextra -Werror -I"$VNIC_TOP/include" -D_GNU_SOURCE -fsyntax-only -x c -
+		echo "#include <vnic/${header##*/}>" | ${CC:-cc} -std=c11 -Wall -Wextra -Werror -I"$VNIC_TOP/include" -fsyntax-only -x c -
 	done
+}
+
+@test "C++ takes the public headers" {
+	compiler=$(command -v c++ clang++ | head -1)
+	[[ $compiler ]] || skip "there is no compiler for C++"
+	echo '#include <vnic/vnic.h>
+		int main() { return vnic_step_text(VNIC_STEP_NONE) == nullptr; }' >"$BATS_TEST_TMPDIR/a.cc"
+	"$compiler" -std=c++11 -Wall -Wextra -Werror -I"$VNIC_TOP/include" -S -o "$BATS_TEST_TMPDIR/a.s" "$BATS_TEST_TMPDIR/a.cc"
+	grep -q '\<vnic_step_text\>' "$BATS_TEST_TMPDIR/a.s" # the name as C has it
 }

@@ -148,7 +148,7 @@ static void a_rule_is_read_into_its_parts(void **state)
 		if (good[i].net)
 			assert_string_equal(vnic_addr_text(&rule->net, true, text), good[i].net);
 		else
-			assert_int_equal(rule->class, good[i].class);
+			assert_int_equal(rule->dst_class, good[i].class);
 		assert_int_equal(rule->port_first, good[i].first);
 		assert_int_equal(rule->port_last, good[i].last);
 		assert_int_equal(rule->proto, good[i].proto);
