@@ -270,6 +270,8 @@ int sandbox_run(const struct cli_args *args, struct vnic_sandbox_config *config,
 	close_fd(&ready_fd);
 	if (r == 0)
 		r = serve(sandbox, &front, exit_fd, figures, &status, err);
+	if (figures)
+		signal(SIGUSR1, SIG_IGN); /* who asks from now on is answered by what is printed at the end */
 	if (r == 0 && figures)
 		stats_print(sandbox, figures == FIGURES_JSON);
 	vnic_sandbox_free(sandbox);

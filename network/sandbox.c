@@ -310,6 +310,7 @@ int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *
 struct drops_call {
 	const struct vnic_sandbox *sandbox;
 	struct vnic_nic_drops *drops;
+	unsigned count;
 };
 
 static int read_drops(struct vnic_nl *nl, const struct routed_nic *nic, struct vnic_nic_drops *ret_drops,
@@ -331,28 +332,55 @@ static int read_drops(struct vnic_nl *nl, const struct routed_nic *nic, struct v
 	return 0;
 }
 
-/* In the router. */
-static int read_all_drops(void *ctx, struct vnic_error *err)
+static int read_in_router(void *ctx, struct vnic_error *err)
 {
-	const struct drops_call *call = ctx;
+	struct drops_call *call = ctx;
 	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
-	int r = vnic_nl_open(&nl, err), count = 0;
+	int r = vnic_nl_open(&nl, err);
 
 	for (unsigned i = 0; i < call->sandbox->nic_count && r == 0; i++) {
-		r = read_drops(nl, &call->sandbox->nics[i], &call->drops[count], err);
+		r = read_drops(nl, &call->sandbox->nics[i], &call->drops[call->count], err);
 		if (r == 0)
-			count++;
+			call->count++;
 		else if (r == -ENODEV) /* a guest's TAP ended with its VMM */
 			r = 0;
 	}
-	return r < 0 ? r : count;
+	return r;
+}
+
+/* The relay's other device drops what the relay has not read in time; the sandbox may have renamed it. */
+static int add_drops_inside(const struct vnic_sandbox *sandbox, struct vnic_nic_drops *drops, struct vnic_error *err)
+{
+	CLEANUP(vnic_target_close) struct vnic_target inside = VNIC_TARGET_EMPTY;
+	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
+	struct vnic_link_info inner;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", sandbox->netns);
+	int r = vnic_target_open(path, NULL, &inside, err);
+	if (r == 0)
+		r = vnic_nl_open_in(&inside, &nl, err);
+	for (unsigned i = 0; i < sandbox->nic_count && r == 0; i++)
+		if (sandbox->nics[i].relayed && vnic_link_get(nl, 0, sandbox->nics[i].name, &inner, NULL) == 0) {
+			drops[i].in += inner.rx_dropped;
+			drops[i].out += inner.tx_dropped;
+		}
+	return r;
+}
+
+static bool has_relayed(const struct vnic_sandbox *sandbox)
+{
+	for (unsigned i = 0; i < sandbox->nic_count; i++)
+		if (sandbox->nics[i].relayed)
+			return true;
+	return false;
 }
 
 int vnic_sandbox_drops(struct vnic_sandbox *sandbox, struct vnic_nic_drops ret_drops[VNIC_NICS], struct vnic_error *err)
 {
 	const struct vnic_open_request any = {.domain = AF_INET, .type = SOCK_DGRAM};
 	CLEANUP(vnic_target_close) struct vnic_target router = VNIC_TARGET_EMPTY;
-	struct drops_call call = {sandbox, ret_drops};
+	struct drops_call call = {.sandbox = sandbox, .drops = ret_drops};
 	CLEANUP_FD int fd = -1;
 	int r;
 
@@ -361,7 +389,11 @@ int vnic_sandbox_drops(struct vnic_sandbox *sandbox, struct vnic_nic_drops ret_d
 	r = sandbox->opener.open(sandbox->opener.ctx, &any, &fd, err);
 	if (r == 0)
 		r = target_beside(fd, "the router", &router, err);
-	return r < 0 ? r : vnic_target_call(&router, read_all_drops, &call, err);
+	if (r == 0)
+		r = vnic_target_call(&router, read_in_router, &call, err);
+	if (r == 0 && has_relayed(sandbox) && call.count == sandbox->nic_count)
+		r = add_drops_inside(sandbox, ret_drops, err);
+	return r < 0 ? r : (int)call.count;
 }
 
 /*

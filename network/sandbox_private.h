@@ -31,6 +31,7 @@ struct vnic_sandbox {
 	struct vnic_capture capture; /* for its next files */
 	struct routed_nic {
 		char name[IFNAMSIZ], outer[IFNAMSIZ]; /* in the sandbox, in the router */
+		bool relayed;                         /* two devices, each with a queue of its own */
 	} nics[VNIC_NICS];
 	unsigned nic_count;
 	int host_taps[VNIC_NICS]; /* ifindexes: a VMM's, on bridges of the host */

@@ -290,6 +290,7 @@ static void note_nics(struct vnic_sandbox *sandbox, const struct plan *plan)
 			continue;
 		memcpy(nic->name, plan->nics[i].nic.name, IFNAMSIZ);
 		memcpy(nic->outer, plan->nics[i].outer_name, IFNAMSIZ);
+		nic->relayed = nic_is_relayed(&plan->nics[i].nic);
 		sandbox->nic_count++;
 	}
 	for (unsigned i = 0; i < plan->count; i++)

@@ -146,7 +146,8 @@ VNIC_API const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sand
 VNIC_API int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *ret_stats,
 				struct vnic_dns_stats *ret_dns, struct vnic_error *err);
 
-/* Frames that the kernel dropped at the router's end of a NIC; into and out of the sandbox. */
+/* Frames that the kernel dropped at the router's end of a NIC, and of a TAP or TUN at both; into and out of the
+ * sandbox. */
 struct vnic_nic_drops {
 	char name[IF_NAMESIZE]; /* as the sandbox has it */
 	uint64_t in, out;

@@ -154,6 +154,21 @@ assert nic["rx_dropped"] > 0 and nic["tx_dropped"] == 0, nic
 	[[ $(figure nics "$errors" -2) =~ ^"[{'name': 'eth0', 'dropped_in': "[1-9] ]]
 }
 
+@test "frames that a TAP in the sandbox dropped are counted" {
+	[[ -r /dev/net/tun && -w /dev/net/tun ]] || skip "/dev/net/tun cannot be opened"
+	errors=$BATS_TEST_TMPDIR/errors
+	hosted "$VNIC" run --stats --json --nic tap --allow host -- python3 -c '
+import socket
+dropped = lambda: int(open("/sys/class/net/eth0/statistics/tx_dropped").read())
+with socket.socket(type=socket.SOCK_DGRAM) as peer:
+    while not dropped():
+        for _ in range(5000):
+            peer.sendto(b"x", ("10.0.2.2", 9))
+' 2>"$errors"
+	cat "$errors"
+	[[ $(figure nics "$errors") == *"'dropped_out': "[1-9]* ]]
+}
+
 @test "packets from a foreign source, and from more of IPv6 than a NIC may have, are counted" {
 	errors=$BATS_TEST_TMPDIR/errors
 	hosted "$VNIC" run --stats --json -- python3 -c '
@@ -212,6 +227,13 @@ open(sys.argv[1] + "/end").read()'
 	: >"$BATS_TEST_TMPDIR/end"
 	wait "$front"
 	[[ $(grep -c '^{' "$BATS_TEST_TMPDIR/errors") == 2 ]]
+}
+
+@test "SIGUSR1 until the very end changes no status" {
+	asked --stats --json
+	: >"$BATS_TEST_TMPDIR/end"
+	while kill -USR1 "$front" 2>/dev/null; do :; done
+	wait "$front"
 }
 
 @test "without --stats SIGUSR1 is the command's" {
