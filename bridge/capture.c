@@ -325,19 +325,21 @@ bool capture_frame(struct capture *capture, unsigned interface, enum vnic_direct
 	return capture_packet(capture, interface, direction, &packet, dropped);
 }
 
-void capture_add_interface(struct capture *capture, const char *name, bool tun)
+bool capture_add_interface(struct capture *capture, const char *name, bool tun)
 {
 	struct interface *more = realloc(capture->interfaces, (capture->count + 1) * sizeof(*capture->interfaces));
 
 	if (!more) {
 		fail(capture, ENOMEM);
-		return;
+		return false;
 	}
 	capture->interfaces = more;
 	more[capture->count] = (struct interface){.tun = tun};
 	strncpy(more[capture->count].name, name, NAME_BYTES - 1);
-	if (put_interface(capture, &more[capture->count]))
-		capture->count++;
+	if (!put_interface(capture, &more[capture->count]))
+		return false;
+	capture->count++;
+	return true;
 }
 
 unsigned capture_interfaces(const struct capture *capture)

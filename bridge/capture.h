@@ -17,9 +17,9 @@ void capture_free(struct capture *capture);
 
 /*
  * The next interface; they are numbered from 0.  `tun`: packets without a link header.  Where there is no room to
- * declare it now it is not there, and its frames are missed.
+ * declare it now (false) it is not there, and its frames are missed.
  */
-void capture_add_interface(struct capture *capture, const char *name, bool tun);
+bool capture_add_interface(struct capture *capture, const char *name, bool tun);
 unsigned capture_interfaces(const struct capture *capture);
 /*
  * One frame.  `dropped`: why it goes no further, NULL if it does.  False: there was no room for it.  It lands in a

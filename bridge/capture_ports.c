@@ -25,6 +25,17 @@ static void note_counts(struct vnic_relay *relay)
 	}
 }
 
+/*
+ * Ports that came later than the capture are declared when they are heard of, in their order, for that is their number:
+ * so one for which there is no room now has those behind it wait.
+ */
+static void declare_ports(const struct vnic_relay *relay, unsigned last)
+{
+	for (unsigned i = capture_interfaces(relay->capture); i <= last; i++)
+		if (!capture_add_interface(relay->capture, relay->ports[i]->name, relay->ports[i]->tun))
+			return;
+}
+
 void relay_capture(struct vnic_relay *relay, const struct port *port, enum vnic_direction direction,
 		   const struct frame *frame, enum vnic_drop dropped)
 {
@@ -32,9 +43,7 @@ void relay_capture(struct vnic_relay *relay, const struct port *port, enum vnic_
 
 	if (!relay->capture || !capture_wants(relay->capture, direction, drop))
 		return;
-	/* Ports that came later than the capture are declared, in their order, when they are heard of. */
-	for (unsigned i = capture_interfaces(relay->capture); i <= port->number; i++)
-		capture_add_interface(relay->capture, relay->ports[i]->name, relay->ports[i]->tun);
+	declare_ports(relay, port->number);
 	capture_frame(relay->capture, port->number, direction, frame, drop ? vnic_drop_text(dropped) : NULL);
 }
 
