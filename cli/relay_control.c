@@ -47,7 +47,8 @@ static int find_port(const struct relay_control *control, const char *text, unsi
 		*ret_number = number;
 		return 0;
 	}
-	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "the relay has no such port");
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
+			 "the relay has no such port: name it by its number, or as in tap:eth0@red");
 }
 
 /* All of it, or nothing. */

@@ -363,8 +363,11 @@ static int change_key(struct vnic_port *port, const char *key, const char *value
 		return 0;
 	}
 	r = set_side_key(port, key, value, err);
-	return r == -ENOENT ? vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "only filters and weather can be changed")
-			    : r;
+	if (r != -ENOENT)
+		return r;
+	name = is_key(name) ? NULL : parse_nearest(name, key_at, port);
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "only filters and weather can be changed%s%s%s",
+			 name ? "; did you mean " : "", name ? name : "", name ? "?" : "");
 }
 
 int vnic_port_change(struct vnic_port *port, const char *keys_text, struct vnic_error *err)
@@ -420,6 +423,13 @@ static int take_argument(struct vnic_port *port, char **cursor, struct vnic_erro
 	return kinds[port->kind].argument(port, argument, err);
 }
 
+static int refuse_kind(const char *text, struct vnic_error *err)
+{
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
+			 "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME, stream:PATH, dgram:PATH, seqpacket:PATH, "
+			 "udp:ADDRESS:PORT, vxlan:id=NUMBER, pcap:FILE or fd:N");
+}
+
 static int set_kind(struct vnic_port *port, const char *kind, struct vnic_error *err)
 {
 	for (unsigned i = 0; i < VNIC_PORT_KINDS; i++) {
@@ -428,9 +438,7 @@ static int set_kind(struct vnic_port *port, const char *kind, struct vnic_error 
 		port->kind = (enum vnic_port_kind)i;
 		return 0;
 	}
-	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text,
-			 "a port is tap:NAME, tun:NAME, link:NAME, veth:NAME, stream:PATH, dgram:PATH, seqpacket:PATH, "
-			 "udp:ADDRESS:PORT, vxlan:id=NUMBER, pcap:FILE or fd:N");
+	return refuse_kind(port->text, err);
 }
 
 static int check_vxlan(const struct vnic_port *port, struct vnic_error *err)
@@ -497,7 +505,7 @@ int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_er
 	snprintf(port.text, sizeof(port.text), "%.*s", (int)strcspn(text, ","), text);
 	char *colon = strchr(copy, ':');
 	if (!colon || (size_t)(colon - copy) > strcspn(copy, ",="))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "a port is written KIND:NAME[,key=value]...");
+		return refuse_kind(text, err);
 	*colon = '\0';
 	cursor = colon + 1;
 	r = set_kind(&port, copy, err);

@@ -100,8 +100,8 @@ static void each_mistake_has_its_own_sentence(void **state)
 				    "seqpacket:PATH, udp:ADDRESS:PORT, vxlan:id=NUMBER, pcap:FILE or fd:N";
 
 	(void)state;
-	assert_complains("tap", "tap", "a port is written KIND:NAME[,key=value]...");
-	assert_complains("tap,ip=fd09::1/64", "tap,ip=fd09::1/64", "a port is written KIND:NAME[,key=value]...");
+	assert_complains("tap", "tap", kinds);
+	assert_complains("tap,ip=fd09::1/64", "tap,ip=fd09::1/64", kinds);
 	assert_complains(":eth0", ":eth0", kinds);
 	assert_complains("tpa:eth0,mtu=1400", "tpa:eth0", kinds);
 	assert_complains("tap:mtu=1500", "mtu", "a port's name comes before its keys");
@@ -143,6 +143,9 @@ static void what_is_changed_makes_the_same_sense_and_else_nothing_is(void **stat
 	vt_fails(vnic_port_change(&port, "delay=20ms,,", &err), &err, VNIC_STEP_USAGE, EINVAL);
 	vt_fails(vnic_port_change(&port, "delay=20ms,mtu=1400", &err), &err, VNIC_STEP_USAGE, EINVAL);
 	assert_string_equal(err.object, "mtu");
+	assert_string_equal(err.detail, "only filters and weather can be changed");
+	vt_fails(vnic_port_change(&port, "in.dealy=20ms", &err), &err, VNIC_STEP_USAGE, EINVAL);
+	assert_string_equal(err.detail, "only filters and weather can be changed; did you mean delay?");
 	assert_int_equal(port.sides[VNIC_EGRESS].impairment.delay_us, 10000);
 	vt_ok(vnic_port_change(&port, "to-bad=0,bad-loss=0", &err), &err);
 }
