@@ -33,6 +33,7 @@ OUTSIDE = [
 # In an ordinary user's world the privilege over it is the test's, not vnic's.
 ORDINARY = ["setpriv", "--ambient-caps=-all", "--inh-caps=-all", "--bounding-set=-all"]
 VNIC_RUN = [*([] if os.geteuid() == 0 else ORDINARY), os.environ["VNIC"], "run"]
+FORBID = os.path.join(os.path.dirname(AGENT), "forbid")
 
 
 def ip(command):
@@ -87,11 +88,11 @@ class Agent:
 
 
 class Box(Agent):
-    """a sandbox with an agent for its command"""
+    """a sandbox with an agent for its command; `without` is what tests/lib/forbid knows"""
 
-    def __init__(self, *options):
+    def __init__(self, *options, without=None):
         self.stderr = tempfile.TemporaryFile("w+")
-        super().__init__([*VNIC_RUN, "--map", "root", *options, "--"], self.stderr)
+        super().__init__([*([FORBID, without] if without else []), *VNIC_RUN, "--map", "root", *options, "--"], self.stderr)
         self.sh("true")  # it runs
 
     def gateway(self):
@@ -142,8 +143,8 @@ class World:
         self.host.end()
         self.outside.end()
 
-    def box(self, *options):
-        return Box(*options)
+    def box(self, *options, without=None):
+        return Box(*options, without=without)
 
 
 def run(tests, seconds=110):
