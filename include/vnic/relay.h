@@ -41,7 +41,8 @@ struct vnic_relay_config {
 	/*
 	 * Threads in vnic_relay_run, each with its own queues of every port and a table of MACs of its own: they share
 	 * nothing, and as the kernel keeps a flow on one queue, in both directions, flows keep their order.  More than
-	 * one wants TAP or TUN ports only, each with a multiple of so many queues.  0: 1.
+	 * one wants TAP or TUN ports only, each with a multiple of so many queues; vnic_relay_dispatch alone serves the
+	 * first one's share.  0: 1.
 	 */
 	unsigned threads;
 };
@@ -127,6 +128,7 @@ struct vnic_relay_stats {
 	uint64_t fdb_moves; /* MACs seen on another port than before */
 };
 
+/* -EINVAL: more MACs or threads than there may be, or a batch above 256. */
 VNIC_API int vnic_relay_new(const struct vnic_relay_config *config, struct vnic_relay **ret_relay,
 			    struct vnic_error *err);
 VNIC_API void vnic_relay_free(struct vnic_relay *relay);
@@ -277,6 +279,7 @@ VNIC_API int vnic_relay_set_capture(struct vnic_relay *relay, const struct vnic_
 /* The link of a port that is down loses what comes in and what should go out.  -ENOENT: no such port. */
 VNIC_API int vnic_relay_set_link(struct vnic_relay *relay, unsigned port, bool up);
 
+/* Isolated ports pass nothing to each other.  -ENOENT: no such port. */
 VNIC_API int vnic_relay_set_isolated(struct vnic_relay *relay, unsigned port, bool isolated);
 
 /* The device of a port that is one; owned by the relay.  -ENOENT: no such port, or no TAP or TUN. */
