@@ -16,7 +16,7 @@ sys.path.insert(0, HERE)
 
 import subjects as folder  # noqa: E402
 from harness import report, runner, table  # noqa: E402
-from harness.subject import Figures  # noqa: E402
+from harness.subject import Figures, is_own  # noqa: E402
 
 INSIDE = "VNIC_BENCH_INSIDE"
 
@@ -92,7 +92,7 @@ def main():
     for name in names if not args.report else []:
         result = runner.run(subjects[name], programs, out, args.rounds, args.quick,
                             dict(pair.split("=", 1) for pair in args.also))
-        failed += any(what.startswith("vnic") for what in result["failures"])
+        failed += any(map(is_own, result["failures"]))
         show(subjects[name], result, args.quick)
     report.write(subjects, out, f"{HERE}/notes", f"{TOP}/docs" if args.docs else None)
     print(f"report: {out}/report.md", file=sys.stderr)

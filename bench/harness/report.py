@@ -5,7 +5,7 @@ import os
 import shutil
 
 from . import plot, table
-from .subject import Figures
+from .subject import Figures, is_own
 
 TOP = """# Benchmarks
 
@@ -57,12 +57,17 @@ def busy_line(results):
 
 
 def lost_rows(subjects, results):
-    """Every demand that is not met, over all subjects; one that could not be measured is not met either."""
+    """
+    Every demand that is not met, over all subjects, and what vnic failed at: what the rounds that worked meet is not met.
+    One that could not be measured is not met either.
+    """
     rows = []
     for name, result in results.items():
         figures = Figures(result["samples"])
         rows += [[f"[{subjects[name].title}](#{anchor(subjects[name].title)})", *row[:3]]
                  for row in table.of_demands(figures, subjects[name].demands)[1] if row[3] != "yes"]
+        rows += [[f"[{subjects[name].title}](#{anchor(subjects[name].title)})", what, "no failure",
+                  f"{words[0]} ({len(words)} times)"] for what, words in result["failures"].items() if is_own(what)]
     return rows
 
 

@@ -10,7 +10,8 @@ import sys
 import time
 
 from . import stats
-from .subject import Failed, Figures
+from .sides import made_by
+from .subject import Failed, Figures, is_own
 from .traffic import machine
 from .world import World
 
@@ -73,14 +74,8 @@ def of_program(begin, program):
 
     @contextlib.contextmanager
     def begin_other(world):
-        own, world.vnic = world.vnic, world.copy(program)
-        try:
-            context = begin(world)
-            with context as lane:
-                world.vnic = own
-                yield lane
-        finally:
-            world.vnic = own
+        with made_by(world.copy(program), begin, world) as lane:
+            yield lane
 
     return begin_other
 
@@ -90,7 +85,7 @@ def with_builds(sides, builds):
     every = {}
     for side, begin in sides.items():
         every[side] = begin
-        if side.startswith(("vnic", "relay")):
+        if is_own(side):
             every |= {f"{side} {name}": of_program(begin, program) for name, program in builds.items()}
     return every
 

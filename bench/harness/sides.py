@@ -9,7 +9,7 @@ import json
 import os
 import socket
 
-from .world import GATEWAY, HOST, Failed, cpu_seconds, descendants, use_cubic, use_cubic_below, who_stays
+from .world import GATEWAY, HOST, Failed, cpu_seconds, descendants, has_ended, use_cubic, use_cubic_below, who_stays
 
 INSIDE_PORT = 5201
 
@@ -23,7 +23,13 @@ class Lane:
         self.roots = roots  # (process, those below it that belong to the sandbox and not to the side)
 
     def pids(self):
-        """The processes that the side needs, without what runs in the sandbox."""
+        """
+        The processes that the side needs, without what runs in the sandbox.  One that has ended takes neither memory nor
+        CPU time: that is no figure.
+        """
+        for root, _ in self.roots:
+            if has_ended(root):
+                raise Failed("a process of the side has ended")
         return [pid for root, stays in self.roots for pid in descendants(root) if pid not in stays]
 
     def cpu(self):
@@ -112,6 +118,28 @@ def pasta(world, mtu=1500):
         # It stands for the host where the host's own gateway would be.
         yield Lane(world, f"/proc/{inside}/ns/net", host=GATEWAY, published=(HOST, port),
                    roots=[(process.pid, [inside])])
+
+
+@contextlib.contextmanager
+def made_by(program, begin, world):
+    """A side by another build of vnic than the world's."""
+    own, world.vnic = world.vnic, program
+    try:
+        with begin(world) as lane:
+            world.vnic = own
+            yield lane
+    finally:
+        world.vnic = own
+
+
+def fresh(begin):
+    """In place of its Lane the side gives a function, whose context manager begins it anew."""
+
+    @contextlib.contextmanager
+    def begin_later(world):
+        yield functools.partial(made_by, world.vnic, begin, world)
+
+    return begin_later
 
 
 def with_mtu(side, mtu):

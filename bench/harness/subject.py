@@ -55,6 +55,11 @@ class Subject:
     world: Callable = lambda world: None
 
 
+def is_own(side):
+    """Is it vnic's?  Also of a failure's name, which begins with the side."""
+    return side.startswith(("vnic", "relay"))
+
+
 class Failed(Exception):
     """A side could not do a case; the report says so and the bench goes on."""
 

@@ -16,21 +16,23 @@ def columns(head, rows):
                                for i, (text, width) in enumerate(zip(row, widths))).rstrip() for row in every) + "\n"
 
 
-def cell(values):
-    """Median, and from where to where."""
+def cell(values, most=0):
+    """Median, and from where to where; and of how many, where others have more."""
     if not values:
         return "–"
     figures = summary(values)
+    of = f", {len(values)} of {most}" if len(values) < most else ""
     if len(values) == 1 or figures["min"] == figures["max"]:
-        return written(figures["median"])
-    return f"{written(figures['median'])} ({written(figures['min'])}–{written(figures['max'])})"
+        return written(figures["median"]) + of
+    return f"{written(figures['median'])} ({written(figures['min'])}–{written(figures['max'])}){of}"
 
 
 def of_metric(figures, metric, cases):
     """A row a side, a column a case."""
     shown = {case: title for case, title in cases.items() if figures.samples.get(metric, {}).get(case)}
     head = ["", *shown.values()]
-    return head, [[side, *(cell(figures.values(metric, case, side)) for case in shown)]
+    most = {case: max(map(len, figures.samples[metric][case].values())) for case in shown}
+    return head, [[side, *(cell(figures.values(metric, case, side), most[case]) for case in shown)]
                   for side in figures.sides(metric)]
 
 

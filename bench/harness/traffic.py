@@ -39,10 +39,14 @@ def iperf(lane, direction="out", streams=1, seconds=SECONDS, at="server", option
         side_seconds = lane.cpu() - before
         server.finish(5)
     sums = ["sum_received"] + (["sum_received_bidir_reverse"] if direction == "both" else [])
-    bits = sum(end[key]["bits_per_second"] for key in sums if key in end)
-    moved = sum(end[key]["bytes"] for key in sums if key in end) * 8
-    if not moved:
-        raise Failed("iperf3 moved nothing")
+    if client.popen.returncode != 0:
+        raise Failed(f"iperf3 ended with status {client.popen.returncode}")
+    if others := {end[key] for key in end if key.endswith("_tcp_congestion")} - {"cubic"}:
+        raise Failed(f"the congestion control was {', '.join(others)}")
+    if missing := [key for key in sums if not end.get(key, {}).get("bytes")]:
+        raise Failed(f"iperf3 moved nothing: {', '.join(missing)}")
+    bits = sum(end[key]["bits_per_second"] for key in sums)
+    moved = sum(end[key]["bytes"] for key in sums) * 8
     cpu = server.seconds + client.seconds + side_seconds
     return {"gbits": bits / 1e9, "cpu_per_gigabit": cpu / (moved / 1e9),
             "side_cpu_per_gigabit": side_seconds / (moved / 1e9)}
@@ -57,7 +61,10 @@ def load(lane, verb, count, at="server", timeout=60):
         text = client.finish(timeout)
     if client.popen.returncode != 0 or not text:
         raise Failed(f"load {' '.join(verb)}: no figures")
-    return json.loads(text)
+    figures = json.loads(text)
+    if not figures["count"]:
+        raise Failed(f"load {' '.join(verb)}: all {figures['failed']} failed")
+    return figures
 
 
 def last_json(text, what):

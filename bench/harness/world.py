@@ -230,6 +230,13 @@ def cpu_seconds(pids):
     return total / 1e9
 
 
+def has_ended(pid):
+    try:
+        return read(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] in ("Z", "X")
+    except OSError:
+        return True
+
+
 def pss_kib(pids):
     total = 0
     for pid in pids:

@@ -3,7 +3,7 @@
 import contextlib
 import re
 
-from harness.subject import Metric, Subject
+from harness.subject import Failed, Metric, Subject
 from harness.world import run
 
 WORK = ["look at a frame of 1514 bytes", "checksum of 1514 bytes", "copy 1514 bytes", "cut, checksums finished",
@@ -30,7 +30,9 @@ def work(name):
 
 def measure(lane, case):
     world, name = lane
-    return {"cost": programs_figures(world).get(name)}
+    if name not in programs_figures(world):
+        raise Failed("the program does not tell of it")
+    return {"cost": programs_figures(world)[name]}
 
 
 SUBJECT = Subject(

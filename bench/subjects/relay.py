@@ -3,7 +3,7 @@
 import contextlib
 
 from harness.joined import bridge, relay, vde, veth
-from harness.subject import Demand, Metric, Subject, against_best
+from harness.subject import Demand, Failed, Metric, Subject, against_best
 from harness.traffic import datagrams, iperf, load
 
 PINGS = 10000
@@ -41,6 +41,8 @@ def measure_awake(lane, case):
         figures = datagrams(lane, 64)
         return {"frames": figures["rate"] / 1000, "loss": figures["loss"]}
     figures = load(lane, ["ask", "icmp"], PINGS)
+    if figures["failed"] > PINGS // 100:
+        raise Failed(f"{figures['failed']} of {PINGS} pings were lost")
     return {"round trip": figures.get("p50_us"), "round trip, p99": figures.get("p99_us")}
 
 

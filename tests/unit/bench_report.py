@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the bench makes of its samples: medians, demands, tables, plots and the page."""
 import contextlib
+import json
 import os
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import xml.etree.ElementTree as xml
 sys.path.insert(0, f"{os.environ['VNIC_TOP']}/tests/lib")
 import tap_unittest  # noqa: E402 - it adds bench/ to the path
 
-from harness import plot, report, runner, stats, table  # noqa: E402
+from harness import plot, report, runner, sides, stats, table, traffic, world  # noqa: E402
 from harness.subject import Demand, Failed, Figures, Metric, Subject, against_best, between_cases  # noqa: E402
 
 
@@ -92,6 +93,10 @@ class Tables(unittest.TestCase):
         self.assertEqual(table.cell([2.0]), "2.00")
         self.assertEqual(table.cell([]), "–")
 
+    def test_a_side_that_failed_in_some_rounds_says_how_many_its_figure_is_of(self):
+        rows = table.of_metric(figures_of(vnic=[1, 2, 3], a=[4]), "throughput", SUBJECT.cases)[1]
+        self.assertEqual(rows, [["vnic", "2.00 (1.00–3.00)"], ["a", "4.00, 1 of 3"]])
+
     def test_a_side_without_a_case_has_a_dash(self):
         figures = Figures({"throughput": {"out": {"vnic": [1], "a": [2]}, "in": {"vnic": [3]}}})
         head, rows = table.of_metric(figures, "throughput", SUBJECT.cases)
@@ -157,6 +162,67 @@ class Rounds(unittest.TestCase):
         self.assertEqual((figures.samples, figures.failures), ({}, {}))
 
 
+class FakeLane:
+    """Whose iperf3 and load are shell scripts that print a text."""
+
+    load = "load"
+    namespace = "there"
+
+    def __init__(self, client, status=0):
+        self.world, self.client, self.status = self, client, status
+
+    def other(self, at):
+        return at, "10.0.0.1"
+
+    def cpu(self):
+        return 0
+
+    def process(self, argv, namespace, ready=None):
+        says, status = ("listening ready", 0) if ready else (self.client, self.status)
+        return world.Process(["sh", "-c", 'echo "$0"; cat >/dev/null; exit "$1"', says, str(status)], ready)
+
+    def start(self, argv, ready=None):
+        return self.process(argv, self.namespace, ready)
+
+
+class Traffic(unittest.TestCase):
+    SUMS = {"sum_received": {"bytes": 8, "bits_per_second": 5e9},
+            "sum_received_bidir_reverse": {"bytes": 8, "bits_per_second": 1e9}, "sender_tcp_congestion": "cubic"}
+
+    def iperf(self, direction="out", status=0, without=None, **more):
+        end = {key: value for key, value in (self.SUMS | more).items() if key != without}
+        return traffic.iperf(FakeLane(json.dumps({"end": end}), status), direction)["gbits"]
+
+    def test_one_direction_and_both_have_their_sums(self):
+        self.assertEqual((self.iperf(), self.iperf("both")), (5, 6))
+
+    def test_a_direction_that_carried_nothing_is_a_failure(self):
+        for direction, without in (("out", "sum_received"), ("both", "sum_received_bidir_reverse")):
+            with self.assertRaisesRegex(Failed, without):
+                self.iperf(direction, without=without)
+
+    def test_a_client_that_failed_is_a_failure_whatever_it_printed(self):
+        with self.assertRaisesRegex(Failed, "status 1"):
+            self.iperf(status=1)
+
+    def test_another_congestion_control_is_a_failure(self):
+        with self.assertRaisesRegex(Failed, "bbr"):
+            self.iperf(receiver_tcp_congestion="bbr")
+
+    def test_questions_of_which_none_was_answered_are_a_failure(self):
+        with self.assertRaisesRegex(Failed, "all 7 failed"):
+            traffic.load(FakeLane('{"count": 0, "failed": 7, "seconds": 1}'), ["ask", "tcp"], 7)
+
+    def test_a_side_whose_process_has_ended_takes_nothing_and_that_is_no_figure(self):
+        with world.Process(["sh", "-c", "echo ready; read _"], "ready") as process:
+            lane = sides.Lane(None, "there", roots=[(process.pid, [])])
+            self.assertEqual(lane.pids(), [process.pid])
+            process.popen.stdin.close()
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            with self.assertRaises(Failed):
+                lane.cpu()
+
+
 class Builds(unittest.TestCase):
     def test_another_build_stands_beside_what_vnic_makes_and_nothing_else(self):
         sides = runner.with_builds({"vnic": None, "pasta": None, "relay tap": None}, {"old": "/somewhere/vnic"})
@@ -177,6 +243,36 @@ class Builds(unittest.TestCase):
         with runner.of_program(side, "old")(world) as lane:
             self.assertEqual((lane, world.vnic), ("copy of old", "own"))
 
+    def test_a_side_that_is_begun_anew_each_time_is_made_by_its_own_build(self):
+        begun = []
+
+        class World:
+            vnic = "own"
+
+            def copy(self, program):
+                return f"copy of {program}"
+
+        @contextlib.contextmanager
+        def side(world):
+            begun.append(world.vnic)
+            yield len(begun)
+
+        world = World()
+        with runner.of_program(sides.fresh(side), "old")(world) as make, sides.fresh(side)(world) as make_own:
+            self.assertEqual(begun, [])
+            for made in (make, make_own, make):
+                with made() as lane:
+                    self.assertEqual((lane, world.vnic), (len(begun), "own"))
+        self.assertEqual(begun, ["copy of old", "own", "copy of old"])
+
+
+class Weather(unittest.TestCase):
+    def test_the_worst_of_several_cases_is_not_known_while_one_is_not(self):
+        from subjects import asked
+        worst = asked.farthest("share", ["a"], ["b"])
+        self.assertEqual(worst(Figures({"share": {"a": {"relay tap": [1]}, "b": {"relay tap": [-2]}}})), 2)
+        self.assertIsNone(worst(Figures({"share": {"a": {"relay tap": [1]}}})))
+
 
 class Pages(unittest.TestCase):
     RESULT = {"machine": {"model": "a CPU", "cpus": 2, "kernel": "6.18"}, "versions": {"vnic": "1.0", "pasta": "2.0"},
@@ -196,6 +292,10 @@ class Pages(unittest.TestCase):
     def test_a_demand_that_could_not_be_measured_stands_on_top_too(self):
         failed = dict(self.RESULT, samples={"throughput": {"out": {"a": [1]}}}, failures={"vnic, out": ["why"]})
         self.assertIn("| [A demo](#a-demo) | vnic / peers | at least 2 | not measured |", self.page(result=failed))
+
+    def test_what_vnic_failed_at_stands_on_top_though_other_rounds_met_the_demand(self):
+        failed = dict(self.RESULT, samples={"throughput": {"out": {"vnic": [9], "a": [1]}}}, failures={"vnic, out": ["why"]})
+        self.assertIn("| [A demo](#a-demo) | vnic, out | no failure | why (1 times) |", self.page(result=failed))
 
     def test_a_failure_is_told_with_its_reason(self):
         self.assertIn("Failed: b, out: why (2 times)", self.page())
