@@ -182,6 +182,7 @@ static void a_bad_rule_is_refused_and_changes_nothing(void **state)
 					  "fd00::/129",
 					  "[fd00::",
 					  "[fd00::]80",
+					  "[fd00::]x80",
 					  "[10.0.0.1]:80",
 					  "[lan]:80",
 					  "[]",

@@ -3,6 +3,7 @@
 #include "vt.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 
@@ -224,6 +225,19 @@ static void it_defers_where_that_is_as_fast(void **state)
 	assert_int_equal(one.pace.way, PACE_DEFER);
 }
 
+static void who_has_tried_to_defer_for_nothing_no_longer_does(void **state)
+{
+	struct talk one = begun(5 * US, 20 * US);
+
+	(void)state;
+	one.pace.places = 1;
+	one.pace.may_defer = true;
+	one.near[PACE_DEFER] = one.far[PACE_DEFER] = 30 * US;
+	assert_in_range(until_chosen(&one), 1, 200);
+	assert_int_equal(one.pace.way, PACE_SPIN);
+	assert_false(one.pace.defers);
+}
+
 static void it_never_defers_where_it_could_not_come_back(void **state)
 {
 	struct talk one = begun_beside_an_idle_cpu();
@@ -374,7 +388,8 @@ static void who_was_pulled_away_goes_back(void **state)
 
 	(void)state;
 	until_chosen(&one);
-	talk(&one, 128);
+	talk(&one, 16 + 128);
+	assert_int_equal(one.pace.place, one.pace.best.place);
 	one.at = 1 - one.partner;
 	talk(&one, 2 * 128);
 	assert_int_equal(one.at, one.partner);
@@ -395,6 +410,21 @@ static void it_follows_who_speaks(void **state)
 	assert_int_equal(one.moves, 1);
 	assert_int_equal(one.frames[PACE_DEFER], 4 * 128);
 	assert_true(one.pace.chosen);
+}
+
+static void who_spins_does_not_follow(void **state)
+{
+	struct talk one = begun_apart();
+
+	(void)state;
+	until_chosen(&one);
+	assert_int_equal(one.pace.way, PACE_SPIN);
+	one.partner = 1 - one.partner;
+	for (unsigned slow = 1; slow <= 4; slow++) {
+		talk(&one, slow == 1 ? 16 + 128 : 128);
+		assert_int_equal(one.pace.worse, slow);
+		assert_int_equal(one.pace.place, one.pace.best.place);
+	}
 }
 
 static void it_tries_all_again_where_to_follow_is_no_use(void **state)
@@ -434,7 +464,7 @@ static void a_trial_that_a_turn_fills_more_than_once_is_not_slower_for_that(void
 	struct pace pace = {.places = 1, .rest = 8, .last = 1000 * US, .settled = true, .began = 1000 * US};
 
 	(void)state;
-	pace_count(&pace, 128, 1128 * US);
+	assert_false(pace_count(&pace, 128, 1128 * US)); /* it sleeps where it has spun */
 	assert_int_equal(pace.way, PACE_SLEEP);
 	pace_count(&pace, 16, 1200 * US);
 	pace_count(&pace, 100, 1260 * US);
@@ -443,14 +473,28 @@ static void a_trial_that_a_turn_fills_more_than_once_is_not_slower_for_that(void
 	assert_int_equal(pace.way, PACE_SLEEP);
 }
 
+static void *go_and_come_back(void *ret_came)
+{
+	const struct sched_param none = {0};
+
+	*(bool *)ret_came =
+		sched_setscheduler(0, SCHED_IDLE, &none) == 0 && sched_setscheduler(0, SCHED_OTHER, &none) == 0;
+	return NULL;
+}
+
 /* As root it may, unless others want the CPU; whoever may not keeps the policy that he has. */
 static void the_thread_comes_back_from_deferring(void **state)
 {
 	struct pace pace = {.chosen = true};
 	const int own = sched_getscheduler(0);
+	pthread_t thread;
+	bool came = false;
 
 	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, go_and_come_back, &came), 0);
+	pthread_join(thread, NULL);
 	pace_begin(&pace);
+	assert_int_equal(pace.may_defer, own == SCHED_OTHER && came);
 	assert_int_equal(sched_getscheduler(0), own);
 	pace.way = pace.may_defer ? PACE_DEFER : PACE_SPIN;
 	pace.places = 1;
@@ -487,13 +531,15 @@ static void who_was_moved_has_not_slept_since(void **state)
 	}
 }
 
+static cpu_set_t at_first;
+
 static void a_round_visits_cpus_and_leaves_the_thread_free(void **state)
 {
+	const cpu_set_t before = at_first;
 	struct pace pace = {0};
-	cpu_set_t before, after;
+	cpu_set_t after;
 
 	(void)state;
-	assert_return_code(sched_getaffinity(0, sizeof(before), &before), 0);
 	for (int round = 0; round < 3; round++) {
 		pace.chosen = false;
 		pace.place = 0;
@@ -524,6 +570,7 @@ int main(void)
 		vt_test(it_spins_again_after_a_silence),
 		vt_test(it_defers_to_others_where_that_is_faster),
 		vt_test(it_defers_where_that_is_as_fast),
+		vt_test(who_has_tried_to_defer_for_nothing_no_longer_does),
 		vt_test(it_never_defers_where_it_could_not_come_back),
 		vt_test(it_defers_no_more_once_others_want_the_cpu),
 		vt_test(it_defers_again_when_who_spoke_has_done),
@@ -535,6 +582,7 @@ int main(void)
 		vt_test(it_is_tried_after_all_else),
 		vt_test(who_was_pulled_away_goes_back),
 		vt_test(it_follows_who_speaks),
+		vt_test(who_spins_does_not_follow),
 		vt_test(it_tries_all_again_where_to_follow_is_no_use),
 		vt_test(where_cpus_cannot_be_told_it_stays),
 		vt_test(a_trial_that_a_turn_fills_more_than_once_is_not_slower_for_that),
@@ -544,5 +592,6 @@ int main(void)
 		vt_test(a_round_visits_cpus_and_leaves_the_thread_free),
 	};
 
+	assert_return_code(sched_getaffinity(0, sizeof(at_first), &at_first), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

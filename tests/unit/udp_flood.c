@@ -262,6 +262,37 @@ static void a_flow_that_has_flooded_for_long_may_do_so_again_at_once(void **stat
 	world_stop(&world);
 }
 
+static void the_gateway_wakes_to_look_whether_a_flow_has_become_quiet(void **state)
+{
+	struct told told = {0};
+	struct world world;
+	int client = start_flow(&world, &told);
+
+	(void)state;
+	flood(&world, client);
+	vnic_gateway_take_ring(world.gateway, make_ring(&world, client));
+	while (told.last != VNIC_FLOOD_ENDS)
+		turn_when_ready(&world);
+	close(client);
+	world_stop(&world);
+}
+
+static void a_datagram_by_the_ring_keeps_its_flow_alive(void **state)
+{
+	struct told told = {0};
+	struct world world;
+	int client = start_ring(&world, &told);
+	const struct table *flows = &world.gateway->udp->flows;
+	int64_t before = table_expires(flows, table_first(flows));
+
+	(void)state;
+	world_say(client, "by the ring");
+	world_hears(&world, world.server, "by the ring");
+	assert_true(table_expires(flows, table_first(flows)) > before);
+	close(client);
+	world_stop(&world);
+}
+
 static void a_flood_of_super_datagrams_is_one_by_their_parts(void **state)
 {
 	enum { PARTS = 50 };
@@ -331,6 +362,8 @@ int main(void)
 		vt_netns_test(a_ring_for_a_flow_that_has_ended_is_given_back),
 		vt_netns_test(a_quiet_flow_goes_the_ordinary_way_and_floods_no_more_for_seconds),
 		vt_netns_test(a_flow_that_has_flooded_for_long_may_do_so_again_at_once),
+		vt_netns_test(the_gateway_wakes_to_look_whether_a_flow_has_become_quiet),
+		vt_netns_test(a_datagram_by_the_ring_keeps_its_flow_alive),
 		vt_netns_test(a_flood_of_super_datagrams_is_one_by_their_parts),
 		vt_netns_test(a_flow_whose_sender_has_gone_does_not_end_before_its_ring_is_empty),
 		vt_netns_test(a_ring_for_a_flow_that_has_ended_goes_when_it_is_empty),
