@@ -104,6 +104,48 @@ static void sockets_towards_the_sandbox_do_not_pace(void **state)
 	close(opened);
 }
 
+static void read_buffers(int ret_bytes[3])
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/tcp_rmem", "re");
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%d %d %d", &ret_bytes[0], &ret_bytes[1], &ret_bytes[2]), 3);
+	fclose(file);
+}
+
+static void set_buffers(const char *text)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/tcp_rmem", "we");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void large_receive_buffers_of_the_host_are_not_the_routers(void **state)
+{
+	int bytes[3];
+
+	(void)state;
+	set_buffers("8192 131072 33554432");
+	CLEANUP_WORLD struct world world = world_new();
+	read_buffers(bytes);
+	assert_int_equal(bytes[0], 8192);
+	assert_int_equal(bytes[1], 131072);
+	assert_int_equal(bytes[2], 4 << 20);
+}
+
+static void small_ones_stay_as_they_are(void **state)
+{
+	int bytes[3];
+
+	(void)state;
+	set_buffers("4096 65536 1048576");
+	CLEANUP_WORLD struct world world = world_new();
+	read_buffers(bytes);
+	assert_int_equal(bytes[2], 1 << 20);
+}
+
 static void neighbours_can_be_asked_for_at_once(void **state)
 {
 	CLEANUP_WORLD struct world world = world_new();
@@ -311,6 +353,8 @@ int main(void)
 		vt_netns_test(a_router_has_sockets_for_both_families),
 		vt_netns_test(whoever_opens_flows_gets_no_other_sockets),
 		vt_netns_test(sockets_towards_the_sandbox_do_not_pace),
+		vt_netns_test(large_receive_buffers_of_the_host_are_not_the_routers),
+		vt_netns_test(small_ones_stay_as_they_are),
 		vt_netns_test(neighbours_can_be_asked_for_at_once),
 		vt_netns_test(setting_up_twice_fails_and_leaves_no_descriptor),
 		vt_netns_test(a_ruleset_that_is_there_already_is_refused),
