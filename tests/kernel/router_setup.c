@@ -211,7 +211,7 @@ static void as_many_nics_and_addresses_as_there_may_be_have_room(void **state)
 	for (unsigned i = 1; i < VNIC_NIC_ADDRS; i++) /* with the longest rules */
 		nets[i] = (struct vnic_addr){AF_INET6, 61, {0xfd, (uint8_t)i}};
 	for (int i = 0; i < VNIC_NICS; i++) {
-		snprintf(names[i], sizeof(names[i]), "abcdefghijklm%02d", i);
+		snprintf(names[i], sizeof(names[i]), "abcdefghijklm%02u", (unsigned)i % 100);
 		nics[i] = (struct nft_nic){names[i], 100 + i, nets, VNIC_NIC_ADDRS, own, PLAN_OUTER};
 	}
 	vt_ok(nft_router_apply(&router, &err), &err);
