@@ -181,6 +181,16 @@ static int wait_ready(struct vnic_sandbox *sandbox, struct vnic_error *err)
 	return 0;
 }
 
+/* Before the command is let go: it may be over at once. */
+static void hold_netns(struct vnic_sandbox *sandbox, const struct build *build)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", ns_proc_pid(sandbox->init.pid, sandbox->init.pidfd));
+	if (build->has_router && !plan_is_handed(&build->plan))
+		sandbox->netns = open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static int start_all(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
 {
 	int r = build->has_router ? start_router(sandbox, build, err) : 0;
@@ -197,9 +207,10 @@ static int start_all(struct vnic_sandbox *sandbox, struct build *build, struct v
 		r = wait_ready(sandbox, err);
 	if (r == 0)
 		r = plan_wait(&build->plan, PLAN_HOST, (int[]){sandbox->init.control, -1}, err);
-	if (r == 0)
-		r = vnic_child_release(&sandbox->init, err);
-	return r;
+	if (r < 0)
+		return r;
+	hold_netns(sandbox, build);
+	return vnic_child_release(&sandbox->init, err);
 }
 
 static int watch(struct vnic_sandbox *sandbox, struct vnic_error *err)
@@ -281,8 +292,6 @@ static void note_networks(struct vnic_sandbox *sandbox, const struct plan *plan)
 
 static void note_nics(struct vnic_sandbox *sandbox, const struct plan *plan)
 {
-	char path[32];
-
 	for (unsigned i = 0; i < plan->count; i++) {
 		struct routed_nic *nic = &sandbox->nics[sandbox->nic_count];
 
@@ -296,10 +305,6 @@ static void note_nics(struct vnic_sandbox *sandbox, const struct plan *plan)
 	for (unsigned i = 0; i < plan->count; i++)
 		if (nic_is_handed(&plan->nics[i].nic) && plan->nics[i].nic.to == VNIC_TO_BRIDGE)
 			sandbox->host_taps[sandbox->host_tap_count++] = plan->nics[i].outer_index;
-	snprintf(path, sizeof(path), "/proc/%d/ns/net",
-		 ns_proc_pid(sandbox->init.command, sandbox->init.command_pidfd));
-	if (sandbox->nic_count && !plan_is_handed(plan))
-		sandbox->netns = open(path, O_RDONLY | O_CLOEXEC);
 }
 
 static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config *config, struct vnic_error *err)

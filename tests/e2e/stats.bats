@@ -229,6 +229,13 @@ open(sys.argv[1] + "/end").read()'
 	[[ $(grep -c '^{' "$BATS_TEST_TMPDIR/errors") == 2 ]]
 }
 
+@test "the figures of a command that is over at once have its NIC" {
+	for _ in {1..20}; do
+		run -0 --separate-stderr "$VNIC" run --stats --json -- true
+		[[ $stderr == *'"nics":[{"name":"eth0"'* ]]
+	done
+}
+
 @test "SIGUSR1 until the very end changes no status" {
 	asked --stats --json
 	: >"$BATS_TEST_TMPDIR/end"
