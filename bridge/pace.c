@@ -41,7 +41,7 @@
 #define TRIAL_FRAMES 128
 #define REST_FIRST 8 /* times TRIAL_FRAMES */
 #define REST_MOST 2048
-#define WORSE_MOST 6 /* times TRIAL_FRAMES, one after the other: more than there are places to follow to */
+#define WORSE_MOST (PACE_PLACES + 2) /* times TRIAL_FRAMES, one after the other: then it has followed everywhere */
 #define SILENCE_NS 10000000LL
 #define DONE_NS 20000000LL /* after as long a silence who spoke before has done */
 #define SHUN_NS (60 * 1000000000LL)

@@ -294,8 +294,7 @@ static int take_options(struct pcap *pcap, size_t at, size_t end, struct pcap_in
 	return r < 0 ? malformed(pcap, "an interface's options are longer than its block", err) : 0;
 }
 
-/* Of one packet: what its own flags say, or else its interface.  Nothing else in its options matters, be it malformed.
- */
+/* Of one packet: what its own flags say, or else its interface.  Nothing else in its options matters. */
 static size_t packet_fcs(const struct pcap *pcap, size_t at, size_t end, const struct pcap_interface *interface)
 {
 	struct option option;

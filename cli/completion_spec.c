@@ -144,9 +144,7 @@ static void all_keys(const struct form *form)
 
 /* --- the shells ----------------------------------------------------------------------- */
 
-/* Readline may split at ':' and '=', and then replaces the last piece only: what stands before the key or value in it
- * is kept.
- */
+/* Readline may split at ':' and '=', and then replaces the last piece only: what stands before the word in it stays. */
 void completion_spec_bash(void)
 {
 	static const struct form form = {"\t'", "') words='", "' ;;", NULL};

@@ -186,9 +186,10 @@ static void hold_netns(struct vnic_sandbox *sandbox, const struct build *build)
 {
 	char path[32];
 
+	if (!build->has_router || plan_is_handed(&build->plan))
+		return;
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", ns_proc_pid(sandbox->init.pid, sandbox->init.pidfd));
-	if (build->has_router && !plan_is_handed(&build->plan))
-		sandbox->netns = open(path, O_RDONLY | O_CLOEXEC);
+	sandbox->netns = open(path, O_RDONLY | O_CLOEXEC);
 }
 
 static int start_all(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)

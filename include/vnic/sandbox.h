@@ -65,9 +65,7 @@ VNIC_API const char *vnic_nic_kind_text(enum vnic_nic_kind kind);
 /* A key of a NIC or a port, as it is written and completed. */
 struct vnic_key {
 	const char *name;
-	/* "BYTES", "gateway|bridge:NAME|none": capitals stand for something, the rest for itself; NULL: it takes none
-	 */
-	const char *value;
+	const char *value; /* "BYTES", "ADDRESS|none": capitals stand for something, the rest for itself; NULL: none */
 };
 /* The keys of a kind one by one; static.  NULL after the last. */
 VNIC_API const struct vnic_key *vnic_nic_key_at(enum vnic_nic_kind kind, unsigned index);
@@ -146,8 +144,7 @@ VNIC_API const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sand
 VNIC_API int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *ret_stats,
 				struct vnic_dns_stats *ret_dns, struct vnic_error *err);
 
-/* Frames that the kernel dropped at the router's end of a NIC, and of a TAP or TUN at both; into and out of the
- * sandbox. */
+/* Frames that the kernel dropped at a NIC's end in the router, of a TAP or TUN at both; into and out of the sandbox. */
 struct vnic_nic_drops {
 	char name[IF_NAMESIZE]; /* as the sandbox has it */
 	uint64_t in, out;
