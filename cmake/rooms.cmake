@@ -41,7 +41,9 @@ function(vnic_room name)
   set_property(GLOBAL APPEND PROPERTY vnic_room_libraries ${ROOM_LIBRARIES})
 endfunction()
 
-# libvnic, static and shared, of all rooms so far.
+# libvnic, static and shared, of all rooms so far; and vnic_rooms, an archive for our own programs, which see what rooms
+# share.  In a user's program that would be in the way of the user's names (`loop_add`), so the static library is one
+# object in which only what is VNIC_API is global.
 function(vnic_library)
   get_property(rooms GLOBAL PROPERTY vnic_rooms)
   get_property(libraries GLOBAL PROPERTY vnic_room_libraries)
@@ -50,10 +52,16 @@ function(vnic_library)
   foreach(room IN LISTS rooms)
     list(APPEND objects $<TARGET_OBJECTS:vnic_${room}>)
   endforeach()
+  add_library(vnic_rooms STATIC ${objects})
+  target_link_libraries(vnic_rooms PRIVATE vnic_coverage ${libraries})
+  add_custom_command(OUTPUT vnic.o
+    COMMAND ${CMAKE_LINKER} -r -o vnic.o ${objects}
+    COMMAND ${CMAKE_OBJCOPY} --localize-hidden vnic.o
+    DEPENDS ${objects} COMMAND_EXPAND_LISTS VERBATIM)
+  add_library(vnic_static STATIC vnic.o)
+  add_library(vnic_shared SHARED ${objects})
   foreach(kind static shared)
-    string(TOUPPER ${kind} KIND)
-    add_library(vnic_${kind} ${KIND} ${objects})
-    set_target_properties(vnic_${kind} PROPERTIES OUTPUT_NAME vnic
+    set_target_properties(vnic_${kind} PROPERTIES OUTPUT_NAME vnic LINKER_LANGUAGE C
       VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
     target_include_directories(vnic_${kind} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
     target_link_libraries(vnic_${kind} PRIVATE vnic_coverage ${libraries})

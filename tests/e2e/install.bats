@@ -54,21 +54,17 @@ flags() {
 	[[ $output != *libvnic* ]]
 }
 
-@test "the shared library shows vnic_ symbols only" {
-	library=$(echo "$VNIC_PREFIX"/lib*/libvnic.so "$VNIC_PREFIX"/lib/*/libvnic.so | tr ' ' '\n' | grep -v '\*' | head -1)
-	run bash -c 'nm -D --defined-only "$0" | awk "{print \$3}" | grep -vE "^(vnic_|__(asan|tsan|ubsan|odr)|_(init|fini|edata|end|_bss_start)$)"' "$library"
-	[[ -z $output ]] || { echo "$output" && return 1; }
-	nm -D --defined-only "$library" | grep -q ' vnic_relay_new$'
-}
-
-@test "every function of the public headers is in the library" {
-	library=$(echo "$VNIC_PREFIX"/lib*/libvnic.so "$VNIC_PREFIX"/lib/*/libvnic.so | tr ' ' '\n' | grep -v '\*' | head -1)
+# What is shared between rooms (`loop_add`) would be in the way of a program's own names.
+@test "the libraries show the functions of the public headers, and nothing else" {
+	libdir=$(pkg-config --variable=libdir vnic)
 	cat "$VNIC_PREFIX"/include/vnic/*.h | grep -oE '^VNIC_API [^(]*\(' | grep -oE 'vnic_[a-z0-9_]+\($' | tr -d '(' | sort -u >declared
-	nm -D --defined-only "$library" | awk '{print $3}' | sort -u >defined
 	[[ -s declared ]]
-	run comm -23 declared defined
-	echo "$output"
-	[[ -z $output ]]
+	nm -D --defined-only "$libdir/libvnic.so" >shared
+	nm -g --defined-only "$libdir/libvnic.a" >static
+	for library in shared static; do
+		awk 'NF == 3 { print $3 }' $library | grep -vE '^(__(asan|tsan|ubsan|odr)|_(init|fini|edata|end|_bss_start)$)' | sort -u >shown
+		diff declared shown
+	done
 }
 
 @test "every command has its manual page, and the two agree" {
