@@ -130,7 +130,7 @@ static void each_kind(const struct form *form, void (*fn)(const struct form *for
 {
 	for (unsigned i = 0; i < VNIC_NIC_KINDS; i++)
 		fn(form, "nic", vnic_nic_kind_text((enum vnic_nic_kind)i), i, nic_key_at);
-	fn(form, "guest", vnic_nic_kind_text(VNIC_NIC_TAP), VNIC_NIC_TAP, nic_key_at);
+	fn(form, "guest", vnic_nic_kind_text(VNIC_NIC_TAP), VNIC_NIC_KINDS, nic_key_at);
 	for (unsigned i = 0; i < VNIC_PORT_KINDS; i++)
 		fn(form, "port", vnic_port_kind_text((enum vnic_port_kind)i), i, port_key_at);
 }

@@ -101,6 +101,8 @@ static int set_parent(struct vnic_nic *nic, const char *value, struct vnic_error
 #define ALL ~0u
 #define TUN (1u << VNIC_NIC_TUN)
 #define TAPS (1u << VNIC_NIC_TAP | TUN)
+#define ETHER (1u << VNIC_NIC_VETH | 1u << VNIC_NIC_TAP)
+#define GUEST (1u << VNIC_NIC_KINDS) /* a VMM's tap; what it may not have build.c refuses */
 #define LOWER (1u << VNIC_NIC_MACVLAN | 1u << VNIC_NIC_MACVTAP)
 
 static const struct nic_key {
@@ -108,13 +110,16 @@ static const struct nic_key {
 	unsigned kinds;
 	int (*set)(struct vnic_nic *nic, const char *value, struct vnic_error *err);
 } keys[] = {
-	{{"name", "NAME"}, ALL, set_name},
-	{{"ip", "ADDRESS/PREFIX|dhcp"}, ALL, set_ip},
+	{{"name", "NAME"}, ALL & ~GUEST, set_name},
+	{{"ip", "ADDRESS/PREFIX|dhcp"}, ETHER | GUEST, set_ip},
+	{{"ip", "ADDRESS/PREFIX"}, TUN | LOWER, set_ip},
 	{{"gw", "ADDRESS|none"}, ALL, set_gw},
 	{{"mac", "MAC"}, ALL & ~TUN, set_mac},
 	{{"mtu", "BYTES"}, ALL, set_mtu},
-	{{"queues", "NUMBER"}, TAPS, set_queues},
-	{{"to", "gateway|bridge:NAME|none"}, ALL & ~LOWER, set_to},
+	{{"queues", "NUMBER"}, TAPS | GUEST, set_queues},
+	{{"to", "gateway|bridge:NAME|none"}, ETHER, set_to},
+	{{"to", "gateway|bridge:NAME"}, GUEST, set_to},
+	{{"to", "gateway|none"}, TUN, set_to},
 	{{"parent", "LINK"}, LOWER, set_parent},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))

@@ -67,7 +67,7 @@ struct vnic_key {
 	const char *name;
 	const char *value; /* "BYTES", "ADDRESS|none": capitals stand for something, the rest for itself; NULL: none */
 };
-/* The keys of a kind one by one; static.  NULL after the last. */
+/* The keys of a kind one by one, or (VNIC_NIC_KINDS) those of a VMM's tap; static.  NULL after the last. */
 VNIC_API const struct vnic_key *vnic_nic_key_at(enum vnic_nic_kind kind, unsigned index);
 
 /* Ports of the host whose connections or datagrams go into the sandbox: `count` of them, beginning with these two. */

@@ -130,13 +130,17 @@ completes() {
 	offers "$1" "vnic relay veth:a,ip=10.9.0.1/24 se" seqpacket:
 	offers "$1" "vnic relay vx" vxlan:id=
 	offers "$1" "vnic relay tap:et" ""
+	# Nothing that is refused there.
+	offers "$1" "vnic vm -n tap,n" ""
+	offers "$1" "vnic run -n tun,ip=" ""
+	offers "$1" "vnic run -n macvlan,ip=" ""
 	# What is before the key is replaced with it where the shell counts it in.
-	local nic='' tap='' port='' file='' second='' side='' to='' gw='' ip='' speed='' netns=''
+	local nic='' tap='' port='' file='' second='' side='' to='' tun='' guest='' gw='' ip='' speed='' netns=''
 	case $1 in
 	in_bash) nic=veth, tap=tap, port=eth0, file=x, second=red, side=eth0,in. ;;
 	in_fish)
 		nic=veth, tap=tap, port=tap:eth0, file=pcap:x, second=tap:eth0,netns=red, side=tap:eth0,in.
-		to=veth,to= gw=tap,ip=10.9.0.1/24,gw= ip=tap,ip= speed=pcap:x,speed= netns=tap:eth0,netns=
+		to=veth,to= tun=tun,to= guest=tap,to= gw=tap,ip=10.9.0.1/24,gw= ip=tap,ip= speed=pcap:x,speed= netns=tap:eth0,netns=
 		;;
 	esac
 	offers "$1" "vnic run --nic veth,m" "${nic}mac= ${nic}mtu="
@@ -148,6 +152,8 @@ completes() {
 	offers "$1" "vnic vm -n tap,q" "${tap}queues="
 	# Values, where they are words.
 	offers "$1" "vnic run --nic veth,to=" "${to}bridge: ${to}gateway ${to}none"
+	offers "$1" "vnic run -n tun,to=" "${tun}gateway ${tun}none"
+	offers "$1" "vnic vm -n tap,to=" "${guest}bridge: ${guest}gateway"
 	offers "$1" "vnic run -n tap,ip=10.9.0.1/24,gw=n" "${gw}none"
 	offers "$1" "vnic vm -n tap,ip=d" "${ip}dhcp"
 	offers "$1" "vnic relay pcap:x,speed=" "${speed}max ${speed}recorded"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The text of a NIC says what it is, and each mistake in it has its own sentence. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -202,6 +203,33 @@ static void every_key_that_is_listed_is_known(void **state)
 	}
 }
 
+static void assert_words_are_taken(enum vnic_nic_kind kind, const struct vnic_key *key)
+{
+	char copy[64], *rest = copy, *word;
+
+	snprintf(copy, sizeof(copy), "%s", key->value);
+	while ((word = strsep(&rest, "|"))) {
+		bool upper = kind == VNIC_NIC_MACVLAN || kind == VNIC_NIC_MACVTAP;
+		char text[128];
+
+		if (!islower((unsigned char)*word))
+			continue;
+		snprintf(text, sizeof(text), "%s,%s=%s%s", vnic_nic_kind_text(kind), key->name, word,
+			 upper ? ",parent=eth0" : "");
+		nic_of(text);
+	}
+}
+
+static void every_word_that_is_listed_is_taken(void **state)
+{
+	const struct vnic_key *key;
+
+	(void)state;
+	for (unsigned kind = 0; kind < VNIC_NIC_KINDS; kind++)
+		for (unsigned i = 0; (key = vnic_nic_key_at((enum vnic_nic_kind)kind, i)); i++)
+			assert_words_are_taken((enum vnic_nic_kind)kind, key);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +245,7 @@ int main(void)
 		vt_test(a_name_or_address_that_a_link_cannot_have_is_refused),
 		vt_test(too_many_addresses_are_refused),
 		vt_test(every_key_that_is_listed_is_known),
+		vt_test(every_word_that_is_listed_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
