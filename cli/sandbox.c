@@ -102,9 +102,11 @@ static int read_dns(const struct cli_args *args, struct vnic_sandbox_config *con
 	for (int i = 0; r == 0 && (text = cli_value_at(args, "dns", i)); i++)
 		if (!strcmp(text, "none"))
 			config->no_dns = true;
+		else if (!strcmp(text, "allowed"))
+			config->dns_only_allowed = true;
 		else
 			r = read_resolver(text, &config->dns, err);
-	if (r == 0 && config->no_dns && config->dns.count)
+	if (r == 0 && config->no_dns && (config->dns.count || config->dns_only_allowed))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--dns none", "there is another --dns");
 	return r;
 }

@@ -12,10 +12,12 @@
 	{"publish", 'p', "PORTS", true, NULL, \
 	 "bring connections to a host port into the sandbox: [ADDRESS:]PORT[:PORT][/udp]; PORT may be a range, FIRST-LAST"}, \
 	{"allow", 0, "RULE", true, NULL, \
-	 "let flows start: internet, lan, host, any, or a network, then [:PORT[-PORT]][/tcp|udp|icmp]"}, \
+	 "let flows start: internet, lan, host, any, a network, or a name, as example.org or *.example.org; then " \
+	 "[:PORT[-PORT]][/tcp|udp|icmp]"}, \
 	{"deny", 0, "RULE", true, NULL, "forbid flows; of the rules that match, the most specific decides"}, \
 	{"dns", 0, "ADDRESS", true, NULL, \
-	 "ask this resolver instead of the host's, if the policy allows it; none: no name resolution"}, \
+	 "ask this resolver instead of the host's, if the policy allows it; allowed: resolve only names that --allow " \
+	 "has; none: no name resolution"}, \
 	{"name", 0, "NAME", false, NULL, "name the sandbox, for 'vnic exec NAME' and 'vnic list'"}
 
 #define SANDBOX_FRONT_OPTIONS \

@@ -51,9 +51,10 @@ static void print_text(const struct figures *figures)
 		flows->malformed, flows->ignored, flows->fragments_dropped, flows->udp_unsent, flows->udp_overrun);
 	fprintf(stderr,
 		"vnic: dns     %" PRIu64 " questions (%u open), %" PRIu64 " answers, %" PRIu64 " failed, %" PRIu64
-		" repeated, %" PRIu64 " beyond a limit; %" PRIu64 " asked over TCP, %" PRIu64 " strange\n",
-		dns->queries, dns->open, dns->answers, dns->failed, dns->repeated, dns->full, dns->streams,
-		dns->strange);
+		" repeated, %" PRIu64 " beyond a limit; %" PRIu64 " denied, %" PRIu64 " asked over TCP, %" PRIu64
+		" strange; %u addresses of names, %" PRIu64 " forgotten\n",
+		dns->queries, dns->open, dns->answers, dns->failed, dns->repeated, dns->full, dns->denied, dns->streams,
+		dns->strange, dns->known, dns->known_full);
 	print_leases(&flows->leases);
 	print_nics(figures);
 }
@@ -88,10 +89,12 @@ static json_t *to_json(const struct figures *figures)
 	json_t *started =
 		json_pack("{s:I, s:I, s:I, s:I}", "tcp", NUMBER(flows->tcp_flows), "udp", NUMBER(flows->udp_flows),
 			  "icmp", NUMBER(flows->icmp_flows), "published", NUMBER(flows->published));
-	json_t *names = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "queries", NUMBER(dns->queries), "open",
-				  NUMBER(dns->open), "answers", NUMBER(dns->answers), "failed", NUMBER(dns->failed),
-				  "repeated", NUMBER(dns->repeated), "full", NUMBER(dns->full), "streams",
-				  NUMBER(dns->streams), "strange", NUMBER(dns->strange));
+	json_t *names =
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "queries", NUMBER(dns->queries),
+			  "open", NUMBER(dns->open), "answers", NUMBER(dns->answers), "failed", NUMBER(dns->failed),
+			  "repeated", NUMBER(dns->repeated), "full", NUMBER(dns->full), "streams", NUMBER(dns->streams),
+			  "strange", NUMBER(dns->strange), "denied", NUMBER(dns->denied), "known", NUMBER(dns->known),
+			  "known_full", NUMBER(dns->known_full));
 
 	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "flows",
 			 started, "open", open, "bytes_out", NUMBER(flows->bytes_out), "bytes_in",

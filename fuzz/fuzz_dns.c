@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "dnsmsg.h"
 
@@ -21,6 +22,23 @@ static void check_made(const uint8_t *query, const struct dnsmsg_query *info, bo
 	/* A question that is none is not repeated. */
 	if (info->question > 12 && !(query[2] & 0x78) && !dnsmsg_answers(query, info, info->id, made, size))
 		abort();
+}
+
+static void check_learnt(const uint8_t *query, const struct dnsmsg_query *info, const uint8_t *answer, size_t size)
+{
+	struct dnsmsg_walk walk = dnsmsg_walk_answer(info, answer, size);
+	char name[VNIC_DOMAIN_TEXT];
+	struct vnic_addr addr;
+	unsigned left = walk.left;
+	uint32_t ttl;
+
+	if (dnsmsg_name(query, info, name) && (!name[0] || strlen(name) + 2 > info->question - 12u))
+		abort();
+	while (dnsmsg_next_address(&walk, &addr, &ttl)) {
+		if (walk.left >= left || walk.at > size || addr.prefix != (addr.family == AF_INET ? 32 : 128))
+			abort();
+		left = walk.left;
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -51,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_made(query, &info, true);
 	}
 	if (verdict == 0 && dnsmsg_answers(query, &info, info.id, answer, answer_size)) {
+		check_learnt(query, &info, answer, answer_size);
 		dnsmsg_set_id(answer, (uint16_t)(info.id + 1));
 		if (dnsmsg_answers(query, &info, info.id, answer, answer_size))
 			abort();

@@ -46,16 +46,40 @@ static void check_flows(struct vnic_policy *policy, const uint8_t *data, size_t 
 		};
 
 		memcpy(flow.dst.bytes, data + at + 4, data[at] & 0x80 ? 4 : 16);
+		if (data[at + 3] & 1) /* of all names, for check_flow lets rules change places */
+			memset(&flow.named, 0xff, sizeof(flow.named));
 		check_flow(policy, &flow);
 	}
 }
 
-static void check_rule(const struct vnic_rule_policy *rule)
+/* It is one itself, and if it stands for those below, something below is. */
+static void check_name(const struct vnic_policy *policy, const struct vnic_rule_policy *rule)
+{
+	const char *name = policy->names + rule->name;
+	unsigned index = (unsigned)(rule - policy->rules);
+	struct vnic_rule_set set = {0};
+	char below[VNIC_DOMAIN_TEXT];
+
+	if (!rule->allow || rule->by_class || rule->name >= policy->names_size ||
+	    rule->name + strlen(name) >= policy->names_size || strlen(name) >= VNIC_DOMAIN_TEXT)
+		abort();
+	if (*name == '*') {
+		below[0] = 'x';
+		strcpy(below + 1, name + 1);
+		name = below;
+	}
+	if (!vnic_policy_names(policy, name, &set) || !(set.bits[index / 64] >> index % 64 & 1))
+		abort();
+}
+
+static void check_rule(const struct vnic_policy *policy, const struct vnic_rule_policy *rule)
 {
 	if (rule->port_first > rule->port_last || rule->proto > VNIC_PROTO_ICMP)
 		abort();
-	if (rule->by_class ? rule->dst_class > VNIC_CLASS_ANY || rule->dst_class == VNIC_CLASS_SPECIAL
-			   : rule->net.family != AF_INET && rule->net.family != AF_INET6)
+	if (rule->name)
+		check_name(policy, rule);
+	else if (rule->by_class ? rule->dst_class > VNIC_CLASS_ANY || rule->dst_class == VNIC_CLASS_SPECIAL
+				: rule->net.family != AF_INET && rule->net.family != AF_INET6)
 		abort();
 }
 
@@ -72,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct vnic_error err;
 
 		if (*line && vnic_policy_add(&policy, *line == '+', line + 1, &err) == 0)
-			check_rule(&policy.rules[before]);
+			check_rule(&policy, &policy.rules[before]);
 		else if (policy.count != before)
 			abort();
 	}

@@ -14,6 +14,7 @@
 #include "dns.h"
 #include "fd.h"
 #include "internal.h"
+#include "names.h"
 
 /* A flow to there would fail, too.  After all other errors: rather refuse than let through. */
 static bool leads_nowhere(int code)
@@ -87,17 +88,19 @@ static bool is_own(struct vnic_gateway *gateway, const struct destination *desti
 	return own;
 }
 
-static void deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow)
+void gateway_deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow)
 {
-	unsigned kind = (unsigned)vnic_policy_flow_class(flow) * 4 + flow->proto;
-	char rule[96];
+	bool question = !flow->dst.family;
+	unsigned kind = (question ? VNIC_CLASS_ANY : vnic_policy_flow_class(flow)) * 4u + flow->proto;
+	char rule[VNIC_DOMAIN_TEXT];
 
 	gateway->stats.denied++;
 	if (gateway->denied_told & 1u << kind || !gateway->config.denied)
 		return;
 	gateway->denied_told |= 1u << kind;
 	gateway->config.denied(gateway->config.ctx, flow,
-			       vnic_policy_remedy(&gateway->config.policy, flow, rule, sizeof(rule)));
+			       question ? flow->name
+					: vnic_policy_remedy(&gateway->config.policy, flow, rule, sizeof(rule)));
 }
 
 bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
@@ -126,10 +129,12 @@ bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enu
 			memcpy(to.addr, (uint8_t[]){127, 0, 0, 1}, 4);
 	}
 	destination.len = endpoint_to_sockaddr(key->family, &to, &destination.addr);
+	if (gateway->names)
+		names_find(gateway->names, &flow, gateway->now);
 	if (!flow.host)
 		flow.host = is_own(gateway, &destination, &flow.broadcast);
 	if (!vnic_policy_allows(&gateway->config.policy, &flow)) {
-		deny(gateway, &flow);
+		gateway_deny(gateway, &flow);
 		return false;
 	}
 	destination.host = flow.host;

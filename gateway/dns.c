@@ -17,10 +17,15 @@
  * each second, and questions are held until he has answered: the old ones may be another network's, and must not hear
  * what is asked now.  TCP, which comes after a question as a rule, is not held.
  *
+ * Names in rules.  Whatever is passed on, or said to be too large, is shown to names.c before, whole, so where a rule
+ * has a name we ask over TCP for every answer that was truncated.  TCP of the sandbox's own, which follows then, is not
+ * looked into.
+ *
  * Rejected: a cache, for the host's resolver has one, and what it says to the sandbox must not differ from what it says
  * to the host.
  */
 #include "dns_ask.h"
+#include "names.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -71,6 +76,10 @@ bool dns_owns(struct dns *dns, const struct flow_key *key)
 
 bool dns_resolver(struct dns *dns, struct destination *ret_destination)
 {
+	if (dns->config.only_allowed) {
+		gateway_deny(dns->gateway, &(struct vnic_policy_flow){.proto = VNIC_PROTO_TCP});
+		return false;
+	}
 	look(dns);
 	return dns_find_server(dns, dns->preferred, VNIC_PROTO_TCP, ret_destination);
 }
@@ -134,6 +143,9 @@ void dns_deliver(struct dns *dns, uint32_t slot, uint8_t *answer, size_t size)
 {
 	const struct query *query = &dns->queries[slot];
 
+	if (dns->gateway->names)
+		names_learn(dns->gateway->names, query->message, &query->info, answer,
+			    size < DNS_ROOM_MAX ? size : DNS_ROOM_MAX, dns->gateway->now);
 	if (size > query->info.room) {
 		dns_truncate(dns, slot);
 		return;
@@ -194,6 +206,23 @@ static void start(struct dns *dns, const struct query *asked)
 		dns_ask(dns, slot);
 }
 
+static bool is_allowed(struct dns *dns, const struct query *query)
+{
+	struct vnic_policy_flow flow = {.proto = VNIC_PROTO_ANY};
+	char name[VNIC_DOMAIN_TEXT] = "";
+
+	if (!dns->config.only_allowed)
+		return true;
+	if (dnsmsg_name(query->message, &query->info, name)) {
+		if (vnic_policy_names(&dns->gateway->config.policy, name, &flow.named))
+			return true;
+		flow.name = name;
+	}
+	dns->stats.denied++;
+	gateway_deny(dns->gateway, &flow);
+	return false;
+}
+
 void dns_query(struct dns *dns, const struct flow_key *client, const void *data, size_t size)
 {
 	struct query query = {.client = *client, .denied = dns->config.named, .fds = {-1, -1, -1}, .stream = -1};
@@ -208,6 +237,8 @@ void dns_query(struct dns *dns, const struct flow_key *client, const void *data,
 	memcpy(query.message, data, query.size);
 	if (verdict == 0 && size > DNS_QUERY_MAX)
 		verdict = DNSMSG_FORMERR;
+	if (verdict == 0 && !is_allowed(dns, &query))
+		verdict = DNSMSG_REFUSED;
 	if (verdict > 0) {
 		dns->stats.failed++;
 		reply_made(dns, &query, (unsigned)verdict, false);

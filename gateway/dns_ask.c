@@ -206,13 +206,13 @@ static void stream_event(struct dns *dns, uint32_t slot, uint32_t events)
 	}
 	n = recv(query->stream, dns->answer, sizeof(dns->answer), MSG_PEEK);
 	size = n >= DNS_LENGTH ? get16(dns->answer) : 0;
-	if (n >= DNS_LENGTH && size <= query->info.room && (size_t)n >= DNS_LENGTH + size) {
+	if (n >= DNS_LENGTH && size <= DNS_ROOM_MAX && (size_t)n >= DNS_LENGTH + size) {
 		if (dnsmsg_answers(query->message, &query->info, query->ids[query->last], dns->answer + DNS_LENGTH,
 				   size))
 			dns_deliver(dns, slot, dns->answer + DNS_LENGTH, size);
 		else
 			dns_truncate(dns, slot);
-	} else if (size > query->info.room || over) {
+	} else if (size > DNS_ROOM_MAX || over) {
 		dns_truncate(dns, slot);
 	}
 }
@@ -243,7 +243,7 @@ static void take_answer(struct dns *dns, uint32_t slot, unsigned server, size_t 
 	}
 	if (server < dns->config.servers.count) /* they may have become fewer */
 		dns->preferred = server;
-	if (dnsmsg_is_truncated(dns->answer) && query->info.room > DNS_UNFRAGMENTED)
+	if (dnsmsg_is_truncated(dns->answer) && (query->info.room > DNS_UNFRAGMENTED || dns->gateway->names))
 		start_stream(dns, slot, server);
 	else
 		dns_deliver(dns, slot, dns->answer, size);

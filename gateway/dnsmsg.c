@@ -2,6 +2,7 @@
 #include "dnsmsg.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "bytes.h"
 
@@ -11,7 +12,10 @@
 #define POINTER 0xc0
 #define QUESTION_REST 4 /* type, class */
 #define RECORD_REST 10  /* type, class, TTL, length */
+#define TYPE_A 1
+#define TYPE_AAAA 28
 #define TYPE_OPT 41
+#define CLASS_IN 1
 #define OPT_SIZE 11
 #define OPT_ROOM 1232 /* what we take from the asker ourselves */
 
@@ -43,15 +47,14 @@ static size_t skip_name(const uint8_t *message, size_t size, size_t at, bool com
 	return 0;
 }
 
-/* One record; *ret_opt is where its fixed part begins if it is an OPT record, else untouched.  0: it is not whole. */
-static size_t skip_record(const uint8_t *message, size_t size, size_t at, size_t *ret_opt)
+/* One record; *ret_fixed is where its fixed part begins.  0: it is not whole. */
+static size_t skip_record(const uint8_t *message, size_t size, size_t at, size_t *ret_fixed)
 {
 	size_t fixed = skip_name(message, size, at, true);
 
 	if (!fixed || size - fixed < RECORD_REST || size - fixed - RECORD_REST < get16(message + fixed + 8))
 		return 0;
-	if (get16(message + fixed) == TYPE_OPT)
-		*ret_opt = fixed;
+	*ret_fixed = fixed;
 	return fixed + RECORD_REST + get16(message + fixed + 8);
 }
 
@@ -68,7 +71,7 @@ static bool read_records(const uint8_t *message, size_t size, struct dnsmsg_quer
 		at = skip_record(message, size, at, &opt);
 		if (!at)
 			return false;
-		if (!opt)
+		if (get16(message + opt) != TYPE_OPT)
 			continue;
 		if (query->edns || count - i > additional) /* RFC 6891 6.1.1 */
 			return false;
@@ -139,6 +142,62 @@ unsigned dnsmsg_rcode(const void *answer)
 bool dnsmsg_is_truncated(const void *answer)
 {
 	return ((const uint8_t *)answer)[2] & TC;
+}
+
+bool dnsmsg_name(const void *query, const struct dnsmsg_query *info, char ret_name[VNIC_DOMAIN_TEXT])
+{
+	const uint8_t *label = (const uint8_t *)query + HEADER;
+	char name[VNIC_DOMAIN_TEXT + 1] = "";
+	size_t len = 0;
+
+	if (info->question == HEADER || *label == 0)
+		return false;
+	for (; *label; label += 1 + *label) {
+		for (unsigned i = 1; i <= *label; i++) {
+			uint8_t c = fold(label[i]);
+
+			if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+				return false;
+			name[len++] = (char)c;
+		}
+		name[len++] = '.';
+	}
+	name[len - 1] = '\0';
+	memcpy(ret_name, name, len);
+	return true;
+}
+
+struct dnsmsg_walk dnsmsg_walk_answer(const struct dnsmsg_query *info, const void *answer, size_t size)
+{
+	const uint8_t *header = answer;
+
+	return (struct dnsmsg_walk){.message = answer,
+				    .size = size,
+				    .at = info->question,
+				    .left = size > info->question ? get16(header + 6) : 0};
+}
+
+bool dnsmsg_next_address(struct dnsmsg_walk *walk, struct vnic_addr *ret_addr, uint32_t *ret_ttl)
+{
+	while (walk->left) {
+		size_t fixed = 0, end = skip_record(walk->message, walk->size, walk->at, &fixed);
+		const uint8_t *record = walk->message + fixed;
+		bool v6;
+
+		walk->left = end ? walk->left - 1 : 0;
+		walk->at = end;
+		if (!end)
+			return false;
+		v6 = get16(record) == TYPE_AAAA;
+		if ((!v6 && get16(record) != TYPE_A) || get16(record + 2) != CLASS_IN ||
+		    end - fixed - RECORD_REST != (v6 ? 16 : 4))
+			continue;
+		*ret_addr = (struct vnic_addr){.family = v6 ? AF_INET6 : AF_INET, .prefix = v6 ? 128 : 32};
+		memcpy(ret_addr->bytes, record + RECORD_REST, v6 ? 16 : 4);
+		*ret_ttl = (uint32_t)get16(record + 4) << 16 | get16(record + 6);
+		return true;
+	}
+	return false;
 }
 
 void dnsmsg_set_id(void *message, uint16_t id)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * DNS messages, as far as a forwarder must understand them: is this one question, how large may the answer be, is
- * this its answer (RFC 1035, 6891, 9619).
+ * this its answer, and which addresses are in it (RFC 1035, 3596, 6891, 9619).
  */
 #ifndef GATEWAY_DNSMSG_H
 #define GATEWAY_DNSMSG_H
@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <vnic/policy.h>
 
 #define DNSMSG_ROOM 512 /* of an asker without EDNS, RFC 1035 4.2.1 */
 #define DNSMSG_MADE 288 /* an answer of our own is no longer */
@@ -39,6 +41,23 @@ bool dnsmsg_answers(const void *query, const struct dnsmsg_query *info, uint16_t
 /* Of an answer. */
 unsigned dnsmsg_rcode(const void *answer);
 bool dnsmsg_is_truncated(const void *answer);
+
+/*
+ * The name that was asked for, in lower case and without a dot at the end; false: the root, or it has other characters
+ * than letters, digits, '-' and '_', which no rule has.
+ */
+bool dnsmsg_name(const void *query, const struct dnsmsg_query *info, char ret_name[VNIC_DOMAIN_TEXT]);
+
+/* Where we are among the records of an answer. */
+struct dnsmsg_walk {
+	const uint8_t *message;
+	size_t size, at;
+	unsigned left;
+};
+/* Of what answers this query. */
+struct dnsmsg_walk dnsmsg_walk_answer(const struct dnsmsg_query *info, const void *answer, size_t size);
+/* The next address (A, AAAA) and its TTL in seconds; false: there is none, or what follows is not whole. */
+bool dnsmsg_next_address(struct dnsmsg_walk *walk, struct vnic_addr *ret_addr, uint32_t *ret_ttl);
 
 void dnsmsg_set_id(void *message, uint16_t id);
 

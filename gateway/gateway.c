@@ -16,6 +16,7 @@
 #include "dns.h"
 #include "fd.h"
 #include "internal.h"
+#include "names.h"
 
 #define EVENTS 256
 #define SPIN_NS 150000              /* how long to look before going to sleep: an answer's way by two sleeping CPUs */
@@ -305,6 +306,9 @@ static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 		r = udp_new(gateway, &gateway->udp, err);
 	if (r == 0)
 		r = icmp_new(gateway, &gateway->icmp, err);
+	if (r == 0 && gateway->config.policy.names_size &&
+	    names_new(&gateway->config.policy, &gateway->secret, &gateway->names) < 0)
+		r = vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	if (r == 0 && has_forwarder(&gateway->config.dns))
 		r = dns_new(gateway, &gateway->config.dns, &gateway->dns, err);
 	if (r == 0 && gateway->config.lease_count)
@@ -354,6 +358,7 @@ void vnic_gateway_free(struct vnic_gateway *gateway)
 	udp_free(gateway->udp);
 	icmp_free(gateway->icmp);
 	dns_free(gateway->dns);
+	names_free(gateway->names);
 	leases_free(gateway->leases);
 	for (unsigned i = 0; i < VNIC_LEASE_SOCKETS && gateway->config.lease_count; i++)
 		close_fd(&gateway->config.lease_sockets[i]);
@@ -402,4 +407,6 @@ void vnic_gateway_get_dns_stats(const struct vnic_gateway *gateway, struct vnic_
 	*ret_stats = (struct vnic_dns_stats){0};
 	if (gateway->dns)
 		dns_get_stats(gateway->dns, ret_stats);
+	if (gateway->names)
+		names_count(gateway->names, &ret_stats->known, &ret_stats->known_full);
 }

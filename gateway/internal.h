@@ -42,6 +42,7 @@ struct udp;
 struct icmp;
 struct publish;
 struct dns;
+struct names;
 struct leases;
 
 struct vnic_gateway {
@@ -65,6 +66,7 @@ struct vnic_gateway {
 	struct icmp *icmp;
 	struct publish *publish;
 	struct dns *dns;       /* NULL: none */
+	struct names *names;   /* NULL: no rule has one */
 	struct leases *leases; /* NULL: none */
 };
 
@@ -98,6 +100,8 @@ struct destination {
  */
 bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
 		   struct destination *ret_destination);
+/* Counts and tells what is denied; of a question that is, only .proto and .name are set. */
+void gateway_deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow);
 
 /* The answer to a failed connect or send: which unreachable an errno means; false: none, stay silent. */
 bool gateway_why(int code, enum unreachable *ret_why);

@@ -10,12 +10,18 @@
  * Each rule that matches has a rank, one number that compares as the header says, and the highest decides.  There
  * are few rules and one decision a flow, so they are simply all looked at.  (Rejected: a trie; the first match in the
  * order of the options, which makes `--allow A --deny B` and `--deny B --allow A` differ.)
+ *
+ * A rule with a name matches the addresses that the sandbox was told for it (names.c).  It can only allow: whoever
+ * knows the address of what is denied by name would get there.  And it opens public addresses only: whoever answers for
+ * the name could otherwise give it an address in the LAN (DNS rebinding).  So a rule about a network, which somebody
+ * wrote, ranks above one about a name, whose addresses somebody else chooses.
  */
 #include <vnic/policy.h>
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "parse.h"
@@ -149,9 +155,12 @@ const char *vnic_class_text(enum vnic_class which)
 
 /* --- how a rule is written ---------------------------------------------------------- */
 
-#define RULE_TEXT 128
-#define RULE_HELP \
-	"a rule is WHO[:PORT[-PORT]][/tcp|udp|icmp], and WHO is internet, lan, host, any, an address or a network"
+#define RULE_TEXT (VNIC_DOMAIN_TEXT + 32)
+#define RULE_HELP                                                                                                    \
+	"a rule is WHO[:PORT[-PORT]][/tcp|udp|icmp], and WHO is internet, lan, host, any, an address, a network or " \
+	"a name with a dot"
+#define DIGITS "0123456789"
+#define LETTERS "abcdefghijklmnopqrstuvwxyz"
 
 static const char *const proto_texts[] = {
 	[VNIC_PROTO_TCP] = "tcp", [VNIC_PROTO_UDP] = "udp", [VNIC_PROTO_ICMP] = "icmp"};
@@ -224,7 +233,52 @@ static int parse_ports(char *text, struct vnic_rule_policy *rule, struct vnic_er
 	return 0;
 }
 
-static int parse_who(const char *who, const char *whole, struct vnic_rule_policy *rule, struct vnic_error *err)
+/* Letters, digits, '-' and '_' between single dots; a letter begins the last part, so that it is no address. */
+static bool is_name(const char *text)
+{
+	size_t len;
+
+	for (;; text += len + 1) {
+		len = strspn(text, LETTERS DIGITS "-_");
+		if (len == 0 || len > 63)
+			return false;
+		if (text[len] == '\0')
+			return strchr(LETTERS, *text);
+		if (text[len] != '.')
+			return false;
+	}
+}
+
+/* As it is kept: "Example.ORG." is "example.org". */
+static int parse_name(char *who, const char *whole, struct vnic_policy *policy, struct vnic_rule_policy *rule,
+		      struct vnic_error *err)
+{
+	size_t len = strlen(who);
+
+	if (who[len - 1] == '.')
+		who[--len] = '\0';
+	for (char *c = who; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c += 'a' - 'A';
+	if (len >= VNIC_DOMAIN_TEXT || !is_name(who + (strncmp(who, "*.", 2) == 0 ? 2 : 0)))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, whole, RULE_HELP);
+	if (!rule->allow)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, whole,
+				 "a name cannot be denied, for it is its address that is connected to: --deny any, and "
+				 "--allow the names that are needed");
+	if (policy->names_size == 0)
+		policy->names_size = 1;
+	if (policy->names_size + len + 1 > sizeof(policy->names))
+		return vnic_fail(err, VNIC_STEP_USAGE, ENOSPC, whole, "the names of all rules have %zu bytes at most",
+				 sizeof(policy->names));
+	rule->name = (uint16_t)policy->names_size;
+	memcpy(policy->names + policy->names_size, who, len + 1);
+	policy->names_size += (unsigned)len + 1;
+	return 0;
+}
+
+static int parse_who(char *who, const char *whole, struct vnic_policy *policy, struct vnic_rule_policy *rule,
+		     struct vnic_error *err)
 {
 	static const enum vnic_class classes[] = {VNIC_CLASS_INTERNET, VNIC_CLASS_LAN, VNIC_CLASS_HOST, VNIC_CLASS_ANY};
 
@@ -234,12 +288,14 @@ static int parse_who(const char *who, const char *whole, struct vnic_rule_policy
 			rule->dst_class = classes[i];
 			return 0;
 		}
-	if (!strpbrk(who, ".:") || who[strspn(who, "0123456789abcdefABCDEF.:/")])
+	if (!strpbrk(who, ".:"))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, whole, RULE_HELP);
-	return vnic_addr_parse(who, &rule->net, err);
+	return strpbrk(who, ":/") || !who[strspn(who, DIGITS ".")] ? vnic_addr_parse(who, &rule->net, err)
+								   : parse_name(who, whole, policy, rule, err);
 }
 
-static int parse_rule(const char *whole, struct vnic_rule_policy *rule, struct vnic_error *err)
+static int parse_rule(const char *whole, struct vnic_policy *policy, struct vnic_rule_policy *rule,
+		      struct vnic_error *err)
 {
 	char text[RULE_TEXT], *who = NULL, *ports = NULL;
 	int r = parse_copy(whole, "a rule", text, sizeof(text), err);
@@ -248,13 +304,11 @@ static int parse_rule(const char *whole, struct vnic_rule_policy *rule, struct v
 		r = parse_proto(text, whole, &rule->proto, err);
 	if (r == 0)
 		r = split(text, whole, &who, &ports, err);
-	if (r == 0)
-		r = parse_who(who, whole, rule, err);
-	if (r < 0 || !ports)
-		return r;
-	if (rule->proto == VNIC_PROTO_ICMP)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, whole, "ICMP has no ports");
-	return parse_ports(ports, rule, err);
+	if (r == 0 && ports && rule->proto == VNIC_PROTO_ICMP)
+		r = vnic_fail(err, VNIC_STEP_USAGE, EINVAL, whole, "ICMP has no ports");
+	if (r == 0 && ports)
+		r = parse_ports(ports, rule, err);
+	return r < 0 ? r : parse_who(who, whole, policy, rule, err);
 }
 
 void vnic_policy_init(struct vnic_policy *policy)
@@ -270,14 +324,35 @@ void vnic_policy_init(struct vnic_policy *policy)
 int vnic_policy_add(struct vnic_policy *policy, bool allow, const char *text, struct vnic_error *err)
 {
 	struct vnic_rule_policy rule = {.allow = allow, .port_last = 65535};
-	int r = parse_rule(text, &rule, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (policy->count == VNIC_POLICY_RULES)
 		return vnic_fail(err, VNIC_STEP_USAGE, ENOSPC, text, "there are at most %d rules", VNIC_POLICY_RULES);
-	policy->rules[policy->count++] = rule;
-	return 0;
+	r = parse_rule(text, policy, &rule, err);
+	if (r == 0)
+		policy->rules[policy->count++] = rule;
+	return r;
+}
+
+static bool is_named(const char *pattern, const char *name)
+{
+	size_t below = strlen(pattern) - 1, len = strlen(name);
+
+	if (*pattern != '*')
+		return !strcmp(pattern, name);
+	return len > below && !strcmp(name + len - below, pattern + 1);
+}
+
+bool vnic_policy_names(const struct vnic_policy *policy, const char *name, struct vnic_rule_set *set)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < policy->count && policy->names_size; i++)
+		if (policy->rules[i].name && is_named(policy->names + policy->rules[i].name, name)) {
+			set->bits[i / 64] |= UINT64_C(1) << i % 64;
+			found = true;
+		}
+	return found;
 }
 
 /* --- which rule decides ------------------------------------------------------------- */
@@ -291,9 +366,10 @@ static bool means(const struct vnic_rule_policy *rule, const struct vnic_policy_
 	return vnic_addr_contains(&rule->net, &flow->dst) || (inner && vnic_addr_contains(&rule->net, inner));
 }
 
-static bool matches(const struct vnic_rule_policy *rule, const struct vnic_policy_flow *flow,
+static bool matches(const struct vnic_policy *policy, unsigned index, const struct vnic_policy_flow *flow,
 		    const struct vnic_addr *inner)
 {
+	const struct vnic_rule_policy *rule = &policy->rules[index];
 	bool all_ports = rule->port_first == 0 && rule->port_last == 65535;
 
 	if (rule->proto != VNIC_PROTO_ANY && rule->proto != flow->proto)
@@ -301,20 +377,24 @@ static bool matches(const struct vnic_rule_policy *rule, const struct vnic_polic
 	if (!all_ports &&
 	    (flow->proto == VNIC_PROTO_ICMP || flow->port < rule->port_first || flow->port > rule->port_last))
 		return false;
+	if (rule->name)
+		return flow->named.bits[index / 64] >> index % 64 & 1 &&
+		       vnic_policy_flow_class(flow) == VNIC_CLASS_INTERNET;
 	if (!rule->by_class)
 		return means(rule, flow, inner);
 	return rule->dst_class == VNIC_CLASS_ANY || rule->dst_class == vnic_policy_flow_class(flow);
 }
 
 /*
- * From the top: network, class, any, the default; length of the prefix; few ports; a protocol; deny.  The default
- * comes last although it is about one class: `--deny any` means the Internet, too.
+ * From the top: network, name, class, any, the default; length of the prefix; few ports; a protocol; deny.  The
+ * default comes last although it is about one class: `--deny any` means the Internet, too.
  */
 static uint64_t rank(const struct vnic_rule_policy *rule)
 {
-	uint64_t kind = rule->fallback ? 0 : !rule->by_class ? 3 : rule->dst_class == VNIC_CLASS_ANY ? 1 : 2;
+	bool by_net = !rule->by_class && !rule->name;
+	uint64_t kind = rule->fallback ? 0 : by_net ? 4 : rule->name ? 3 : rule->dst_class == VNIC_CLASS_ANY ? 1 : 2;
 	/* An IPv4 network is compared as the IPv6 network of its mapped addresses. */
-	uint64_t prefix = rule->by_class ? 0 : rule->net.prefix + (rule->net.family == AF_INET ? 96u : 0u);
+	uint64_t prefix = by_net ? rule->net.prefix + (rule->net.family == AF_INET ? 96u : 0u) : 0;
 	uint64_t few = 65535u - (uint64_t)(rule->port_last - rule->port_first);
 
 	return kind << 32 | prefix << 24 | few << 8 | (uint64_t)(rule->proto != VNIC_PROTO_ANY) << 1 | !rule->allow;
@@ -329,21 +409,23 @@ bool vnic_policy_allows(const struct vnic_policy *policy, const struct vnic_poli
 	for (unsigned i = 0; i < policy->count; i++) {
 		const struct vnic_rule_policy *rule = &policy->rules[i];
 
-		if (matches(rule, flow, embeds) && (!best || rank(rule) > rank(best)))
+		if (matches(policy, i, flow, embeds) && (!best || rank(rule) > rank(best)))
 			best = rule;
 	}
 	return best && best->allow;
 }
 
-/* From 0, the class, to 2, the flow alone. */
+/* From 0, the name, or 1, the class, to 3, the flow alone. */
 static void write_rule(const struct vnic_policy_flow *flow, int narrow, char *buf, size_t size)
 {
 	char addr[VNIC_ADDR_TEXT];
 
 	vnic_addr_text(&flow->dst, false, addr);
 	if (narrow == 0)
-		snprintf(buf, size, "%s", vnic_class_text(vnic_policy_flow_class(flow)));
+		snprintf(buf, size, "%s", flow->name);
 	else if (narrow == 1)
+		snprintf(buf, size, "%s", vnic_class_text(vnic_policy_flow_class(flow)));
+	else if (narrow == 2)
 		snprintf(buf, size, "%s", addr);
 	else if (flow->proto == VNIC_PROTO_ICMP)
 		snprintf(buf, size, "%s/icmp", addr);
@@ -358,11 +440,16 @@ const char *vnic_policy_remedy(const struct vnic_policy *policy, const struct vn
 	if (flow->broadcast)
 		return NULL;
 	/* What is special has no class that could be written. */
-	for (int narrow = 0; narrow < 3; narrow++) {
+	for (int narrow = flow->name ? 0 : 1; narrow < 4; narrow++) {
 		struct vnic_policy more = *policy;
+		struct vnic_policy_flow same = *flow;
 
 		write_rule(flow, narrow, buf, size);
-		if (vnic_policy_add(&more, true, buf, NULL) == 0 && vnic_policy_allows(&more, flow))
+		if (vnic_policy_add(&more, true, buf, NULL) < 0)
+			continue;
+		if (flow->name)
+			vnic_policy_names(&more, flow->name, &same.named);
+		if (vnic_policy_allows(&more, &same))
 			return buf;
 	}
 	return NULL;

@@ -72,13 +72,48 @@ static int check_gated(const struct vnic_sandbox_config *config, struct vnic_err
 		{"--publish", config->publish_count > 0},
 		{config->policy.count > 1 && config->policy.rules[1].allow ? "--allow" : "--deny",
 		 config->policy.count > 1},
-		{"--dns", config->dns.count > 0},
+		{"--dns", config->dns.count > 0 || config->dns_only_allowed},
 	};
 
 	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]) && !gateway_nics(config); i++)
 		if (options[i].given)
 			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, options[i].option,
 					 "it needs a NIC on the gateway (veth, tap or tun without to=)");
+	return 0;
+}
+
+/* Is all of the Internet allowed? */
+static bool allows_internet(const struct vnic_policy *policy)
+{
+	bool allows = false;
+
+	for (unsigned i = 0; i < policy->count; i++) {
+		const struct vnic_rule_policy *rule = &policy->rules[i];
+
+		if (!rule->by_class || (rule->dst_class != VNIC_CLASS_INTERNET && rule->dst_class != VNIC_CLASS_ANY))
+			continue;
+		if (!rule->allow)
+			return false;
+		allows = true;
+	}
+	return allows;
+}
+
+/* Rules with names that open nothing: somebody thinks that they confine. */
+static int check_names(const struct vnic_sandbox_config *config, struct vnic_error *err)
+{
+	const struct vnic_policy *policy = &config->policy;
+
+	if (config->dns_only_allowed && !policy->names_size)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--dns allowed", "no --allow has a name");
+	if (!policy->names_size)
+		return 0;
+	if (allows_internet(policy))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, policy->names + 1,
+				 "this name opens nothing, for all of the Internet is allowed: add --deny any");
+	if (config->no_dns)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, policy->names + 1,
+				 "the address of this name will not be known: leave out --dns none");
 	return 0;
 }
 
@@ -137,6 +172,8 @@ static int check_config(const struct vnic_sandbox_config *config, struct vnic_er
 	if (config->capture && !config->nic_count)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--capture", "there is no NIC to capture");
 	r = check_gated(config, err);
+	if (r == 0)
+		r = check_names(config, err);
 	if (r == 0)
 		r = check_published_once(config, err);
 	if (r < 0)
@@ -280,6 +317,7 @@ static void plan_names(const struct vnic_sandbox_config *config, struct build *b
 
 	dns->servers = config->dns;
 	dns->named = config->dns.count > 0;
+	dns->only_allowed = config->dns_only_allowed;
 	dns->in_their_name = !mounts && !dns->named && !handed;
 	build->resolvers.path = build->resolv.path = RESOLV_PATH;
 	if (!dns->named)
@@ -309,6 +347,17 @@ static void plan_gate(const struct vnic_sandbox_config *config, struct build *bu
 	build->gate.policy = &config->policy;
 	plan_names(config, build);
 	build->gate.privileged = !config->rootless;
+}
+
+static int check_forwarder(const struct vnic_sandbox_config *config, const struct vnic_dns_config *dns,
+			   struct vnic_error *err)
+{
+	if (!config->policy.names_size || dns->listen[VNIC_V4].family || dns->listen[VNIC_V6].family)
+		return 0;
+	return vnic_fail(
+		err, VNIC_STEP_USAGE, EINVAL, config->policy.names + 1,
+		"its address will not be known, for no NIC's network has room for the name server: a prefix of "
+		"29 or less");
 }
 
 int vnic_sandbox_check(const struct vnic_sandbox_config *config, struct vnic_error *err)
@@ -342,7 +391,9 @@ int build_make(const struct vnic_sandbox_config *config, struct build *build, st
 	build->capture.plan = &build->plan;
 	build->capture.privileged = !config->rootless;
 	plan_gate(config, build);
-	r = plan_ids(build, err);
+	r = check_forwarder(config, &build->gate.dns, err);
+	if (r == 0)
+		r = plan_ids(build, err);
 	if (r == 0)
 		r = prepare_host(build, err);
 	return r < 0 ? r : open_channels(config, build, err);

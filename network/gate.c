@@ -124,10 +124,16 @@ static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const ch
 	const struct gate *gate = ctx;
 	char text[VNIC_ADDR_TEXT], port[16] = "";
 
-	vnic_addr_text(&flow->dst, false, text);
+	if (flow->dst.family)
+		vnic_addr_text(&flow->dst, false, text);
 	if (flow->proto != VNIC_PROTO_ICMP)
 		snprintf(port, sizeof(port), " port %u", flow->port);
-	if (flow->broadcast)
+	if (!flow->dst.family && rule)
+		ns_note(gate->step.child, "denied: the question for %s; '--allow %s' would allow it", rule, rule);
+	else if (!flow->dst.family)
+		ns_note(gate->step.child, "denied: a question%s, as '--dns allowed' says",
+			flow->proto == VNIC_PROTO_TCP ? " over TCP" : " for no proper name");
+	else if (flow->broadcast)
 		ns_note(gate->step.child, "denied: %s to %s%s, a broadcast address: no broadcast leaves",
 			protos[flow->proto], text, port);
 	else if (rule)

@@ -32,6 +32,11 @@ struct vnic_dns_config {
 	 */
 	bool in_their_name;
 	/*
+	 * Answers only what is asked about names in the policy's rules, and only by UDP.  Otherwise a question, about
+	 * any name, carries information to whoever answers for it.
+	 */
+	bool only_allowed;
+	/*
 	 * Asks what the host's resolvers are by now: vnic_gateway_set_resolvers is the answer, at once or later, and
 	 * questions wait for it, though not for long.  Called before a question, at most once a second, and not again
 	 * before the answer.  NULL: they never change.  Must not block.
@@ -42,14 +47,17 @@ struct vnic_dns_config {
 
 /* queries = answers + failed + full + repeated + open */
 struct vnic_dns_stats {
-	uint64_t queries;  /* taken from the sandbox as datagrams; over TCP they are flows */
-	uint64_t answers;  /* a resolver's, passed on, or said to be too large */
-	uint64_t failed;   /* malformed; no resolver answered, or none may be asked */
-	uint64_t full;     /* refused, for too many were under way */
-	uint64_t repeated; /* by an asker whose question was under way; one answer is for all */
-	uint32_t open;     /* under way */
-	uint64_t streams;  /* of these, asked again over TCP, for the answer did not fit */
-	uint64_t strange;  /* datagrams from a resolver's address that answer no question of ours */
+	uint64_t queries;    /* taken from the sandbox as datagrams; over TCP they are flows */
+	uint64_t answers;    /* a resolver's, passed on, or said to be too large */
+	uint64_t failed;     /* malformed; no resolver answered, or none may be asked; denied */
+	uint64_t full;       /* refused, for too many were under way */
+	uint64_t repeated;   /* by an asker whose question was under way; one answer is for all */
+	uint32_t open;       /* under way */
+	uint64_t streams;    /* of these, asked again over TCP, for the answer did not fit */
+	uint64_t denied;     /* of those that failed: about names in no rule, where only these are answered */
+	uint64_t strange;    /* datagrams from a resolver's address that answer no question of ours */
+	uint32_t known;      /* addresses that are kept, with their names, for rules with names */
+	uint64_t known_full; /* those forgotten early, as there were too many */
 };
 
 #endif

@@ -92,6 +92,7 @@ struct vnic_sandbox_config {
 	unsigned publish_count;
 	struct vnic_dns_servers dns; /* whom the forwarder asks; none: the host's own resolvers */
 	bool no_dns;                 /* no forwarder, and the host's resolv.conf */
+	bool dns_only_allowed;       /* as in struct vnic_dns_config */
 	/*
 	 * Writes what the NICs carry as pcapng; all of them must have their other end in the router.  .directions and
 	 * .drops have no meaning here.  .fd stays the caller's, who may close it once the sandbox is started; .ctx must

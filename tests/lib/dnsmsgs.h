@@ -25,8 +25,19 @@ static inline void dns_put(struct dns_message *m, const void *data, size_t size)
 	m->size += size;
 }
 
-/* "name" is one label; type A, class IN; recursion desired. */
-static inline struct dns_message dns_question(uint16_t id, const char *label)
+/* Labels between dots. */
+static inline void dns_put_name(struct dns_message *m, const char *name)
+{
+	for (size_t len; *name; name += len + (name[len] == '.')) {
+		len = strcspn(name, ".");
+		m->bytes[m->size++] = (uint8_t)len;
+		dns_put(m, name, len);
+	}
+	m->bytes[m->size++] = 0;
+}
+
+/* Type A, class IN; recursion desired. */
+static inline struct dns_message dns_question(uint16_t id, const char *name)
 {
 	struct dns_message m = {.size = 0};
 
@@ -36,12 +47,24 @@ static inline struct dns_message dns_question(uint16_t id, const char *label)
 	dns_put16(&m, 0);
 	dns_put16(&m, 0);
 	dns_put16(&m, 0);
-	m.bytes[m.size++] = (uint8_t)strlen(label);
-	dns_put(&m, label, strlen(label));
-	m.bytes[m.size++] = 0;
+	dns_put_name(&m, name);
 	dns_put16(&m, 1);
 	dns_put16(&m, 1);
 	return m;
+}
+
+/* Adds an answer with the name of the question to a message that has no records of other sections. */
+static inline void dns_add_record(struct dns_message *m, uint16_t type, uint16_t ttl, const void *data, size_t size)
+{
+	m->bytes[2] |= 0x80;
+	m->bytes[7]++;
+	dns_put16(m, 0xc00c);
+	dns_put16(m, type);
+	dns_put16(m, 1);
+	dns_put16(m, 0);
+	dns_put16(m, ttl);
+	dns_put16(m, (unsigned)size);
+	dns_put(m, data, size);
 }
 
 /* Adds EDNS with that size to a message that has no additional records. */

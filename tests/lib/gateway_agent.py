@@ -20,6 +20,8 @@ import sys
 import threading
 import time
 
+import resolver
+
 PATIENCE = 30  # seconds until something that must happen is given up
 SILENCE = 0.3  # until something that must not happen is believed not to
 RESET = struct.pack("ii", 1, 0)
@@ -227,6 +229,47 @@ def greet_udp(address, port=0):
 
     threading.Thread(target=answer, daemon=True).start()
     return port
+
+
+def serve_names(address, names):
+    """a resolver; a name has addresses of both families, and one that begins with "=" is an alias, after a TTL"""
+
+    def find(name, kind):
+        ttl, *values = names.get(name, [0])
+        found = []
+        for value in values:
+            if value[0] == "=":
+                owner = resolver.wire(value[1:])
+                found.append((b"\xc0\x0c", resolver.CNAME, ttl, owner))
+                found += [(owner, *record[1:]) for record in find(value[1:], kind)]
+            elif kind == (resolver.AAAA if ":" in value else resolver.A):
+                found.append((b"\xc0\x0c", kind, ttl, socket.inet_pton(family_of(value), value)))
+        return found
+
+    resolver.serve(address, find)
+
+
+def ask_name(server, name, kind=resolver.A, room=0):
+    """what it answers by UDP: the RCODE, or how many records there are; with EDNS if it may send more than 512 bytes"""
+    edns = b"\0" + struct.pack(">HHIH", 41, room, 0, 0) if room else b""
+    query = struct.pack(">6H", 7, 0x100, 1, 0, 0, bool(room)) + resolver.wire(name) + struct.pack(">HH", kind, 1) + edns
+    with socket.socket(family_of(server), socket.SOCK_DGRAM) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect((server, 53))
+        sock.send(query)
+        _, flags, _, count = struct.unpack(">4H", sock.recv(4096)[:8])
+    return {2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}.get(flags & 15, "truncated" if flags & 0x200 else count)
+
+
+def ask_name_by_tcp(server, name):
+    """how many addresses it has, or how that failed"""
+    query = struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + resolver.wire(name) + struct.pack(">HH", resolver.A, 1)
+    try:
+        with socket.create_connection((server, 53), timeout=PATIENCE) as sock:
+            sock.sendall(struct.pack(">H", len(query)) + query)
+            return struct.unpack(">H", sock.recv(10, socket.MSG_WAITALL)[8:])[0]
+    except OSError as error:
+        return code(error)
 
 
 def serve_abstract(name):

@@ -2,55 +2,84 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """resolver.py ADDRESS ANSWER: a resolver on UDP and TCP that has one answer for every A question.
 
-"big" has a hundred addresses, which do not fit into a datagram; of "silent" it says nothing, of "broken" SERVFAIL.
-Prints "ready" when it can be asked.
+Names that begin with "big" have a hundred addresses, which do not fit into a datagram; of "silent" it says nothing, of
+"broken" SERVFAIL.  Prints "ready" when it can be asked.
 """
 import socket
 import struct
 import sys
 import threading
 
-address, answer = sys.argv[1], socket.inet_aton(sys.argv[2])
+A, CNAME, AAAA = 1, 5, 28
 
 
-def records(name, kind):
-    if kind != 1:
-        return []
-    return [bytes([192, 0, 2, i]) for i in range(100)] if name == "big" else [answer]
+def wire(name):
+    return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
 
 
-def reply(query, most):
+def name_in(query):
+    labels, at = [], 12
+    while query[at]:
+        labels.append(query[at + 1 : at + 1 + query[at]].decode())
+        at += 1 + query[at]
+    return ".".join(labels)
+
+
+def reply(query, most, find):
     end = query.index(b"\0", 12) + 5
-    name = query[13 : 13 + query[12]].decode()
-    if name == "silent":
+    name = name_in(query)
+    if name.split(".")[0] == "silent":
         return None
-    found = records(name, struct.unpack(">H", query[end - 4 : end - 2])[0])
-    data = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + a for a in found)
+    found = find(name.lower(), struct.unpack(">H", query[end - 4 : end - 2])[0])
+    data = b"".join(owner + struct.pack(">HHIH", kind, 1, ttl, len(value)) + value for owner, kind, ttl, value in found)
     cut = end + len(data) > most
-    flags = 0x8180 | (0x200 if cut else 0) | (2 if name == "broken" else 0)
+    flags = 0x8180 | (0x200 if cut else 0) | (2 if name.split(".")[0] == "broken" else 0)
     if cut:
         found, data = [], b""
     return query[:2] + struct.pack(">5H", flags, 1, len(found), 0, 0) + query[12:end] + data
 
 
-def serve_tcp(listener):
-    while True:
-        connection, _ = listener.accept()
-        with connection:
-            size = struct.unpack(">H", connection.recv(2, socket.MSG_WAITALL))[0]
-            message = reply(connection.recv(size, socket.MSG_WAITALL), 65535)
+def serve(address, find, port=53):
+    """`find` gives what it knows of a name and a kind: (owner, kind, TTL, value), ...  Answers from threads of its own."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.create_server((address, port), family=family)
+    datagrams = socket.socket(family, socket.SOCK_DGRAM)
+    datagrams.bind((address, port))
+
+    def by_tcp():
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                size = struct.unpack(">H", connection.recv(2, socket.MSG_WAITALL))[0]
+                message = reply(connection.recv(size, socket.MSG_WAITALL), 65535, find)
+                if message:
+                    connection.sendall(struct.pack(">H", len(message)) + message)
+
+    def by_datagrams():
+        while True:
+            query, asker = datagrams.recvfrom(4096)
+            message = reply(query, 512, find)
             if message:
-                connection.sendall(struct.pack(">H", len(message)) + message)
+                datagrams.sendto(message, asker)
+
+    threads = [threading.Thread(target=by, daemon=True) for by in (by_tcp, by_datagrams)]
+    for thread in threads:
+        thread.start()
+    return threads
 
 
-family = socket.AF_INET6 if ":" in address else socket.AF_INET
-listener = socket.create_server((address, 53), family=family)
-datagrams = socket.socket(family, socket.SOCK_DGRAM)
-datagrams.bind((address, 53))
-threading.Thread(target=serve_tcp, args=(listener,), daemon=True).start()
-print("ready", flush=True)
-while True:
-    query, asker = datagrams.recvfrom(4096)
-    message = reply(query, 512)
-    if message:
-        datagrams.sendto(message, asker)
+def main(address, answer):
+    def find(name, kind):
+        if kind != A:
+            return []
+        big = [bytes([192, 0, 2, i]) for i in range(100)]
+        found = big if name.split(".")[0] == "big" else [socket.inet_aton(answer)]
+        return [(b"\xc0\x0c", A, 60, value) for value in found]
+
+    threads = serve(address, find)
+    print("ready", flush=True)
+    threads[0].join()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

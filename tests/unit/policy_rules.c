@@ -195,8 +195,22 @@ static void a_bad_rule_is_refused_and_changes_nothing(void **state)
 					  "10.0.0.1:80/tcp/udp",
 					  "10.0.0.1/tcp:80",
 					  "host/24",
-					  "example.com",
-					  "example.com:443"};
+					  "example",
+					  ".",
+					  "*.",
+					  "*",
+					  ".example.com",
+					  "example..com",
+					  "example.com..",
+					  "www.*.com",
+					  "*example.com",
+					  "example.com/24",
+					  "example.com:443:1",
+					  "example.com:0",
+					  "ex ample.com",
+					  "ex\303\244mple.com",
+					  "192.168.1.0-24",
+					  "10.0.0.1x"};
 	struct vnic_policy policy;
 
 	(void)state;
@@ -210,6 +224,7 @@ static void a_bad_rule_is_refused_and_changes_nothing(void **state)
 		assert_int_equal(err.step, VNIC_STEP_USAGE);
 		assert_true(err.detail[0]);
 		assert_int_equal(policy.count, 1);
+		assert_int_equal(policy.names_size, 0);
 	}
 }
 

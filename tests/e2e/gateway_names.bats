@@ -1,0 +1,33 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Rules with names, between a sandbox and a world outside that is a network namespace of the test's own
+# (tests/lib/gateway_world.py).
+
+bats_require_minimum_version 1.5.0
+
+load ../lib/world
+
+shows() { shows_of gateway_names "$1"; }
+
+@test "an address of a name is open once it was told, for the rule's ports and protocols" { shows told_first; }
+@test "a rule with a name may be for one protocol, and covers aliases" { shows kinds; }
+@test "a wildcard covers the names below, and no others" { shows below; }
+@test "a name opens neither the LAN nor the host nor metadata services" { shows rebinding; }
+@test "a network that is denied stays denied whatever its names" { shows denied_network; }
+@test "addresses in an answer that does not fit into a datagram are learnt" { shows large; }
+@test "a denial says which name to allow" { shows said; }
+@test "with --dns allowed only names in rules are resolved" { shows only_allowed; }
+
+refuses() {
+	run "$VNIC" run "${@:2}" -- true
+	[[ $status == 2 && $output == *"$1"* ]] || { echo "$status $output" && return 1; }
+}
+
+@test "names that would not confine are refused, with what to do" {
+	refuses "all of the Internet is allowed: add --deny any" --allow example.org
+	refuses "leave out --dns none" --deny any --allow example.org --dns none
+	refuses "no --allow has a name" --deny any --dns allowed
+	refuses "a name cannot be denied" --deny any --deny example.org
+	refuses "has room for the name server" --deny any --allow example.org --nic veth,ip=10.1.0.1/30
+	refuses "a name with a dot" --deny any --allow exampleorg
+}
