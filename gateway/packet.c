@@ -23,6 +23,14 @@
 
 /* --- reading ------------------------------------------------------------------------ */
 
+/* With its header.  0 over IPv6 is as much as there is, which the kernel takes of a short one too (RFC 2675). */
+static size_t udp_length(const struct packet *packet)
+{
+	size_t said = get16(packet->l4 + 4);
+
+	return said == 0 && packet->key.family == AF_INET6 ? packet->l4_len : said;
+}
+
 static bool parse_ports(struct packet *packet)
 {
 	const uint8_t *l4 = packet->l4;
@@ -35,8 +43,8 @@ static bool parse_ports(struct packet *packet)
 			return false;
 		break;
 	case IPPROTO_UDP:
-		if (packet->l4_len < sizeof(struct udphdr) || get16(l4 + 4) < sizeof(struct udphdr) ||
-		    get16(l4 + 4) > packet->l4_len)
+		if (packet->l4_len < sizeof(struct udphdr) || udp_length(packet) < sizeof(struct udphdr) ||
+		    udp_length(packet) > packet->l4_len)
 			return false;
 		break;
 	case IPPROTO_ICMP:
@@ -187,7 +195,7 @@ const uint8_t *packet_datagram(const struct packet *packet)
 
 size_t packet_datagram_size(const struct packet *packet)
 {
-	return get16(packet->l4 + 4) - sizeof(struct udphdr);
+	return udp_length(packet) - sizeof(struct udphdr);
 }
 
 /* The sum is 0 where the checksum is among the bytes and right; over IPv4 a datagram may have none. */
@@ -199,7 +207,7 @@ bool packet_is_intact(const struct packet *packet, bool udp_is_right)
 		return false;
 	if (get16(packet->l4 + 6) == 0)
 		return v4;
-	return udp_is_right || l4_checksum(&packet->key, IPPROTO_UDP, packet->l4, get16(packet->l4 + 4)) == 0;
+	return udp_is_right || l4_checksum(&packet->key, IPPROTO_UDP, packet->l4, udp_length(packet)) == 0;
 }
 
 /* --- writing ------------------------------------------------------------------------ */

@@ -58,15 +58,17 @@ static void finish_ip(const struct trial *trial, struct slow_frame *frame)
 	put16(ip + 10, folded(sum16(ip, (ip[0] & 15) * 4u, 0)));
 }
 
-/* Over as many bytes as the UDP header says, or there are. */
+/* Over as many bytes as the UDP header says, or there are; over IPv6 0 says all of them (RFC 2675). */
 static void finish_udp(const struct trial *trial, struct slow_frame *frame)
 {
 	bool v6 = is_flow_v6(trial);
 	uint8_t *ip = frame->data + ETHER, *udp = ip + ip_header(trial);
-	size_t there = frame->size - ETHER - ip_header(trial), said = get16(udp + 4),
-	       size = said < there ? said : there;
+	size_t there = frame->size - ETHER - ip_header(trial), said = get16(udp + 4), size;
 	uint16_t sum;
 
+	if (v6 && said == 0)
+		said = there;
+	size = said < there ? said : there;
 	put16(udp + 6, 0);
 	sum = folded(sum16(udp, size, sum16(ip + (v6 ? 8 : 12), v6 ? 32 : 8, IPPROTO_UDP + (uint32_t)said)));
 	put16(udp + 6, sum ? sum : 0xffff);
@@ -150,7 +152,7 @@ static void add_lengths(struct trial *trial)
 {
 	const struct slow_frame good = whole(trial);
 	size_t ip_at = ETHER + (is_flow_v6(trial) ? 4 : 2), udp_at = ETHER + ip_header(trial) + 4;
-	static const int changes[] = {-20, -16, -15, -8, -1, 1, 8, 100, 40000};
+	static const int changes[] = {-(int)(8 + sizeof(PAYLOAD) - 1), -20, -16, -15, -8, -1, 1, 8, 100, 40000};
 	char text[64];
 
 	for (unsigned i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {

@@ -236,13 +236,30 @@ static void a_udp_length_that_disagrees_is_refused(void **state)
 	(void)state;
 	for (size_t length = 0; length < 32; length++) {
 		uint8_t udp[sizeof(datagram)];
-		struct frame frame;
+		struct frame four, six;
 
 		memcpy(udp, datagram, sizeof(udp));
 		put16(udp + 4, length);
-		frame = ipv4(IPPROTO_UDP, 0, udp, sizeof(udp));
-		assert_int_equal(is_packet(&frame), length >= 8 && length <= sizeof(udp));
+		four = ipv4(IPPROTO_UDP, 0, udp, sizeof(udp));
+		assert_int_equal(is_packet(&four), length >= 8 && length <= sizeof(udp));
+		six = ipv6(IPPROTO_UDP, NULL, 0, udp, sizeof(udp));
+		assert_int_equal(is_packet(&six), length == 0 || (length >= 8 && length <= sizeof(udp)));
 	}
+}
+
+static void a_udp_length_of_0_over_ipv6_is_that_of_all(void **state)
+{
+	uint8_t udp[sizeof(datagram)];
+	struct packet packet;
+	struct frame frame;
+
+	(void)state;
+	memcpy(udp, datagram, sizeof(udp));
+	put16(udp + 4, 0);
+	frame = ipv6(IPPROTO_UDP, NULL, 0, udp, sizeof(udp));
+	assert_true(packet_parse(frame.bytes, frame.size, &packet));
+	assert_int_equal(packet_datagram_size(&packet), sizeof(udp) - 8);
+	assert_memory_equal(packet_datagram(&packet), "abcd", 4);
 }
 
 static void an_ip_length_that_disagrees_is_refused(void **state)
@@ -417,6 +434,7 @@ int main(void)
 		vt_test(every_ip_header_length_is_taken_if_it_fits),
 		vt_test(every_tcp_header_length_is_taken_if_it_fits),
 		vt_test(a_udp_length_that_disagrees_is_refused),
+		vt_test(a_udp_length_of_0_over_ipv6_is_that_of_all),
 		vt_test(an_ip_length_that_disagrees_is_refused),
 		vt_test(the_version_and_the_link_type_must_agree),
 		vt_test(fragments_of_ipv4_are_seen_and_have_no_ports),
