@@ -297,7 +297,7 @@ static int parse_who(char *who, const char *whole, struct vnic_policy *policy, s
 static int parse_rule(const char *whole, struct vnic_policy *policy, struct vnic_rule_policy *rule,
 		      struct vnic_error *err)
 {
-	char text[RULE_TEXT], *who = NULL, *ports = NULL;
+	char text[RULE_TEXT], *who = text, *ports = NULL;
 	int r = parse_copy(whole, "a rule", text, sizeof(text), err);
 
 	if (r == 0)
