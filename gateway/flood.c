@@ -10,7 +10,7 @@
  *   none       until two full batches of a flow wait
  *   asked      the router's helper makes the ring; we go on
  *   on         the flow comes by the ring; what came before is read first
- *   leaving    it has become quiet, or has ended: the helper shall let it go the ordinary way
+ *   leaving    it has become quiet, or has ended: the helper shall let it go the ordinary way, or it is on for longer
  *   left       it does; what is still in the ring is sent before what has come since
  *
  * A ring has one flow, and there is one ring: it costs 2 MiB.  Another flood goes the ordinary way until it is free.
@@ -84,6 +84,13 @@ static void look_later(struct udp *udp)
 static void go_on(struct udp *udp)
 {
 	udp->flood.useful = true;
+	look_later(udp);
+}
+
+/* The helper had no memory to let it go. */
+static void stay(struct udp *udp)
+{
+	udp->flood.state = FLOOD_ON;
 	look_later(udp);
 }
 
@@ -165,8 +172,10 @@ void flood_take_ring(struct udp *udp, int fd)
 	} else if (flood->state == FLOOD_LEAVING && fd < 0) {
 		flood->state = FLOOD_LEFT;
 		flood_event(udp);
-	} else if (fd >= 0) {
+	} else {
 		close_fd(&fd);
+		if (flood->state == FLOOD_LEAVING)
+			stay(udp);
 	}
 }
 

@@ -101,9 +101,8 @@ void floods_hear(struct floods *floods, const struct plan *plan, const struct op
 		if (floods->fd >= 0 || begin(plan, flood, &floods->fd, NULL) < 0 || !give(floods, answer_to))
 			vnic_fd_send(answer_to, NULL, 0, "", 1, NULL);
 		break;
-	case VNIC_FLOOD_ENDS: /* where it cannot end, as the kernel is out of memory, the gateway goes on reading */
-		if (end())
-			vnic_fd_send(answer_to, NULL, 0, "", 1, NULL);
+	case VNIC_FLOOD_ENDS: /* where it cannot, for lack of memory, the gateway goes on, and asks again */
+		vnic_fd_send(answer_to, &floods->fd, end() ? 0 : 1, "", 1, NULL);
 		break;
 	case VNIC_FLOOD_GONE:
 		close_fd(&floods->fd);

@@ -105,7 +105,9 @@ VNIC_API int vnic_gateway_stop_on(struct vnic_gateway *gateway, int fd, struct v
 VNIC_API int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms, struct vnic_error *err);
 /* What the host's resolvers are by now; questions under way are asked of others anew.  NULL: they are the same. */
 VNIC_API void vnic_gateway_set_resolvers(struct vnic_gateway *gateway, const struct vnic_dns_servers *servers);
-/* The ring that was asked for, from now on the gateway's; -1: there is none, or the flow goes the ordinary way again.
+/*
+ * The ring that was asked for, from now on the gateway's, or again, where it cannot end yet; -1: there is none, or the
+ * flow goes the ordinary way again.
  */
 VNIC_API void vnic_gateway_take_ring(struct vnic_gateway *gateway, int fd);
 VNIC_API void vnic_gateway_get_dns_stats(const struct vnic_gateway *gateway, struct vnic_dns_stats *ret_stats);

@@ -7,6 +7,7 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/udp.h>
+#include <sys/resource.h>
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -204,6 +205,31 @@ static void a_flow_that_is_quiet_again_goes_the_ordinary_way(const char *remote,
 }
 OF_BOTH_FAMILIES(a_flow_that_is_quiet_again_goes_the_ordinary_way)
 
+static void a_flow_that_cannot_leave_its_ring_is_told_so_and_leaves_it_later(void **state)
+{
+	CLEANUP_WORLD struct world world = world_new();
+	struct flow flow = flow_to(&world, REMOTE4, SANDBOX4);
+	struct led led = lead(&world, &flow);
+	int next = dup(STDERR_FILENO);
+	struct rlimit all;
+
+	(void)state;
+	close(next);
+	assert_return_code(getrlimit(RLIMIT_NOFILE, &all), errno);
+	assert_return_code(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)next, all.rlim_max}), errno);
+	floods_hear(&led.floods, &world.plan, &(struct opener_flood){.what = VNIC_FLOOD_ENDS}, led.pair[1]);
+	assert_return_code(setrlimit(RLIMIT_NOFILE, &all), errno);
+	int again = answer(&led);
+	assert_true(again >= 0);
+	close(again);
+	send_one(&flow, 1);
+	assert_int_equal(take(&led, &flow), 1);
+	assert_int_equal(tell(&led, &world.plan, flow.flood, VNIC_FLOOD_ENDS), -1);
+	send_one(&flow, 2);
+	assert_ordinary(&world, REMOTE4, size_of(2));
+	stop_leading(&led, &world, &flow);
+}
+
 static void a_flow_of_no_nic_gets_no_ring(void **state)
 {
 	CLEANUP_WORLD struct world world = world_new();
@@ -250,6 +276,7 @@ int main(void)
 		vt_netns_test(a_damaged_datagram_is_counted_and_not_taken),
 		vt_netns_test(what_finds_no_room_is_counted),
 		TESTS_OF(a_flow_that_is_quiet_again_goes_the_ordinary_way),
+		vt_netns_test(a_flow_that_cannot_leave_its_ring_is_told_so_and_leaves_it_later),
 		vt_netns_test(a_flow_of_no_nic_gets_no_ring),
 		vt_netns_test(a_ring_that_cannot_be_handed_over_swallows_nothing),
 	};

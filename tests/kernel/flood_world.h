@@ -52,8 +52,8 @@ static inline struct flow flow_to(const struct world *world, const char *remote,
 	return flow;
 }
 
-/* The helper's answer: a descriptor, or -1. */
-static inline int tell(struct led *led, const struct plan *plan, struct opener_flood flood, enum vnic_flood what)
+/* The helper's: a descriptor, or -1. */
+static inline int answer(const struct led *led)
 {
 	struct vnic_error err;
 	unsigned count = 0;
@@ -61,11 +61,16 @@ static inline int tell(struct led *led, const struct plan *plan, struct opener_f
 	size_t size;
 	char byte;
 
-	flood.what = what;
-	floods_hear(&led->floods, plan, &flood, led->pair[1]);
 	vt_ok(vnic_fd_recv(led->pair[0], &fd, 1, &count, &byte, 1, &size, &err), &err);
 	assert_int_equal(size, 1);
 	return fd;
+}
+
+static inline int tell(struct led *led, const struct plan *plan, struct opener_flood flood, enum vnic_flood what)
+{
+	flood.what = what;
+	floods_hear(&led->floods, plan, &flood, led->pair[1]);
+	return answer(led);
 }
 
 static inline struct led lead(const struct world *world, const struct flow *flow)

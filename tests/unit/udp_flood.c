@@ -248,6 +248,33 @@ static void a_quiet_flow_goes_the_ordinary_way_and_floods_no_more_for_seconds(vo
 	world_stop(&world);
 }
 
+static void a_flow_that_cannot_leave_its_ring_stays_and_tries_later(void **state)
+{
+	struct told told = {0};
+	struct world world;
+	int client = start_ring(&world, &told);
+
+	(void)state;
+	for (unsigned floods = 2; floods < 5; floods++) {
+		look(&world);
+		assert_int_equal(told.last, VNIC_FLOOD_ENDS);
+		assert_int_equal(told.floods, floods);
+		take_ring(&world, open("/dev/null", O_RDONLY | O_CLOEXEC));
+		world_say(client, "by the ring");
+		world_hears(&world, world.server, "by the ring");
+	}
+	udp_end_flow(world.gateway->udp, table_first(&world.gateway->udp->flows));
+	assert_int_equal(told.floods, 5);
+	take_ring(&world, open("/dev/null", O_RDONLY | O_CLOEXEC));
+	look(&world);
+	assert_int_equal(told.last, VNIC_FLOOD_ENDS);
+	assert_int_equal(told.floods, 6);
+	vnic_gateway_take_ring(world.gateway, -1);
+	assert_int_equal(told.last, VNIC_FLOOD_GONE);
+	close(client);
+	world_stop(&world);
+}
+
 static void a_flow_that_has_flooded_for_long_may_do_so_again_at_once(void **state)
 {
 	struct told told = {0};
@@ -371,6 +398,7 @@ int main(void)
 		vt_netns_test(a_ring_that_cannot_be_read_is_given_back),
 		vt_netns_test(a_ring_for_a_flow_that_has_ended_is_given_back),
 		vt_netns_test(a_quiet_flow_goes_the_ordinary_way_and_floods_no_more_for_seconds),
+		vt_netns_test(a_flow_that_cannot_leave_its_ring_stays_and_tries_later),
 		vt_netns_test(a_flow_that_has_flooded_for_long_may_do_so_again_at_once),
 		vt_netns_test(the_gateway_wakes_to_look_whether_a_flow_has_become_quiet),
 		vt_netns_test(a_datagram_by_the_ring_keeps_its_flow_alive),
