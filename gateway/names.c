@@ -125,8 +125,9 @@ static void learn(struct names *names, const struct vnic_addr *addr, const struc
 	memcpy(known->name, told->name, sizeof(known->name));
 	for (unsigned i = 0; i < sizeof(known->rules.bits) / sizeof(known->rules.bits[0]); i++)
 		known->rules.bits[i] |= told->rules.bits[i];
-	/* A name that is in no rule does not prolong one that is; and an hour does not cut a day short. */
-	if (class >= names->table.entries[slot].class)
+	/* A name that is in no rule does not prolong one that is; and an hour does not cut a day short, but its end. */
+	if (class >= names->table.entries[slot].class ||
+	    (class == HOUR && table_expires(&names->table, slot) < now + HOUR_S * NS_PER_S))
 		table_touch(&names->table, slot, class, now);
 }
 

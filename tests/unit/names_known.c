@@ -200,6 +200,21 @@ static void an_hour_does_not_cut_a_day_short(void **state)
 	names_free(names);
 }
 
+static void a_day_that_ends_does_not_cut_an_hour_short(void **state)
+{
+	(void)state;
+	begin();
+	learn("allowed.example", 1, 7200);
+	now += 24 * HOUR - MINUTE;
+	learn("allowed.example", 1, 60);
+	learn("other.example", 1, 60);
+	now += HOUR - 1;
+	assert_int_equal(rules_of(1), 2);
+	now += 1;
+	assert_int_equal(rules_of(1), 0);
+	names_free(names);
+}
+
 static void what_has_expired_begins_anew(void **state)
 {
 	(void)state;
@@ -263,6 +278,7 @@ int main(void)
 		vt_test(an_address_is_known_for_an_hour_at_least_and_a_day_if_it_lives_longer),
 		vt_test(each_answer_prolongs_its_own),
 		vt_test(an_hour_does_not_cut_a_day_short),
+		vt_test(a_day_that_ends_does_not_cut_an_hour_short),
 		vt_test(what_has_expired_begins_anew),
 		vt_test(a_name_that_no_rule_can_have_is_not_kept),
 		vt_test(where_there_are_too_many_the_one_that_would_expire_first_goes),
