@@ -82,35 +82,37 @@ static int check_gated(const struct vnic_sandbox_config *config, struct vnic_err
 	return 0;
 }
 
-/* Is all of the Internet allowed? */
-static bool allows_internet(const struct vnic_policy *policy)
+/* What keeps names from being needed, as all of the Internet is allowed, and is to be done about it; NULL: nothing. */
+static const char *opens_internet(const struct vnic_policy *policy)
 {
-	bool allows = false;
+	bool opened = false, denied = false;
 
 	for (unsigned i = 0; i < policy->count; i++) {
 		const struct vnic_rule_policy *rule = &policy->rules[i];
+		bool internet = rule->by_class && rule->dst_class == VNIC_CLASS_INTERNET;
+		bool all = rule->proto == VNIC_PROTO_ANY && rule->port_first == 0 && rule->port_last == 65535;
 
-		if (!rule->by_class || (rule->dst_class != VNIC_CLASS_INTERNET && rule->dst_class != VNIC_CLASS_ANY))
-			continue;
-		if (!rule->allow)
-			return false;
-		allows = true;
+		if (!rule->allow && internet)
+			return NULL;
+		denied |= !rule->allow && rule->by_class && rule->dst_class == VNIC_CLASS_ANY;
+		opened |= internet && all && !rule->fallback;
 	}
-	return allows;
+	return opened ? "leave out --allow internet" : denied ? NULL : "add --deny any";
 }
 
 /* Rules with names that open nothing: somebody thinks that they confine. */
 static int check_names(const struct vnic_sandbox_config *config, struct vnic_error *err)
 {
 	const struct vnic_policy *policy = &config->policy;
+	const char *remedy = opens_internet(policy);
 
 	if (config->dns_only_allowed && !policy->names_size)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--dns allowed", "no --allow has a name");
 	if (!policy->names_size)
 		return 0;
-	if (allows_internet(policy))
+	if (remedy)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, policy->names + 1,
-				 "this name opens nothing, for all of the Internet is allowed: add --deny any");
+				 "this name opens nothing, for all of the Internet is allowed: %s", remedy);
 	if (config->no_dns)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, policy->names + 1,
 				 "the address of this name will not be known: leave out --dns none");

@@ -25,6 +25,7 @@ refuses() {
 
 @test "names that would not confine are refused, with what to do" {
 	refuses "all of the Internet is allowed: add --deny any" --allow example.org
+	refuses "all of the Internet is allowed: leave out --allow internet" --deny any --allow internet --allow example.org
 	refuses "leave out --dns none" --deny any --allow example.org --dns none
 	refuses "no --allow has a name" --deny any --dns allowed
 	refuses "a name cannot be denied" --deny any --deny example.org
