@@ -41,6 +41,17 @@ static void check_learnt(const uint8_t *query, const struct dnsmsg_query *info, 
 	}
 }
 
+static void check_cut(const uint8_t *query, const struct dnsmsg_query *info, uint8_t *answer, size_t size)
+{
+	bool quietly = size & 1;
+	size_t cut = dnsmsg_cut(info, answer, size, info->room, quietly);
+	struct dnsmsg_walk walk = dnsmsg_walk_answer(info, answer, cut);
+
+	if (cut > info->room || !dnsmsg_answers(query, info, info->id, answer, cut) ||
+	    dnsmsg_is_truncated(answer) == (quietly && walk.left))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct dnsmsg_query info;
@@ -73,6 +84,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		dnsmsg_set_id(answer, (uint16_t)(info.id + 1));
 		if (dnsmsg_answers(query, &info, info.id, answer, answer_size))
 			abort();
+		dnsmsg_set_id(answer, info.id);
+		if (answer_size > info.room)
+			check_cut(query, &info, answer, answer_size);
 	}
 	free(query);
 	free(answer);

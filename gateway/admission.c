@@ -88,8 +88,17 @@ static bool is_own(struct vnic_gateway *gateway, const struct destination *desti
 	return own;
 }
 
+/* It asks for the name in a rule, if one can have it. */
+static const char *question_remedy(const struct vnic_policy *policy, const char *name)
+{
+	struct vnic_policy more = *policy;
+
+	return name && vnic_policy_add(&more, true, name, NULL) == 0 ? name : NULL;
+}
+
 void gateway_deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow)
 {
+	const struct vnic_policy *policy = &gateway->config.policy;
 	bool question = !flow->dst.family;
 	unsigned kind = (question ? VNIC_CLASS_ANY : vnic_policy_flow_class(flow)) * 4u + flow->proto;
 	char rule[VNIC_DOMAIN_TEXT];
@@ -99,12 +108,19 @@ void gateway_deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *f
 		return;
 	gateway->denied_told |= 1u << kind;
 	gateway->config.denied(gateway->config.ctx, flow,
-			       question ? flow->name
-					: vnic_policy_remedy(&gateway->config.policy, flow, rule, sizeof(rule)));
+			       question ? question_remedy(policy, flow->name)
+					: vnic_policy_remedy(policy, flow, rule, sizeof(rule)));
 }
 
 bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
 		   struct destination *ret_destination)
+{
+	return dns_owns(gateway->dns, key) ? dns_resolver(gateway->dns, ret_destination)
+					   : gateway_decide(gateway, key, proto, ret_destination);
+}
+
+bool gateway_decide(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
+		    struct destination *ret_destination)
 {
 	bool v6 = key->family == AF_INET6;
 	size_t len = v6 ? 16 : 4;
@@ -117,8 +133,6 @@ bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enu
 	struct destination destination = {0};
 	struct endpoint to = key->dst;
 
-	if (dns_owns(gateway->dns, key))
-		return dns_resolver(gateway->dns, ret_destination);
 	memcpy(flow.dst.bytes, key->dst.addr, len);
 	if (router->family == key->family && !memcmp(router->bytes, key->dst.addr, len)) {
 		flow.host = flow.loopback = true;

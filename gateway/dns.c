@@ -19,7 +19,8 @@
  *
  * Names in rules.  Whatever is passed on, or said to be too large, is shown to names.c before, whole, so where a rule
  * has a name we ask over TCP for every answer that was truncated.  TCP of the sandbox's own, which follows then, is not
- * looked into.
+ * looked into.  Of what is still too large those records are passed on that fit, for some askers are content with them,
+ * and where only names in rules are resolved, so that TCP is refused, all must be.
  *
  * Rejected: a cache, for the host's resolver has one, and what it says to the sandbox must not differ from what it says
  * to the host.
@@ -64,14 +65,18 @@ static bool is_server(const struct dns *dns, const struct flow_key *key)
 	return false;
 }
 
+static bool is_forwarder(const struct dns *dns, const struct flow_key *key)
+{
+	return key->dst.port == PORT && is_same_host(&dns->config.listen[key->family == AF_INET6], key);
+}
+
 bool dns_owns(struct dns *dns, const struct flow_key *key)
 {
-	if (!dns || key->dst.port != PORT)
-		return false;
-	if (dns->config.in_their_name)
+	bool theirs = dns && (dns->config.in_their_name || dns->config.only_allowed);
+
+	if (theirs && key->dst.port == PORT)
 		look(dns);
-	return is_same_host(&dns->config.listen[key->family == AF_INET6], key) ||
-	       (dns->config.in_their_name && is_server(dns, key));
+	return dns && (is_forwarder(dns, key) || (theirs && is_server(dns, key)));
 }
 
 bool dns_resolver(struct dns *dns, struct destination *ret_destination)
@@ -142,14 +147,12 @@ void dns_truncate(struct dns *dns, uint32_t slot)
 void dns_deliver(struct dns *dns, uint32_t slot, uint8_t *answer, size_t size)
 {
 	const struct query *query = &dns->queries[slot];
+	size_t have = size < DNS_ROOM_MAX ? size : DNS_ROOM_MAX;
 
 	if (dns->gateway->names)
-		names_learn(dns->gateway->names, query->message, &query->info, answer,
-			    size < DNS_ROOM_MAX ? size : DNS_ROOM_MAX, dns->gateway->now);
-	if (size > query->info.room) {
-		dns_truncate(dns, slot);
-		return;
-	}
+		names_learn(dns->gateway->names, query->message, &query->info, answer, have, dns->gateway->now);
+	if (size > query->info.room)
+		size = dnsmsg_cut(&query->info, answer, have, query->info.room, dns->config.only_allowed);
 	dns->stats.answers++;
 	dnsmsg_set_id(answer, query->info.id);
 	reply(dns, &query->client, answer, size);
@@ -282,7 +285,8 @@ static int check(struct dns *dns, struct vnic_error *err)
 	struct flow_key key = {0};
 
 	for (unsigned i = 0; i < dns->config.servers.count && dns->config.named; i++)
-		if (!sockaddr_to_endpoint(&dns->config.servers.addrs[i], &key.dst, &key.family) || dns_owns(dns, &key))
+		if (!sockaddr_to_endpoint(&dns->config.servers.addrs[i], &key.dst, &key.family) ||
+		    is_forwarder(dns, &key))
 			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--dns",
 					 "this is the forwarder's own address: it would ask itself");
 	return 0;

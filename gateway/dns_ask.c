@@ -45,7 +45,7 @@ bool dns_find_server(struct dns *dns, unsigned server, enum vnic_proto proto, st
 	if (server >= servers->count || !sockaddr_to_endpoint(&servers->addrs[server], &key.dst, &key.family))
 		return false;
 	if (dns->config.named)
-		return gateway_admit(dns->gateway, &key, proto, ret_destination);
+		return gateway_decide(dns->gateway, &key, proto, ret_destination);
 	ret_destination->host = false;
 	ret_destination->addr = servers->addrs[server]; /* not by way of the key, which has no scope */
 	ret_destination->len =

@@ -205,6 +205,18 @@ void dnsmsg_set_id(void *message, uint16_t id)
 	put16(message, id);
 }
 
+/* Whoever speaks EDNS is answered so (RFC 6891 6.1.1): root, OPT, our room, and nothing else. */
+static size_t add_edns(const struct dnsmsg_query *info, uint8_t *buf, size_t size)
+{
+	if (!info->edns)
+		return size;
+	put16(buf + 10, 1);
+	memset(buf + size, 0, OPT_SIZE);
+	put16(buf + size + 1, TYPE_OPT);
+	put16(buf + size + 3, OPT_ROOM);
+	return size + OPT_SIZE;
+}
+
 size_t dnsmsg_make_answer(const void *query, const struct dnsmsg_query *info, unsigned rcode, bool truncated,
 			  uint8_t *buf)
 {
@@ -217,12 +229,19 @@ size_t dnsmsg_make_answer(const void *query, const struct dnsmsg_query *info, un
 	buf[3] = (uint8_t)(RA | (asked[3] & CD) | rcode); /* CD: RFC 4035 3.2.2 */
 	memset(buf + 4, 0, HEADER - 4);
 	put16(buf + 4, size > HEADER);
-	if (!info->edns)
-		return size;
-	/* Whoever speaks EDNS is answered so (RFC 6891 6.1.1): root, OPT, our room, and nothing else. */
-	put16(buf + 10, 1);
-	memset(buf + size, 0, OPT_SIZE);
-	put16(buf + size + 1, TYPE_OPT);
-	put16(buf + size + 3, OPT_ROOM);
-	return size + OPT_SIZE;
+	return add_edns(info, buf, size);
+}
+
+size_t dnsmsg_cut(const struct dnsmsg_query *info, void *answer, size_t size, size_t room, bool quietly)
+{
+	uint8_t *header = answer;
+	unsigned count = get16(header + 6), kept = 0;
+	size_t at = info->question, most = room - OPT_SIZE, end, fixed;
+
+	for (; kept < count && (end = skip_record(answer, size, at, &fixed)) && end <= most; kept++)
+		at = end;
+	header[2] = (uint8_t)((header[2] & ~TC) | (quietly && kept ? 0 : TC));
+	put16(header + 6, kept);
+	memset(header + 8, 0, 4);
+	return add_edns(info, answer, at);
 }

@@ -65,4 +65,10 @@ void dnsmsg_set_id(void *message, uint16_t id);
 size_t dnsmsg_make_answer(const void *query, const struct dnsmsg_query *info, unsigned rcode, bool truncated,
 			  uint8_t *buf);
 
+/*
+ * Leaves of an answer that is larger than `room` those records that fit, and says so, unless some do and it is to be
+ * done `quietly`.  Returns its size.
+ */
+size_t dnsmsg_cut(const struct dnsmsg_query *info, void *answer, size_t size, size_t room, bool quietly);
+
 #endif

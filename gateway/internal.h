@@ -100,6 +100,9 @@ struct destination {
  */
 bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
 		   struct destination *ret_destination);
+/* The same, whatever is the forwarder's: for what it asks itself. */
+bool gateway_decide(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
+		    struct destination *ret_destination);
 /* Counts and tells what is denied; of a question that is, only .proto and .name are set. */
 void gateway_deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow);
 

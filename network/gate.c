@@ -130,6 +130,8 @@ static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const ch
 		snprintf(port, sizeof(port), " port %u", flow->port);
 	if (!flow->dst.family && rule)
 		ns_note(gate->step.child, "denied: the question for %s; '--allow %s' would allow it", rule, rule);
+	else if (!flow->dst.family && flow->name)
+		ns_note(gate->step.child, "denied: the question for %s, as '--dns allowed' says", flow->name);
 	else if (!flow->dst.family)
 		ns_note(gate->step.child, "denied: a question%s, as '--dns allowed' says",
 			flow->proto == VNIC_PROTO_TCP ? " over TCP" : " for no proper name");

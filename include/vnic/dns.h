@@ -32,8 +32,9 @@ struct vnic_dns_config {
 	 */
 	bool in_their_name;
 	/*
-	 * Answers only what is asked about names in the policy's rules, and only by UDP.  Otherwise a question, about
-	 * any name, carries information to whoever answers for it.
+	 * Answers only what is asked about names in the policy's rules, and only by UDP; at the addresses of `servers`,
+	 * too, whatever the policy says.  Otherwise a question, about any name, carries information to whoever answers
+	 * for it.  What does not fit into the asker's datagram is left out, for he cannot ask for it over TCP.
 	 */
 	bool only_allowed;
 	/*

@@ -16,7 +16,9 @@ shows() { shows_of gateway_names "$1"; }
 @test "a network that is denied stays denied whatever its names" { shows denied_network; }
 @test "addresses in an answer that does not fit into a datagram are learnt" { shows large; }
 @test "a denial says which name to allow" { shows said; }
-@test "with --dns allowed only names in rules are resolved" { shows only_allowed; }
+@test "with --dns allowed only names in rules are resolved, whoever is asked" { shows only_allowed; }
+@test "with --dns allowed an answer that is too large has what fits" { shows only_allowed_large; }
+@test "what --dns allowed denies is not proposed as a rule that cannot be" { shows no_remedy; }
 
 refuses() {
 	run "$VNIC" run "${@:2}" -- true

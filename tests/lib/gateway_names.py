@@ -140,11 +140,30 @@ def only_allowed(world):
         assert box.by_tcp(NEIGHBOUR, PORT)
         is_equal(box.ask_name(FORWARDER, "secret.other.example"), "REFUSED")
         is_equal(box.ask_name_by_tcp(FORWARDER, "www.site.example"), "EHOSTUNREACH")
+        # Nor by the resolver that the policy opens for the forwarder.
+        is_equal(box.ask_name("192.168.77.1", "www.site.example"), 1)
+        is_equal(box.ask_name("192.168.77.1", "secret.other.example"), "REFUSED")
+        is_equal(box.ask_name_by_tcp("192.168.77.1", "www.site.example"), "EHOSTUNREACH")
         is_equal(
             box.messages(),
             "vnic: warning: denied: the question for secret.other.example; '--allow secret.other.example' would allow it\n"
             "vnic: warning: denied: a question over TCP, as '--dns allowed' says\n",
         )
+
+
+def only_allowed_large(world):
+    """as TCP is refused, an answer that is too large is one of what fits"""
+    with confined(world, "--allow", "big.example", "--dns", "allowed") as box:
+        is_equal(box.ask_name(FORWARDER, "big.example"), 29)
+        is_equal(box.ask_name(FORWARDER, "big.example", 1, 4096), len(BIG))
+        assert box.by_tcp(BIG[-1], PORT)
+
+
+def no_remedy(world):
+    """a name that no rule can have is not proposed as one"""
+    with confined(world, "--allow", "site.example", "--dns", "allowed") as box:
+        is_equal(box.ask_name(FORWARDER, "printer"), "REFUSED")
+        is_equal(box.messages(), "vnic: warning: denied: the question for printer, as '--dns allowed' says\n")
 
 
 if __name__ == "__main__":

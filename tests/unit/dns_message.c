@@ -177,6 +177,35 @@ static void our_own_answer_has_what_was_asked_and_the_rcode(void **state)
 	assert_true(dnsmsg_is_truncated(made));
 }
 
+static void an_answer_is_cut_to_the_records_that_fit(void **state)
+{
+	struct dns_message question = dns_question(7, "name"), answer, small;
+	struct dnsmsg_query info;
+
+	(void)state;
+	dns_add_edns(&question, 512);
+	assert_int_equal(read_query(&question, &info), 0);
+	answer = (struct dns_message){.size = QUESTION_SIZE};
+	memcpy(answer.bytes, question.bytes, QUESTION_SIZE);
+	answer.bytes[11] = 0;
+	for (int i = 0; i < 40; i++)
+		dns_add_record(&answer, 1, 60, "\11\11\11\11", 4);
+	small = answer;
+	assert_int_equal(dnsmsg_cut(&info, small.bytes, small.size, 512, false), QUESTION_SIZE + 29 * 16 + 11);
+	assert_true(dnsmsg_answers(question.bytes, &info, 7, small.bytes, 512));
+	assert_true(dnsmsg_is_truncated(small.bytes));
+	assert_int_equal(small.bytes[7], 29);
+	assert_int_equal(small.bytes[11], 1);
+	small = answer;
+	dnsmsg_cut(&info, small.bytes, small.size, 512, true);
+	assert_false(dnsmsg_is_truncated(small.bytes));
+
+	answer = dns_answer(&question, QUESTION_SIZE, 600); /* nothing fits: that must be said */
+	assert_int_equal(dnsmsg_cut(&info, answer.bytes, answer.size, 512, true), QUESTION_SIZE + 11);
+	assert_true(dnsmsg_is_truncated(answer.bytes));
+	assert_int_equal(answer.bytes[7], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +214,7 @@ int main(void)
 		vt_test(an_answer_and_a_fragment_are_dropped),
 		vt_test(another_opcode_is_not_implemented),
 		vt_test(every_truncation_is_a_format_error),
+		vt_test(an_answer_is_cut_to_the_records_that_fit),
 		vt_test(malformed_questions_are_format_errors),
 		vt_test(a_name_of_256_bytes_is_a_format_error),
 		vt_test(an_answer_has_the_id_and_the_question_whatever_its_case),
