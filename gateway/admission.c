@@ -96,17 +96,43 @@ static const char *question_remedy(const struct vnic_policy *policy, const char 
 	return name && vnic_policy_add(&more, true, name, NULL) == 0 ? name : NULL;
 }
 
+/* The sandbox can make up any number of names, so there is an end to it. */
+static bool is_new_name(struct vnic_gateway *gateway, const char *name)
+{
+	uint64_t hash = hash_bytes(&gateway->secret, name, strlen(name));
+
+	for (unsigned i = 0; i < gateway->denied_name_count; i++)
+		if (gateway->denied_names[i] == hash)
+			return false;
+	if (gateway->denied_name_count == DENIED_NAMES)
+		return false;
+	gateway->denied_names[gateway->denied_name_count++] = hash;
+	return true;
+}
+
+static bool is_new_kind(struct vnic_gateway *gateway, enum vnic_class class, enum vnic_proto proto)
+{
+	uint32_t bit = 1u << (class * 4u + proto);
+	bool is_new = !(gateway->denied_told & bit);
+
+	gateway->denied_told |= bit;
+	return is_new;
+}
+
 void gateway_deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow)
 {
 	const struct vnic_policy *policy = &gateway->config.policy;
 	bool question = !flow->dst.family;
-	unsigned kind = (question ? VNIC_CLASS_ANY : vnic_policy_flow_class(flow)) * 4u + flow->proto;
+	enum vnic_class class = question ? VNIC_CLASS_ANY : vnic_policy_flow_class(flow);
+	/* Where a rule with the name would help. */
+	bool named = flow->name && (question || class == VNIC_CLASS_INTERNET);
 	char rule[VNIC_DOMAIN_TEXT];
 
 	gateway->stats.denied++;
-	if (gateway->denied_told & 1u << kind || !gateway->config.denied)
+	if (!gateway->config.denied)
 		return;
-	gateway->denied_told |= 1u << kind;
+	if (named ? !is_new_name(gateway, flow->name) : !is_new_kind(gateway, class, flow->proto))
+		return;
 	gateway->config.denied(gateway->config.ctx, flow,
 			       question ? question_remedy(policy, flow->name)
 					: vnic_policy_remedy(policy, flow, rule, sizeof(rule)));

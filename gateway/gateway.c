@@ -281,6 +281,19 @@ static bool has_forwarder(const struct vnic_dns_config *config)
 	return config->listen[VNIC_V4].family || config->listen[VNIC_V6].family;
 }
 
+/* To rules that have one, and for advice where the Internet is closed. */
+static bool names_matter(const struct vnic_policy *policy)
+{
+	for (unsigned i = 0; i < policy->count; i++) {
+		const struct vnic_rule_policy *rule = &policy->rules[i];
+
+		if (!rule->allow && rule->by_class &&
+		    (rule->dst_class == VNIC_CLASS_INTERNET || rule->dst_class == VNIC_CLASS_ANY))
+			return true;
+	}
+	return policy->names_size > 0;
+}
+
 static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 {
 	int r = hash_secret_make(&gateway->secret);
@@ -306,7 +319,7 @@ static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 		r = udp_new(gateway, &gateway->udp, err);
 	if (r == 0)
 		r = icmp_new(gateway, &gateway->icmp, err);
-	if (r == 0 && gateway->config.policy.names_size &&
+	if (r == 0 && names_matter(&gateway->config.policy) &&
 	    names_new(&gateway->config.policy, &gateway->secret, &gateway->names) < 0)
 		r = vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	if (r == 0 && has_forwarder(&gateway->config.dns))

@@ -34,6 +34,8 @@ enum gateway_ref {
 	REF_STOP,
 };
 
+#define DENIED_NAMES 32
+
 /* The two ends of a flow. */
 enum side { SIDE_HOST, SIDE_INNER };
 
@@ -57,16 +59,18 @@ struct vnic_gateway {
 	struct shares max;
 	int spare_fd; /* closed when there is no other, see spare.c */
 	int timer_fd;
-	int64_t timer_at;     /* when it fires, ns; 0: not armed */
-	int64_t now;          /* CLOCK_MONOTONIC at the begin of this batch, ns */
-	int64_t sleepy_until; /* do not spin before, ns */
-	uint32_t denied_told; /* bits of the kinds of denial that were told */
+	int64_t timer_at;                    /* when it fires, ns; 0: not armed */
+	int64_t now;                         /* CLOCK_MONOTONIC at the begin of this batch, ns */
+	int64_t sleepy_until;                /* do not spin before, ns */
+	uint32_t denied_told;                /* bits of the kinds of denial that were told */
+	uint64_t denied_names[DENIED_NAMES]; /* the names of which one was told, as hashes */
+	unsigned denied_name_count;
 	struct tcp *tcp;
 	struct udp *udp;
 	struct icmp *icmp;
 	struct publish *publish;
 	struct dns *dns;       /* NULL: none */
-	struct names *names;   /* NULL: no rule has one */
+	struct names *names;   /* NULL: they make no difference */
 	struct leases *leases; /* NULL: none */
 };
 

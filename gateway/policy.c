@@ -158,7 +158,7 @@ const char *vnic_class_text(enum vnic_class which)
 #define RULE_TEXT (VNIC_DOMAIN_TEXT + 32)
 #define RULE_HELP                                                                                                    \
 	"a rule is WHO[:PORT[-PORT]][/tcp|udp|icmp], and WHO is internet, lan, host, any, an address, a network or " \
-	"a name with a dot"
+	"a name with a dot, as example.org or *.example.org"
 #define DIGITS "0123456789"
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 
@@ -444,6 +444,8 @@ const char *vnic_policy_remedy(const struct vnic_policy *policy, const struct vn
 		struct vnic_policy more = *policy;
 		struct vnic_policy_flow same = *flow;
 
+		if (narrow == 1 && vnic_policy_flow_class(flow) == VNIC_CLASS_INTERNET)
+			continue; /* who closed all of it does not want it open again for one address */
 		write_rule(flow, narrow, buf, size);
 		if (vnic_policy_add(&more, true, buf, NULL) < 0)
 			continue;

@@ -62,9 +62,9 @@ struct vnic_gateway_config {
 	unsigned tcp_max, udp_max; /* flows; 0: 32768 and 8192, or as RLIMIT_NOFILE allows; clients of published ports
 				      have at most half */
 	/*
-	 * Called for the first denied flow of a kind, with what vnic_policy_remedy() says.  Of a question that
-	 * dns.only_allowed denies `flow` has no .dst; by UDP it has a .name, which is the rule, too, if one can have
-	 * it.  May be NULL.
+	 * Called for the first denied flow of a kind, and to each of 32 names, with what vnic_policy_remedy() says.  Of
+	 * a question that dns.only_allowed denies `flow` has no .dst; by UDP it has a .name, which is the rule, too, if
+	 * one can have it.  May be NULL.
 	 */
 	void (*denied)(void *ctx, const struct vnic_policy_flow *flow, const char *rule);
 	/* Called once, when the host forbids the ping sockets by which echo requests leave; may be NULL. */

@@ -85,9 +85,9 @@ VNIC_API bool vnic_policy_names(const struct vnic_policy *policy, const char *na
 VNIC_API bool vnic_policy_allows(const struct vnic_policy *policy, const struct vnic_policy_flow *flow);
 
 /*
- * The broadest rule that would let this flow start: its name, if that is known, else its class, else its address, else
- * that with port and protocol.  NULL: a rule as narrow as that forbids it; or it is a broadcast, which the gateway does
- * not send.
+ * The broadest rule that would let this flow start: its name, if that is known, else its class, unless that is
+ * internet, which is open unless somebody closed it, else its address, else that with port and protocol.  NULL: a rule
+ * as narrow as that forbids it; or it is a broadcast, which the gateway does not send.
  */
 VNIC_API const char *vnic_policy_remedy(const struct vnic_policy *policy, const struct vnic_policy_flow *flow,
 					char *buf, size_t size);

@@ -121,15 +121,34 @@ def confined_again(world, *options):
 
 
 def said(world):
-    """a denial says which name to allow, and where a name cannot help which class"""
-    with confined(world, "--allow", "site.example") as box:
-        told(box, "other.example"), told(box, "lan.example")
-        assert not box.by_tcp(NEIGHBOUR, PORT)
-        assert not box.by_tcp("10.99.0.1", PORT)
+    """a denial says which name to allow, each once, and where a name cannot help which address or class"""
+    with confined(world) as box:  # no rule has a name yet
+        assert not box.by_tcp("9.9.8.1", PORT)
+        told(box, "other.example"), told(box, "both.example"), told(box, "lan.example")
+        for _ in range(2):
+            for address in NEIGHBOUR, SITE, "10.99.0.1", "9.9.8.2":
+                assert not box.by_tcp(address, PORT)
         is_equal(
             box.messages(),
+            f"vnic: warning: denied: TCP to 9.9.8.1 port {PORT}; '--allow 9.9.8.1' would allow it\n"
             f"vnic: warning: denied: TCP to {NEIGHBOUR} port {PORT}; '--allow other.example' would allow it\n"
+            f"vnic: warning: denied: TCP to {SITE} port {PORT}; '--allow both.example' would allow it\n"
             f"vnic: warning: denied: TCP to 10.99.0.1 port {PORT}; '--allow lan' would allow it\n",
+        )
+
+
+def said_enough(world):
+    """the sandbox chooses the names that it asks for, so there is an end to telling them"""
+    with confined(world, "--allow", "site.example", "--dns", "allowed") as box:
+        for _ in range(2):
+            for i in range(40):
+                is_equal(box.ask_name(FORWARDER, f"secret{i}.example"), "REFUSED")
+        is_equal(
+            box.messages(),
+            "".join(
+                f"vnic: warning: denied: the question for secret{i}.example; '--allow secret{i}.example' would allow it\n"
+                for i in range(32)
+            ),
         )
 
 

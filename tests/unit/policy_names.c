@@ -208,7 +208,7 @@ static void the_remedy_is_the_name_where_that_helps(void **state)
 	flow = flow_by(&policy, "example.com", "10.1.2.3");
 	assert_string_equal(vnic_policy_remedy(&policy, &flow, buf, sizeof(buf)), "lan");
 	flow = flow_by(&policy, "localdomain", "9.9.9.9"); /* which no rule can have */
-	assert_string_equal(vnic_policy_remedy(&policy, &flow, buf, sizeof(buf)), "internet");
+	assert_string_equal(vnic_policy_remedy(&policy, &flow, buf, sizeof(buf)), "9.9.9.9");
 	policy = POLICY("-any", "-9.0.0.0/8");
 	flow = flow_by(&policy, "example.com", "9.9.9.9");
 	assert_string_equal(vnic_policy_remedy(&policy, &flow, buf, sizeof(buf)), "9.9.9.9");

@@ -81,7 +81,7 @@ static void what_would_open_a_denied_flow_is_the_broadest_rule_that_does(void **
 	} cases[] = {
 		{"lan", "10.1.2.3", VNIC_PROTO_TCP, "10.1.2.3"},
 		{"any", "10.1.2.3", VNIC_PROTO_TCP, "lan"},
-		{"any", "8.8.8.8", VNIC_PROTO_ICMP, "internet"},
+		{"any", "8.8.8.8", VNIC_PROTO_ICMP, "8.8.8.8"},
 		{"internet", "8.8.8.8", VNIC_PROTO_UDP, "8.8.8.8"},
 		{"8.8.0.0/16", "8.8.8.8", VNIC_PROTO_UDP, "8.8.8.8"},
 		{"8.8.8.8", "8.8.8.8", VNIC_PROTO_UDP, "8.8.8.8:443/udp"},
