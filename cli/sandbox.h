@@ -10,7 +10,8 @@
 /* clang-format off */
 #define SANDBOX_FLOW_OPTIONS \
 	{"publish", 'p', "PORTS", true, NULL, \
-	 "bring connections to a host port into the sandbox: [ADDRESS:]PORT[:PORT][/udp]; PORT may be a range, FIRST-LAST"}, \
+	 "bring connections to a host port into the sandbox: [ADDRESS:]PORT[:PORT][/udp], the host's port first; PORT may " \
+	 "be a range, FIRST-LAST"}, \
 	{"allow", 0, "RULE", true, NULL, \
 	 "let flows start: internet, lan, host, any, a network, or a name, as example.org or *.example.org; then " \
 	 "[:PORT[-PORT]][/tcp|udp|icmp]"}, \
