@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -234,6 +235,21 @@ static int open_capture(struct capture_options *capture, struct vnic_sandbox_con
 	return r < 0 ? r : capture_options_open(capture, err);
 }
 
+/* Appended to, as a log is; a pipe that nobody reads must not hold flows up. */
+static int open_log(const char *path, struct vnic_sandbox_config *config, int *ret_fd, struct vnic_error *err)
+{
+	config->has_log = true;
+	int r = vnic_sandbox_check(config, err);
+
+	if (r < 0)
+		return r;
+	*ret_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (*ret_fd < 0 || fcntl(*ret_fd, F_SETFL, O_APPEND | O_NONBLOCK) < 0)
+		return vnic_fail(err, VNIC_STEP_WRITE, errno, path, NULL);
+	config->log_fd = *ret_fd;
+	return 0;
+}
+
 static int tell_ready(int fd, struct vnic_error *err)
 {
 	if (fd >= 0 && write(fd, "1\n", 2) < 0)
@@ -245,7 +261,8 @@ int sandbox_run(const struct cli_args *args, struct vnic_sandbox_config *config,
 {
 	struct vnic_sandbox *sandbox = NULL;
 	CLEANUP(front_end) struct front front = FRONT_EMPTY;
-	CLEANUP_FD int ready_fd = -1, exit_fd = -1, capture_fd = -1;
+	CLEANUP_FD int ready_fd = -1, exit_fd = -1, capture_fd = -1, log_fd = -1;
+	const char *log = cli_value(args, "log");
 	struct capture_options capture;
 	enum figures figures = FIGURES_NONE;
 	int status = 0;
@@ -261,12 +278,15 @@ int sandbox_run(const struct cli_args *args, struct vnic_sandbox_config *config,
 		r = open_capture(&capture, config, err);
 		capture_fd = capture.config.fd;
 	}
+	if (r == 0 && log)
+		r = open_log(log, config, &log_fd, err);
 	if (r == 0)
 		r = front_begin(&front, err);
 	config->spawn.mask = &front.mask;
 	if (r == 0)
 		r = vnic_sandbox_start(config, &sandbox, err);
 	close_fd(&capture_fd);
+	close_fd(&log_fd);
 	if (r == 0)
 		r = tell_ready(ready_fd, err);
 	close_fd(&ready_fd);

@@ -47,8 +47,9 @@ static void print_text(const struct figures *figures)
 		flows->denied, flows->failed, flows->full);
 	fprintf(stderr,
 		"vnic: dropped %" PRIu64 " malformed, %" PRIu64 " ignored, %" PRIu64 " fragments; datagrams: %" PRIu64
-		" unsent, %" PRIu64 " overrun\n",
-		flows->malformed, flows->ignored, flows->fragments_dropped, flows->udp_unsent, flows->udp_overrun);
+		" unsent, %" PRIu64 " overrun; %" PRIu64 " lines of the log\n",
+		flows->malformed, flows->ignored, flows->fragments_dropped, flows->udp_unsent, flows->udp_overrun,
+		flows->unlogged);
 	fprintf(stderr,
 		"vnic: dns     %" PRIu64 " questions (%u open), %" PRIu64 " answers, %" PRIu64 " failed, %" PRIu64
 		" repeated, %" PRIu64 " beyond a limit; %" PRIu64 " denied, %" PRIu64 " asked over TCP, %" PRIu64
@@ -96,13 +97,14 @@ static json_t *to_json(const struct figures *figures)
 			  "strange", NUMBER(dns->strange), "denied", NUMBER(dns->denied), "known", NUMBER(dns->known),
 			  "known_full", NUMBER(dns->known_full));
 
-	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "flows",
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "flows",
 			 started, "open", open, "bytes_out", NUMBER(flows->bytes_out), "bytes_in",
 			 NUMBER(flows->bytes_in), "denied", NUMBER(flows->denied), "failed", NUMBER(flows->failed),
 			 "full", NUMBER(flows->full), "malformed", NUMBER(flows->malformed), "ignored",
 			 NUMBER(flows->ignored), "fragments", NUMBER(flows->fragments_dropped), "udp_unsent",
-			 NUMBER(flows->udp_unsent), "udp_overrun", NUMBER(flows->udp_overrun), "dns", names, "leases",
-			 leases_json(&flows->leases), "nics", nics_json(figures));
+			 NUMBER(flows->udp_unsent), "udp_overrun", NUMBER(flows->udp_overrun), "unlogged",
+			 NUMBER(flows->unlogged), "dns", names, "leases", leases_json(&flows->leases), "nics",
+			 nics_json(figures));
 }
 
 /* One line, so that whoever asks several times can tell the answers apart. */

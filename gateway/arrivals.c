@@ -117,6 +117,7 @@ static uint32_t start(struct udp *udp, const struct vnic_gateway_publish *port, 
 	arrival = slot ? table_add(&arrivals->table, outside, 0, udp->gateway->now) : 0;
 	if (!arrival) {
 		stats->failed++;
+		log_failed(udp->gateway, (struct log_name){VNIC_PROTO_UDP, true, &key}, 0);
 		if (slot)
 			udp_end_flow(udp, slot);
 		return 0;
@@ -125,6 +126,7 @@ static uint32_t start(struct udp *udp, const struct vnic_gateway_publish *port, 
 	udp->flow[slot].arrival = arrival;
 	stats->udp_flows++;
 	stats->published++;
+	log_open(udp->gateway, udp_log_name(udp, slot), &udp->flow[slot].logged);
 	return slot;
 }
 

@@ -26,6 +26,7 @@
  * to the host.
  */
 #include "dns_ask.h"
+#include "log.h"
 #include "names.h"
 
 #include <errno.h>
@@ -209,21 +210,23 @@ static void start(struct dns *dns, const struct query *asked)
 		dns_ask(dns, slot);
 }
 
-static bool is_allowed(struct dns *dns, const struct query *query)
+/* May it be asked?  0, or an RCODE. */
+static int judge(struct dns *dns, const struct query *query)
 {
 	struct vnic_policy_flow flow = {.proto = VNIC_PROTO_ANY};
-	char name[VNIC_DOMAIN_TEXT] = "";
+	char name[VNIC_DOMAIN_TEXT];
+	bool denied;
 
-	if (!dns->config.only_allowed)
-		return true;
-	if (dnsmsg_name(query->message, &query->info, name)) {
-		if (vnic_policy_names(&dns->gateway->config.policy, name, &flow.named))
-			return true;
+	if (dnsmsg_name(query->message, &query->info, name))
 		flow.name = name;
-	}
+	denied = dns->config.only_allowed &&
+		 (!flow.name || !vnic_policy_names(&dns->gateway->config.policy, name, &flow.named));
+	log_question(dns->gateway, &query->client, flow.name, denied);
+	if (!denied)
+		return 0;
 	dns->stats.denied++;
 	gateway_deny(dns->gateway, &flow);
-	return false;
+	return DNSMSG_REFUSED;
 }
 
 void dns_query(struct dns *dns, const struct flow_key *client, const void *data, size_t size)
@@ -240,8 +243,8 @@ void dns_query(struct dns *dns, const struct flow_key *client, const void *data,
 	memcpy(query.message, data, query.size);
 	if (verdict == 0 && size > DNS_QUERY_MAX)
 		verdict = DNSMSG_FORMERR;
-	if (verdict == 0 && !is_allowed(dns, &query))
-		verdict = DNSMSG_REFUSED;
+	if (verdict == 0)
+		verdict = judge(dns, &query);
 	if (verdict > 0) {
 		dns->stats.failed++;
 		reply_made(dns, &query, (unsigned)verdict, false);

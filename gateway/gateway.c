@@ -319,7 +319,7 @@ static int set_up(struct vnic_gateway *gateway, struct vnic_error *err)
 		r = udp_new(gateway, &gateway->udp, err);
 	if (r == 0)
 		r = icmp_new(gateway, &gateway->icmp, err);
-	if (r == 0 && names_matter(&gateway->config.policy) &&
+	if (r == 0 && (names_matter(&gateway->config.policy) || gateway->config.log) &&
 	    names_new(&gateway->config.policy, &gateway->secret, &gateway->names) < 0)
 		r = vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	if (r == 0 && has_forwarder(&gateway->config.dns))

@@ -26,6 +26,7 @@
 #include "fragments.h"
 #include "host.h"
 #include "internal.h"
+#include "log.h"
 #include "reserve.h"
 #include "table.h"
 
@@ -46,6 +47,7 @@ struct echo {
 	/* The last request, from its IP header on. */
 	uint8_t quote[QUOTE];
 	size_t size, header; /* of the quote; of its IP headers */
+	struct log_entry logged;
 };
 
 struct icmp {
@@ -58,8 +60,22 @@ struct icmp {
 	uint8_t in[PACKET_MAX], out[PACKET_MAX];
 };
 
+static void count(struct icmp *icmp, uint32_t slot, enum side from, size_t bytes)
+{
+	struct vnic_gateway_stats *stats = &icmp->gateway->stats;
+
+	*(from == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out) += bytes;
+	icmp->echo[slot].logged.bytes[from] += bytes;
+}
+
+static struct log_name log_name(const struct flow_key *key)
+{
+	return (struct log_name){VNIC_PROTO_ICMP, false, key};
+}
+
 static void end(struct icmp *icmp, uint32_t slot)
 {
+	log_end(icmp->gateway, log_name(&icmp->flows.entries[slot].key), &icmp->echo[slot].logged);
 	close_fd(&icmp->echo[slot].fd);
 	table_remove(&icmp->flows, slot);
 	icmp->gateway->stats.icmp_open--;
@@ -122,6 +138,7 @@ static uint32_t new_slot(struct icmp *icmp, const struct flow_key *key)
 		return 0;
 	}
 	icmp->echo[slot].fd = -1;
+	icmp->echo[slot].logged.number = 0;
 	icmp->gateway->stats.icmp_open++;
 	gateway_wake_at(icmp->gateway, table_expires(&icmp->flows, slot));
 	return slot;
@@ -135,6 +152,7 @@ static uint32_t start(struct icmp *icmp, const struct packet *request)
 	int r;
 
 	if (!gateway_admit(icmp->gateway, &request->key, VNIC_PROTO_ICMP, &destination)) {
+		log_denied(icmp->gateway, log_name(&request->key));
 		gateway_inject_unreachable(icmp->gateway, request, UNREACHABLE_PROHIBITED);
 		return 0;
 	}
@@ -144,9 +162,11 @@ static uint32_t start(struct icmp *icmp, const struct packet *request)
 	r = open_host(icmp, slot, &destination);
 	if (r == 0) {
 		icmp->gateway->stats.icmp_flows++;
+		log_open(icmp->gateway, log_name(&request->key), &icmp->echo[slot].logged);
 		return slot;
 	}
 	icmp->gateway->stats.failed++;
+	log_failed(icmp->gateway, log_name(&request->key), -r);
 	errors_tell(icmp->gateway, request, &(struct host_error){.code = -r});
 	end(icmp, slot);
 	return 0;
@@ -201,7 +221,7 @@ static void take_request(struct icmp *icmp, const struct packet *packet)
 		set_cutting(&icmp->echo[slot], packet->key.family, packet->dont_cut);
 	for (int tries = 0; tries < 2; tries++) { /* an error of an earlier request comes first */
 		if (send(icmp->echo[slot].fd, packet->l4, packet->l4_len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
-			icmp->gateway->stats.bytes_out += packet->l4_len - ECHO_HEADER;
+			count(icmp, slot, SIDE_INNER, packet->l4_len - ECHO_HEADER);
 			return;
 		}
 		if (tries)
@@ -242,7 +262,7 @@ static void answer(struct icmp *icmp, uint32_t slot, size_t size)
 		return;
 	len = packet_make_echo_reply(key, get16(icmp->in + 6), icmp->in + ECHO_HEADER, size - ECHO_HEADER,
 				     &icmp->gateway->ends, icmp->out);
-	icmp->gateway->stats.bytes_in += size - ECHO_HEADER;
+	count(icmp, slot, SIDE_HOST, size - ECHO_HEADER);
 	if (len > FRAGMENT_FRAME && key->family == AF_INET6)
 		inject_cut(icmp, len);
 	else if (len)

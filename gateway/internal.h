@@ -65,6 +65,8 @@ struct vnic_gateway {
 	uint32_t denied_told;                /* bits of the kinds of denial that were told */
 	uint64_t denied_names[DENIED_NAMES]; /* the names of which one was told, as hashes */
 	unsigned denied_name_count;
+	uint64_t log_number;  /* of the last flow that was logged */
+	uint64_t log_missing; /* lines not taken since the last one that was */
 	struct tcp *tcp;
 	struct udp *udp;
 	struct icmp *icmp;

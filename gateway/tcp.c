@@ -56,9 +56,10 @@ static void abort_flow(struct tcp *tcp, struct flow *flow)
 }
 
 /* It was to begin, and cannot. */
-static void fail(struct tcp *tcp, struct flow *flow)
+static void fail(struct tcp *tcp, struct flow *flow, int code)
 {
 	tcp->gateway->stats.failed++;
+	log_failed(tcp->gateway, tcp_log_name(flow), code);
 	abort_flow(tcp, flow);
 }
 
@@ -72,27 +73,32 @@ static void have_another_turn(struct tcp *tcp, struct flow *flow)
 	tcp->gateway->busy = true;
 }
 
-static uint64_t *bytes_from(struct tcp *tcp, enum side from)
+static void count(struct tcp *tcp, struct flow *flow, enum side from, uint64_t bytes)
 {
 	struct vnic_gateway_stats *stats = &tcp->gateway->stats;
 
-	return from == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out;
+	*(from == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out) += bytes;
+	flow->logged.bytes[from] += bytes;
 }
 
 /* What a side has said before it took no more: a server may answer before the end of the question, and close. */
 static void hear_out(struct tcp *tcp, struct flow *flow, enum side from)
 {
+	uint64_t bytes = 0;
+
 	if (flow->streams[!from].refused)
-		stream_pump_out(&flow->streams[from], &tcp->pipes, flow->fds[from], flow->fds[!from],
-				bytes_from(tcp, from));
+		stream_pump_out(&flow->streams[from], &tcp->pipes, flow->fds[from], flow->fds[!from], &bytes);
+	count(tcp, flow, from, bytes);
 }
 
 /* False: the flow is no more. */
 static bool pump(struct tcp *tcp, struct flow *flow, enum side from)
 {
 	struct stream *stream = &flow->streams[from];
-	int r = stream_pump(stream, &tcp->pipes, flow->fds[from], flow->fds[!from], bytes_from(tcp, from));
+	uint64_t bytes = 0;
+	int r = stream_pump(stream, &tcp->pipes, flow->fds[from], flow->fds[!from], &bytes);
 
+	count(tcp, flow, from, bytes);
 	if (tcp->pipes.used)
 		gateway_wake_at(tcp->gateway, tcp->gateway->now + TRIM_INTERVAL);
 	if (r < 0) {
@@ -138,6 +144,7 @@ static void refuse(struct tcp *tcp, const struct packet *syn, int code)
 	enum unreachable why;
 
 	tcp->gateway->stats.failed++;
+	log_failed(tcp->gateway, (struct log_name){VNIC_PROTO_TCP, false, &syn->key}, code);
 	if (code == ECONNREFUSED)
 		gateway_inject_reset(tcp->gateway, syn);
 	else if (gateway_why(code, &why))
@@ -216,6 +223,7 @@ static void start(struct tcp *tcp, struct flow *flow)
 	flow->state = TCP_CONNECTING;
 	packet_parse(flow->syn.frame, flow->syn.size, &syn); /* as it did when it came */
 	if (!gateway_admit(tcp->gateway, &syn.key, VNIC_PROTO_TCP, &destination)) {
+		log_denied(tcp->gateway, tcp_log_name(flow));
 		gateway_inject_unreachable(tcp->gateway, &syn, UNREACHABLE_PROHIBITED);
 		tcp_bury(tcp, flow);
 		return;
@@ -282,6 +290,7 @@ static void begin_streams(struct tcp *tcp, struct flow *flow)
 	/* Events so far went by: an end may have been among them. */
 	flow->streams[SIDE_HOST] = (struct stream){.hup = true};
 	flow->streams[SIDE_INNER] = (struct stream){.hup = true};
+	log_open(tcp->gateway, tcp_log_name(flow), &flow->logged);
 }
 
 static void open_flow(struct tcp *tcp, struct flow *flow, int fd)
@@ -293,8 +302,9 @@ static void open_flow(struct tcp *tcp, struct flow *flow, int fd)
 		tcp->offered_count--;
 	flow->fds[SIDE_INNER] = fd;
 	begin_streams(tcp, flow);
-	if (loop_add(tcp->gateway->epfd, fd, STREAM_EVENTS, ref, NULL) < 0)
-		fail(tcp, flow);
+	int r = loop_add(tcp->gateway->epfd, fd, STREAM_EVENTS, ref, NULL);
+	if (r < 0)
+		fail(tcp, flow, -r);
 	else
 		pump_both(tcp, flow);
 }
@@ -376,8 +386,11 @@ void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int in
 	}
 	flow->state = TCP_ARRIVING;
 	memcpy(flow->fds, fds, sizeof(fds));
-	if (watch(tcp, flow, SIDE_HOST) < 0 || watch(tcp, flow, SIDE_INNER) < 0)
-		fail(tcp, flow);
+	int r = watch(tcp, flow, SIDE_HOST);
+	if (r == 0)
+		r = watch(tcp, flow, SIDE_INNER);
+	if (r < 0)
+		fail(tcp, flow, -r);
 }
 
 static bool arrive_otherwise(struct tcp *tcp, struct flow *flow)
@@ -402,7 +415,7 @@ static void arrived(struct tcp *tcp, struct flow *flow)
 	if (code == ECONNREFUSED && arrive_otherwise(tcp, flow))
 		return;
 	if (code) {
-		fail(tcp, flow);
+		fail(tcp, flow, code);
 		return;
 	}
 	begin_streams(tcp, flow);
@@ -479,6 +492,7 @@ void tcp_expire(struct tcp *tcp)
 			break;
 		}
 		gateway->stats.failed++;
+		log_failed(gateway, tcp_log_name(flow), ETIMEDOUT);
 		tcp_bury(tcp, flow);
 	}
 	offer_waiting(tcp);

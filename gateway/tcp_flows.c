@@ -120,6 +120,11 @@ struct flow *tcp_find_living(struct tcp *tcp, const struct flow_key *key)
 	return NULL;
 }
 
+struct log_name tcp_log_name(const struct flow *flow)
+{
+	return (struct log_name){VNIC_PROTO_TCP, flow->arrived, &flow->key};
+}
+
 void tcp_bury(struct tcp *tcp, struct flow *flow)
 {
 	uint32_t slot = tcp_slot(tcp, flow);
@@ -134,9 +139,11 @@ void tcp_bury(struct tcp *tcp, struct flow *flow)
 	}
 	if (flow->again)
 		tcp_queue_remove(tcp, &tcp->again, slot);
-	if (flow->state == TCP_OPEN)
+	if (flow->state == TCP_OPEN) {
+		log_end(tcp->gateway, tcp_log_name(flow), &flow->logged);
 		for (int i = 0; i < 2; i++)
 			stream_close(&flow->streams[i], &tcp->pipes);
+	}
 	unhash(tcp, flow);
 	close_fd(&flow->fds[SIDE_HOST]);
 	close_fd(&flow->fds[SIDE_INNER]);

@@ -7,6 +7,7 @@
 #define GATEWAY_TCP_FLOWS_H
 
 #include "internal.h"
+#include "log.h"
 #include "stream.h"
 
 #define BUCKETS 16384 /* a power of two */
@@ -26,8 +27,11 @@ struct flow {
 	int64_t offered_at;
 	int fds[2]; /* by enum side */
 	union {
-		struct stream streams[2]; /* by the side that bytes come from; when OPEN */
-		struct {                  /* before */
+		struct {                          /* when OPEN */
+			struct stream streams[2]; /* by the side that bytes come from */
+			struct log_entry logged;
+		};
+		struct { /* before */
 			uint16_t size;
 			struct vnic_vnet_hdr hdr;
 			uint8_t frame[SYN_MAX];
@@ -62,6 +66,8 @@ void tcp_queue_push(struct tcp *tcp, struct queue *queue, uint32_t slot);
 /* NONE: it is empty. */
 uint32_t tcp_queue_pop(struct tcp *tcp, struct queue *queue);
 void tcp_queue_remove(struct tcp *tcp, struct queue *queue, uint32_t slot);
+
+struct log_name tcp_log_name(const struct flow *flow);
 
 struct flow *tcp_find(struct tcp *tcp, const struct flow_key *key);
 /* For a new connection of that name: a flow that is over for the router's kernel loses it. */

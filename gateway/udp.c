@@ -110,10 +110,16 @@ static void count_unsent(struct udp *udp, unsigned index, unsigned stop)
 
 /* --- the end of a flow -------------------------------------------------------------- */
 
+struct log_name udp_log_name(const struct udp *udp, uint32_t slot)
+{
+	return (struct log_name){VNIC_PROTO_UDP, udp->flow[slot].arrival != 0, &udp->flows.entries[slot].key};
+}
+
 void udp_end_flow(struct udp *udp, uint32_t slot)
 {
 	struct udp_flow *flow = &udp->flow[slot];
 
+	log_end(udp->gateway, udp_log_name(udp, slot), &flow->logged);
 	flood_flow_ends(udp, slot);
 	udp->gateway->stats.udp_overrun += flow_overrun(flow);
 	mapping_leave(&udp->mappings, flow->mapping);
@@ -183,10 +189,16 @@ static int send_some(struct udp *udp, uint32_t slot, enum side to, unsigned inde
 	return datagrams_send(udp->batch, index, stop, flow->fds[to], NULL);
 }
 
-bool udp_pass(struct udp *udp, uint32_t slot, enum side from, unsigned index, unsigned stop)
+static void count_sent(struct udp *udp, uint32_t slot, enum side from, size_t bytes)
 {
 	struct vnic_gateway_stats *stats = &udp->gateway->stats;
-	uint64_t *count = from == SIDE_INNER ? &stats->bytes_out : &stats->bytes_in;
+
+	*(from == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out) += bytes;
+	udp->flow[slot].logged.bytes[from] += bytes;
+}
+
+bool udp_pass(struct udp *udp, uint32_t slot, enum side from, unsigned index, unsigned stop)
+{
 	enum side to = !from;
 	unsigned failed = stop;
 
@@ -197,7 +209,7 @@ bool udp_pass(struct udp *udp, uint32_t slot, enum side from, unsigned index, un
 			break; /* the queue is full; the rest is lost, as on any wire */
 		if (n > 0) {
 			for (int i = 0; i < n; i++)
-				*count += datagrams_size(udp->batch, index++);
+				count_sent(udp, slot, from, datagrams_size(udp->batch, index++));
 		} else if (index != failed) {
 			failed = index; /* an error of an earlier one comes first; once more */
 			if (!take_errors(udp, slot, to)) {
@@ -349,7 +361,10 @@ static uint32_t start(struct udp *udp, const struct flow_key *key)
 	uint32_t slot;
 	int r;
 
+	const struct log_name name = {VNIC_PROTO_UDP, false, key};
+
 	if (!gateway_admit(udp->gateway, key, VNIC_PROTO_UDP, &destination)) {
+		log_denied(udp->gateway, name);
 		refuse(udp, key, UNREACHABLE_PROHIBITED);
 		return 0;
 	}
@@ -361,9 +376,11 @@ static uint32_t start(struct udp *udp, const struct flow_key *key)
 	r = open_host(udp, slot, &destination);
 	if (r == 0) {
 		udp->gateway->stats.udp_flows++;
+		log_open(udp->gateway, name, &udp->flow[slot].logged);
 		return slot;
 	}
 	udp->gateway->stats.failed++;
+	log_failed(udp->gateway, name, -r);
 	refuse_for(udp, key, -r);
 	udp_end_flow(udp, slot);
 	return 0;

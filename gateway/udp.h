@@ -8,6 +8,7 @@
 #include "datagrams.h"
 #include "flood.h"
 #include "internal.h"
+#include "log.h"
 #include "mapping.h"
 #include "table.h"
 
@@ -19,6 +20,7 @@ struct udp_flow {
 	uint32_t arrival;     /* of the client that began it; 0: the sandbox did */
 	uint8_t datagrams[2]; /* that came from each side, 0..2 */
 	bool busy;            /* its sockets were made fit for bulk */
+	struct log_entry logged;
 };
 
 struct udp {
@@ -35,6 +37,7 @@ struct udp {
 /* A slot for a new flow, if need be at the expense of another, which has been counted; 0: none. */
 uint32_t udp_new_flow(struct udp *udp, const struct flow_key *key);
 void udp_end_flow(struct udp *udp, uint32_t slot);
+struct log_name udp_log_name(const struct udp *udp, uint32_t slot);
 /* The socket in the router that speaks for key->dst; port 0: any that is free. */
 int udp_open_inner(struct udp *udp, const struct flow_key *key, int *ret_fd);
 int udp_watch(struct udp *udp, uint32_t slot, enum side side);

@@ -72,6 +72,7 @@ static int check_gated(const struct vnic_sandbox_config *config, struct vnic_err
 		{"--publish", config->publish_count > 0},
 		{config->policy.count > 1 && config->policy.rules[1].allow ? "--allow" : "--deny",
 		 config->policy.count > 1},
+		{"--log", config->has_log},
 		{"--dns", config->dns.count > 0 || config->dns_only_allowed},
 	};
 
@@ -347,6 +348,7 @@ static void plan_gate(const struct vnic_sandbox_config *config, struct build *bu
 				keep_first(build->gate.dns.listen, &nic->dns[v]);
 	}
 	build->gate.policy = &config->policy;
+	build->gate.log = config->has_log ? config->log_fd : -1;
 	plan_names(config, build);
 	build->gate.privileged = !config->rootless;
 }

@@ -162,6 +162,14 @@ static void tell_unconfined(const struct gate *gate, const struct vnic_error *er
 	ns_note(gate->step.child, "the gateway runs without a filter of system calls: %s", text);
 }
 
+/* A reader who is too slow misses a line, and one who has gone all of them: SIGPIPE is blocked. */
+static bool write_log(void *ctx, const char *line, size_t size)
+{
+	const struct gate *gate = ctx;
+
+	return write(gate->log, line, size) == (ssize_t)size;
+}
+
 /* --- the process -------------------------------------------------------------------- */
 
 static int ask_router(void *ctx, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err)
@@ -219,6 +227,8 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 	if (!config.dns.named)
 		config.dns.ask_resolvers = ask_resolvers;
 	config.dns.ctx = gate;
+	if (gate->log >= 0)
+		config.log = write_log;
 	raise_fd_limit();
 	turns_init(&gate->turns);
 	if (r == 0)
@@ -289,11 +299,11 @@ static void carry(const struct gate *gate, struct vnic_gateway *gateway)
 
 static void close_others(const struct gate *gate)
 {
-	int keep[3 + VNIC_PUBLISHES] = {gate->step.child, gate->hello[0], gate->opener[0]};
+	int keep[4 + VNIC_PUBLISHES] = {gate->step.child, gate->hello[0], gate->opener[0], gate->log};
 
 	for (unsigned i = 0; i < gate->published.count; i++)
-		keep[3 + i] = gate->published.ports[i].fd;
-	ns_close_all_but(keep, 3 + gate->published.count);
+		keep[4 + i] = gate->published.ports[i].fd;
+	ns_close_all_but(keep, 4 + gate->published.count);
 }
 
 _Noreturn void gate_main(struct gate *gate)
@@ -319,5 +329,7 @@ _Noreturn void gate_main(struct gate *gate)
 		ns_note(gate->step.child,
 			"no IPv6: the kernel refused to forward it, and connections over IPv6 will time out");
 	carry(gate, gateway);
+	if (gate->log >= 0)
+		vnic_gateway_free(gateway); /* flows end, and are logged */
 	_exit(0);
 }

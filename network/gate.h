@@ -46,11 +46,12 @@ struct gate {
 	struct publish_list published;
 	struct vnic_dns_config dns; /* but for the functions */
 	const struct vnic_policy *policy;
+	int log; /* where the log goes; not ours, -1: there is none */
 	struct turns turns;
 	bool privileged; /* become nobody */
 	bool ipv6;       /* the router's helper has opened it; known when flows may come */
 };
-#define GATE_EMPTY ((struct gate){.step = NS_STEP_EMPTY, .hello = {-1, -1}, .opener = {-1, -1}})
+#define GATE_EMPTY ((struct gate){.step = NS_STEP_EMPTY, .hello = {-1, -1}, .opener = {-1, -1}, .log = -1})
 
 int gate_open(struct gate *gate, struct vnic_error *err);
 void gate_close(struct gate *gate);

@@ -397,17 +397,17 @@ int vnic_sandbox_drops(struct vnic_sandbox *sandbox, struct vnic_nic_drops ret_d
 }
 
 /*
- * All are killed before one is waited for: they end side by side.  What is slow to close they leave to the kernel.  The
- * capture sees the end of its control, and writes what is left; so do the others whom we may not kill (root without
- * CAP_KILL, whose gateway is nobody's).
+ * All are killed before one is waited for: they end side by side.  What is slow to close they leave to the kernel.
+ * Those that finish see the end of their control, and write what is left, though somebody may have stopped them; so do
+ * the others whom we may not kill (root without CAP_KILL, whose gateway is nobody's).
  */
 static void end_helpers(struct helper helpers[HELPERS])
 {
 	siginfo_t info;
 
 	for (int i = 0; i < HELPERS; i++) {
-		if (helpers[i].pid && i != CAPTURE)
-			pidfd_send_signal(helpers[i].pidfd, SIGKILL, NULL, 0);
+		if (helpers[i].pid)
+			pidfd_send_signal(helpers[i].pidfd, helpers[i].finishes ? SIGCONT : SIGKILL, NULL, 0);
 		close_fd(&helpers[i].control);
 	}
 	for (int i = 0; i < HELPERS; i++) {

@@ -15,6 +15,7 @@ struct helper {
 	const char *what;
 	pid_t pid; /* 0: none, or reaped */
 	int pidfd, control;
+	bool finishes; /* it has something to write at the end, so it is not killed */
 };
 
 enum { ROUTER, GATEWAY, RELAY, CAPTURE, HELPERS };

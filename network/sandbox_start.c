@@ -338,6 +338,7 @@ static int set_up(struct vnic_sandbox *sandbox, const struct vnic_sandbox_config
 		note_networks(sandbox, &build.plan);
 		note_kept(sandbox);
 		look_after_resolv(sandbox, &build);
+		sandbox->helpers[GATEWAY].finishes = config->has_log;
 	}
 	return r;
 }
@@ -351,10 +352,10 @@ int vnic_sandbox_start(const struct vnic_sandbox_config *config, struct vnic_san
 		return vnic_fail(err, VNIC_STEP_MEMORY, ENOMEM, NULL, NULL);
 	*sandbox = (struct vnic_sandbox){
 		.init = VNIC_CHILD_EMPTY,
-		.helpers = {{"vnic-router", 0, -1, -1},
-			    {"vnic-gateway", 0, -1, -1},
-			    {"vnic-relay", 0, -1, -1},
-			    {"vnic-capture", 0, -1, -1}},
+		.helpers = {{"vnic-router", 0, -1, -1, false},
+			    {"vnic-gateway", 0, -1, -1, false},
+			    {"vnic-relay", 0, -1, -1, false},
+			    {"vnic-capture", 0, -1, -1, true}},
 		.opener_socket = -1,
 		.netns = -1,
 		.opener = {.ctx = sandbox, .open = ask_router},

@@ -10,6 +10,7 @@
 #define VNIC_GATEWAY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <vnic/addr.h>
@@ -67,6 +68,11 @@ struct vnic_gateway_config {
 	 * one can have it.  May be NULL.
 	 */
 	void (*denied)(void *ctx, const struct vnic_policy_flow *flow, const char *rule);
+	/*
+	 * Takes the log of flows, a line of JSON with its newline at a time, as vnic-run(1) describes them; must not
+	 * block.  False: it did not take this line, which is counted.  NULL: there is no log.
+	 */
+	bool (*log)(void *ctx, const char *line, size_t size);
 	/* Called once, when the host forbids the ping sockets by which echo requests leave; may be NULL. */
 	void (*echo_forbidden)(void *ctx);
 	/*
@@ -93,6 +99,7 @@ struct vnic_gateway_stats {
 	 */
 	uint64_t udp_unsent, udp_overrun;
 	uint64_t fragments_dropped; /* of echo requests that never became whole */
+	uint64_t unlogged;          /* lines of the log that were not taken */
 	struct vnic_lease_stats leases;
 };
 

@@ -99,6 +99,13 @@ struct vnic_sandbox_config {
 	 * live as long as the sandbox, and .next runs in vnic_sandbox_next.  NULL: nothing is captured.
 	 */
 	const struct vnic_capture *capture;
+	/*
+	 * The gateway writes a line of JSON for each flow that begins, ends, is denied or fails, see vnic-run(1).  The
+	 * descriptor stays the caller's, who may close it once the sandbox is started; what a non-blocking one does not
+	 * take is left out, and one that blocks holds the flows up.
+	 */
+	bool has_log;
+	int log_fd;
 	struct vnic_policy policy; /* vnic_sandbox_defaults: the default policy; zeroed: nothing may start */
 };
 

@@ -5,6 +5,7 @@
 A verb ends by itself: a relay because what it replays is at its end, or, `loops`, by a SIGTERM at its first wait.
 """
 import fcntl
+import json
 import os
 import re
 import select
@@ -130,6 +131,17 @@ class Capture(Verb):
             assert at + size > len(data) or data[at + size - 4:at + size] == data[at + 4:at + 8], f"block at {at}"
             at += size
             self.blocks += at <= len(data)
+
+
+class Log(Capture):
+    """The same of lines: each that ends is JSON."""
+
+    def mend(self, _status=None):
+        with open(self.path, "rb") as file:
+            lines = file.read().split(b"\n")
+        os.unlink(self.path)
+        for line in lines[:-1]:
+            assert json.loads(line)["event"] in ("open", "end", "denied", "failed", "question", "missing"), line
 
 
 class Inside:
@@ -355,6 +367,9 @@ def of_run(place):
     yield Verb("run", "run", "--", *PROBE, proofs=PROOF)
     yield Verb("run, with flows", "run", "--allow", "host", "--", *FLOWS, place.port + 2, proofs=("tcp works", "udp works"),
                limits=False)
+    path = place.file("run.log")
+    yield Log("run --log", "run", "--log", path, "--allow", "host", "--", *FLOWS, place.port + 2, path=path,
+              proofs=("tcp works", "udp works"), limits=False)
     yield Named("run --name", "run", "--name", "faulty", "--", *PROBE, proofs=PROOF)
     path = place.file("run.pcapng")
     yield Capture("run --capture", "run", "--capture", path, "--", *PROBE, proofs=PROOF, path=path)
@@ -366,7 +381,8 @@ def of_run(place):
     yield Verb("run of two NICs, one by DHCP", "run", "--nic", "veth", "--nic", "veth,name=lan0,ip=dhcp", "--", *PROBE,
                proofs=PROOF)
     yield Verb("run, with rules and resolvers", "run", "--allow", "lan", "--deny", "internet", "--allow", "192.0.2.0/24:80/tcp",
-               "--dns", "192.0.2.53", "--dns", "fd77::53", "--", *PROBE, proofs=PROOF)
+               "--allow", "*.example.org:443", "--dns", "192.0.2.53", "--dns", "fd77::53", "--dns", "allowed", "--", *PROBE,
+               proofs=PROOF)
     yield Verb("run --dns none", "run", "--dns", "none", "--ready-fd", place.ready, "--exit-fd", "0", "--", *PROBE, proofs=PROOF)
     yield Verb("run --nic none", "run", "--nic", "none", "--", "ip", "-o", "link", proofs=(": lo: ",))
     own = ",".join(("name=eth0", "ip=10.9.0.7/24", "ip=fd09::7/64", "gw=10.9.0.1", "mac=02:00:00:00:00:09", "mtu=1400"))
