@@ -128,13 +128,13 @@ def said(world):
         for _ in range(2):
             for address in NEIGHBOUR, SITE, "10.99.0.1", "9.9.8.2":
                 assert not box.by_tcp(address, PORT)
-        is_equal(
-            box.messages(),
-            f"vnic: warning: denied: TCP to 9.9.8.1 port {PORT}; '--allow 9.9.8.1' would allow it\n"
-            f"vnic: warning: denied: TCP to {NEIGHBOUR} port {PORT}; '--allow other.example' would allow it\n"
-            f"vnic: warning: denied: TCP to {SITE} port {PORT}; '--allow both.example' would allow it\n"
-            f"vnic: warning: denied: TCP to 10.99.0.1 port {PORT}; '--allow lan' would allow it\n",
-        )
+    is_equal(
+        box.messages(),
+        f"vnic: warning: denied: TCP to 9.9.8.1 port {PORT}; '--allow 9.9.8.1' would allow it\n"
+        f"vnic: warning: denied: TCP to {NEIGHBOUR} port {PORT}; '--allow other.example' would allow it\n"
+        f"vnic: warning: denied: TCP to {SITE} port {PORT}; '--allow both.example' would allow it\n"
+        f"vnic: warning: denied: TCP to 10.99.0.1 port {PORT}; '--allow lan' would allow it\n",
+    )
 
 
 def said_enough(world):
@@ -143,13 +143,13 @@ def said_enough(world):
         for _ in range(2):
             for i in range(40):
                 is_equal(box.ask_name(FORWARDER, f"secret{i}.example"), "REFUSED")
-        is_equal(
-            box.messages(),
-            "".join(
-                f"vnic: warning: denied: the question for secret{i}.example; '--allow secret{i}.example' would allow it\n"
-                for i in range(32)
-            ),
-        )
+    is_equal(
+        box.messages(),
+        "".join(
+            f"vnic: warning: denied: the question for secret{i}.example; '--allow secret{i}.example' would allow it\n"
+            for i in range(32)
+        ),
+    )
 
 
 def only_allowed(world):
@@ -163,11 +163,11 @@ def only_allowed(world):
         is_equal(box.ask_name("192.168.77.1", "www.site.example"), 1)
         is_equal(box.ask_name("192.168.77.1", "secret.other.example"), "REFUSED")
         is_equal(box.ask_name_by_tcp("192.168.77.1", "www.site.example"), "EHOSTUNREACH")
-        is_equal(
-            box.messages(),
-            "vnic: warning: denied: the question for secret.other.example; '--allow secret.other.example' would allow it\n"
-            "vnic: warning: denied: a question over TCP, as '--dns allowed' says\n",
-        )
+    is_equal(
+        box.messages(),
+        "vnic: warning: denied: the question for secret.other.example; '--allow secret.other.example' would allow it\n"
+        "vnic: warning: denied: a question over TCP, as '--dns allowed' says\n",
+    )
 
 
 def only_allowed_large(world):
@@ -182,7 +182,7 @@ def no_remedy(world):
     """a name that no rule can have is not proposed as one"""
     with confined(world, "--allow", "site.example", "--dns", "allowed") as box:
         is_equal(box.ask_name(FORWARDER, "printer"), "REFUSED")
-        is_equal(box.messages(), "vnic: warning: denied: the question for printer, as '--dns allowed' says\n")
+    is_equal(box.messages(), "vnic: warning: denied: the question for printer, as '--dns allowed' says\n")
 
 
 if __name__ == "__main__":
