@@ -300,6 +300,8 @@ static int parse_rule(const char *whole, struct vnic_policy *policy, struct vnic
 	char text[RULE_TEXT], *who = text, *ports = NULL;
 	int r = parse_copy(whole, "a rule", text, sizeof(text), err);
 
+	if (r == 0 && strstr(text, "://"))
+		r = vnic_fail(err, VNIC_STEP_USAGE, EINVAL, whole, "a rule has no scheme and no path: example.org:443");
 	if (r == 0)
 		r = parse_proto(text, whole, &rule->proto, err);
 	if (r == 0)

@@ -31,6 +31,7 @@ refuses() {
 	refuses "all of the Internet is allowed: leave out --allow internet" --deny any --allow internet --allow example.org
 	refuses "leave out --dns none" --deny any --allow example.org --dns none
 	refuses "no --allow has a name" --deny any --dns allowed
+	refuses "a rule has no scheme and no path: example.org:443" --deny any --allow https://example.org/
 	refuses "a name cannot be denied" --deny any --deny example.org
 	refuses "has room for the name server" --deny any --allow example.org --nic veth,ip=10.1.0.1/30
 	refuses "a name with a dot" --deny any --allow exampleorg
