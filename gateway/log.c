@@ -21,10 +21,8 @@
 #include "internal.h"
 #include "names.h"
 
-#define LINE_MAX 1024
-
 struct line {
-	char text[LINE_MAX];
+	char text[VNIC_LOG_LINE];
 	size_t len;
 };
 

@@ -162,12 +162,28 @@ static void tell_unconfined(const struct gate *gate, const struct vnic_error *er
 	ns_note(gate->step.child, "the gateway runs without a filter of system calls: %s", text);
 }
 
-/* A reader who is too slow misses a line, and one who has gone all of them: SIGPIPE is blocked. */
+static ssize_t write_some(struct gate *gate, const char *text, size_t size)
+{
+	ssize_t n = write(gate->log, text, size);
+
+	if (n >= 0) {
+		gate->log_rest = size - (size_t)n;
+		memmove(gate->log_cut, text + n, gate->log_rest);
+	}
+	return n;
+}
+
+/*
+ * A reader who is too slow misses a line, and one who has gone all of them: SIGPIPE is blocked.  Of a line that a full
+ * disk has cut the rest comes first.
+ */
 static bool write_log(void *ctx, const char *line, size_t size)
 {
-	const struct gate *gate = ctx;
+	struct gate *gate = ctx;
 
-	return write(gate->log, line, size) == (ssize_t)size;
+	if (gate->log_rest && (write_some(gate, gate->log_cut, gate->log_rest) < 0 || gate->log_rest))
+		return false;
+	return write_some(gate, line, size) >= 0;
 }
 
 /* --- the process -------------------------------------------------------------------- */

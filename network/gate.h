@@ -47,6 +47,8 @@ struct gate {
 	struct vnic_dns_config dns; /* but for the functions */
 	const struct vnic_policy *policy;
 	int log; /* where the log goes; not ours, -1: there is none */
+	char log_cut[VNIC_LOG_LINE];
+	size_t log_rest; /* of the line that was cut */
 	struct turns turns;
 	bool privileged; /* become nobody */
 	bool ipv6;       /* the router's helper has opened it; known when flows may come */

@@ -26,6 +26,7 @@ enum { VNIC_V4, VNIC_V6 };
 
 struct vnic_gateway;
 
+#define VNIC_LOG_LINE 1024
 #define VNIC_PUBLISHES 1024
 
 /* A host port whose connections, or datagrams, go into the sandbox. */
@@ -69,8 +70,9 @@ struct vnic_gateway_config {
 	 */
 	void (*denied)(void *ctx, const struct vnic_policy_flow *flow, const char *rule);
 	/*
-	 * Takes the log of flows, a line of JSON with its newline at a time, as vnic-run(1) describes them; must not
-	 * block.  False: it did not take this line, which is counted.  NULL: there is no log.
+	 * Takes the log of flows, a line of JSON with its newline at a time, less than VNIC_LOG_LINE bytes, as
+	 * vnic-run(1) describes them; must not block.  False: it did not take this line, which is counted.  NULL: there
+	 * is no log.
 	 */
 	bool (*log)(void *ctx, const char *line, size_t size);
 	/* Called once, when the host forbids the ping sockets by which echo requests leave; may be NULL. */

@@ -16,6 +16,7 @@ shows() { shows_of gateway_log "$1"; }
 @test "questions and the names of flows are in it" { shows names; }
 @test "a pipe that is not read holds nothing up, and what is missing is told" { shows slow_reader; }
 @test "neither does a reader who has gone, nor a full disk" { shows no_reader; }
+@test "a line that a full disk cut is made whole when there is room" { shows cut; }
 
 @test "a log is appended to, and a usage error makes none" {
 	cd "$BATS_TEST_TMPDIR"

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The log of a sandbox's flows: what its lines say, and that it holds nothing up."""
+import ctypes
 import json
 import os
+import subprocess
 import tempfile
 
 from gateway_world import is_equal, run, until
@@ -9,6 +11,11 @@ from gateway_world import is_equal, run, until
 PORT, CLOSED, PUBLISHED, CLIENT = 7001, 7002, 7003, 7004
 SITE, NAME = "9.9.9.10", "site.example"
 FORWARDER = "10.0.2.3"
+CLONE_NEWNS = 0x20000
+
+
+def sh(*command):
+    subprocess.run(command, check=True)
 
 
 def lines_of(path, **wanted):
@@ -163,6 +170,26 @@ def no_reader(world, path):
             is_equal(box.talk(SITE, PORT, "x"), "x")
             box.end()
             is_equal(json.loads(box.messages())["unlogged"], 2)
+
+
+@logged
+def cut(world, path):
+    """a line that a full disk cuts is made whole when there is room, and a line says how many are missing"""
+    disk = os.path.dirname(path)
+    ctypes.CDLL(None).unshare(CLONE_NEWNS)
+    sh("mount", "--make-rprivate", "/")
+    sh("mount", "-t", "tmpfs", "-o", "size=4k", "disk", disk)
+    try:
+        with world.box("--log", path) as box:
+            for _ in range(40):
+                assert not box.by_udp("10.99.0.1", PORT)
+            is_equal(os.path.getsize(path), 4096)
+            sh("mount", "-o", "remount,size=64k", disk)
+            assert not box.by_udp("10.99.0.1", PORT)
+        missing = one(path, event="missing")["lines"]
+        is_equal(len(lines_of(path, event="denied")) + missing, 41)
+    finally:
+        sh("umount", disk)
 
 
 if __name__ == "__main__":
