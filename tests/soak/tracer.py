@@ -13,7 +13,8 @@ A newborn may stop for the first time before its maker has told of it, and is ke
 number.  The kernel lets nothing come between a birth and its telling but SIGKILL, after which nobody tells.  So a
 newborn whom nobody can have made any more, since all others have stopped for something else, fallen asleep or ended
 meanwhile, is let go as "?".  (Its parent is not asked for: with CLONE_PARENT that is not who made it, and when that one
-has ended it is another.)
+has ended it is another.)  On a busy machine all the others may have ended before it comes to its first stop, so who has
+us for its tracer is looked for in /proc then.
 """
 import ctypes
 import os
@@ -21,6 +22,7 @@ import platform
 import resource
 import signal
 import struct
+import threading
 
 import world
 
@@ -130,7 +132,7 @@ class Tracer:
         self.tracees[pid].started = True
         self.resume(pid, self.tracees[pid])
         result = None
-        while self.tracees or self.unborn:
+        while self.tracees or self.unborn or self.has_unseen():
             try:
                 stopped, status = self.wait()
             except ChildProcessError:
@@ -165,6 +167,19 @@ class Tracer:
             makers.discard(pid)
             if not makers:
                 self.born(child, "?")
+
+    @staticmethod
+    def has_unseen():
+        """Is there a newborn of whom nobody told and who has not stopped yet?"""
+        us = f"\nTracerPid:\t{threading.get_native_id()}\n"
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+                    if us in file.read():
+                        return True
+            except OSError:
+                pass  # it has ended
+        return False
 
     def stop_all(self):
         """To be let go.  Who has not started yet will stop without it."""

@@ -65,6 +65,11 @@ def alone():
     os.wait()
 
 
+def orphan():
+    """Makes one and ends at once."""
+    child(0)
+
+
 def killed():
     """Processes that make others and are killed while they do; it ends when all have."""
     receive, send = os.pipe()
@@ -99,7 +104,7 @@ def lasting():
     os._exit(0)
 
 
-PROGRAMS = {program.__name__: program for program in (crowd, threads, alone, killed, lasting)}
+PROGRAMS = {program.__name__: program for program in (crowd, threads, alone, orphan, killed, lasting)}
 
 # --- the tests -----------------------------------------------------------------------------------------------
 
@@ -122,6 +127,22 @@ class Deaf(tracer.Tracer):
     def born(self, pid, index):
         if index != "0.1":
             super().born(pid, index)
+
+
+class Slow(Deaf):
+    """And as if that one came to its first stop only when all the others had ended."""
+
+    held = None
+
+    def wait(self):
+        if self.held and not self.tracees:
+            event, self.held = self.held, None
+            return event
+        event = super().wait()
+        if self.held is None and event[0] not in self.tracees:
+            self.held = event
+            event = super().wait()
+        return event
 
 
 @unittest.skipUnless(tracer.supported, "the tracer knows the registers of x86-64 only")
@@ -170,6 +191,11 @@ class Tracer(unittest.TestCase):
         self.trace(alone, met.visit, kind=Deaf)
         self.assertEqual(met.processes, {0: [("?", 1)]})
         self.trace(alone, only=set(), kind=Deaf)
+
+    def test_who_stops_for_the_first_time_when_all_others_have_ended_is_let_go(self):
+        met = Met()
+        self.trace(orphan, met.visit, kind=Slow)
+        self.assertEqual(met.processes, {0: [("?", 1)]})
 
     def test_whose_maker_was_killed_before_it_could_tell_is_let_go(self):
         self.trace(killed)
