@@ -8,6 +8,10 @@
  * text in a line needs quoting: addresses, numbers, our own words, and names of letters, digits, '-', '_' and '.'.
  *
  * A line has the whole flow, so that one can be found without the others; `flow` says which lines are of one flow.
+ *
+ * Rejected: records for the front, which would write them.  It would wake for each flow, and records that it is too
+ * slow for would be lost where the file has room.  A library for JSON in here: it allocates, and there is nothing to
+ * quote.
  */
 #include "log.h"
 

@@ -46,9 +46,9 @@ struct gate {
 	struct publish_list published;
 	struct vnic_dns_config dns; /* but for the functions */
 	const struct vnic_policy *policy;
-	int log; /* where the log goes; not ours, -1: there is none */
-	char log_cut[VNIC_LOG_LINE];
-	size_t log_rest; /* of the line that was cut */
+	int log;                     /* where the log goes; not ours, -1: there is none */
+	char log_cut[VNIC_LOG_LINE]; /* the rest of a line that was cut, */
+	size_t log_rest;             /* and its size */
 	struct turns turns;
 	bool privileged; /* become nobody */
 	bool ipv6;       /* the router's helper has opened it; known when flows may come */
