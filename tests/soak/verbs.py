@@ -367,8 +367,8 @@ def of_run(place):
     yield Verb("run", "run", "--", *PROBE, proofs=PROOF)
     yield Verb("run, with flows", "run", "--allow", "host", "--", *FLOWS, place.port + 2, proofs=("tcp works", "udp works"),
                limits=False)
-    path = place.file("run.log")
-    yield Log("run --log", "run", "--log", path, "--allow", "host", "--", *FLOWS, place.port + 2, path=path,
+    log = place.file("run.log")
+    yield Log("run --log", "run", "--log", log, "--allow", "host", "--", *FLOWS, place.port + 2, path=log,
               proofs=("tcp works", "udp works"), limits=False)
     yield Named("run --name", "run", "--name", "faulty", "--", *PROBE, proofs=PROOF)
     path = place.file("run.pcapng")
@@ -395,7 +395,7 @@ def of_run(place):
     if has_tun():
         yield Verb("run --nic tap", "run", "--nic", "tap", "--", *PROBE, proofs=PROOF)
         yield Verb("run --nic tun", "run", "--nic", "tun,queues=2", "--", *PROBE, proofs=PROOF[:3])
-        yield Verb("vm", "vm", "--", "/bin/cat", "/proc/self/fdinfo/{fd}", proofs=("iff:\tnic0",))
+        yield Log("vm --log", "vm", "--log", log, "--", "/bin/cat", "/proc/self/fdinfo/{fd}", path=log, proofs=("iff:\tnic0",))
         yield Capture("vm --capture", "vm", "--capture", path, "--capture-size", "1", "--capture-files", "2", "--snaplen",
                       "64", "--stats", "--json", "--", "/bin/echo", "it has {fd}", proofs=("it has ",), path=path + ".0")
         yield Named("vm of two NICs", "vm", "--nic", "tap,queues=2", "--nic", "tap,gw=none,ip=10.9.0.7/24", "--name", "faulty",
