@@ -83,10 +83,10 @@ static int check_gated(const struct vnic_sandbox_config *config, struct vnic_err
 	return 0;
 }
 
-/* What keeps names from being needed, as all of the Internet is allowed, and is to be done about it; NULL: nothing. */
-static const char *opens_internet(const struct vnic_policy *policy)
+/* What is to be done where all of the Internet is allowed, so that names open nothing; NULL: nothing. */
+static const char *names_remedy(const struct vnic_policy *policy)
 {
-	bool opened = false, denied = false;
+	bool by_default = false, opened = false, closed = false;
 
 	for (unsigned i = 0; i < policy->count; i++) {
 		const struct vnic_rule_policy *rule = &policy->rules[i];
@@ -95,17 +95,18 @@ static const char *opens_internet(const struct vnic_policy *policy)
 
 		if (!rule->allow && internet)
 			return NULL;
-		denied |= !rule->allow && rule->by_class && rule->dst_class == VNIC_CLASS_ANY;
+		by_default |= rule->fallback;
 		opened |= internet && all && !rule->fallback;
+		closed |= !rule->allow && rule->by_class && rule->dst_class == VNIC_CLASS_ANY;
 	}
-	return opened ? "leave out --allow internet" : denied ? NULL : "add --deny any";
+	return opened ? "leave out --allow internet" : by_default && !closed ? "add --deny any" : NULL;
 }
 
 /* Rules with names that open nothing: somebody thinks that they confine. */
 static int check_names(const struct vnic_sandbox_config *config, struct vnic_error *err)
 {
 	const struct vnic_policy *policy = &config->policy;
-	const char *remedy = opens_internet(policy);
+	const char *remedy = names_remedy(policy);
 
 	if (config->dns_only_allowed && !policy->names_size)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--dns allowed", "no --allow has a name");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <vnic/policy.h>
+#include <vnic/sandbox.h>
 
 static struct vnic_policy policy_of(const char *const *rules)
 {
@@ -214,6 +215,27 @@ static void the_remedy_is_the_name_where_that_helps(void **state)
 	assert_string_equal(vnic_policy_remedy(&policy, &flow, buf, sizeof(buf)), "9.9.9.9");
 }
 
+static int check(struct vnic_sandbox_config *config, const struct vnic_policy *policy)
+{
+	vnic_sandbox_defaults(true, config);
+	config->policy = *policy;
+	return vnic_sandbox_check(config, NULL);
+}
+
+static void a_sandbox_takes_names_where_they_open_something(void **state)
+{
+	struct vnic_policy closed = POLICY("-any", "+example.org"), by_default = POLICY("+example.org"), nothing = {0},
+			   opened = POLICY("-any", "+internet", "+example.org");
+	struct vnic_sandbox_config config;
+
+	(void)state;
+	assert_int_equal(vnic_policy_add(&nothing, true, "example.org", NULL), 0);
+	assert_int_equal(check(&config, &closed), 0);
+	assert_int_equal(check(&config, &nothing), 0); /* the library's way to begin with no rule */
+	assert_int_equal(check(&config, &by_default), -EINVAL);
+	assert_int_equal(check(&config, &opened), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +250,7 @@ int main(void)
 		vt_test(a_name_is_between_networks_and_classes),
 		vt_test(ports_and_protocols_hold_for_names_too),
 		vt_test(the_remedy_is_the_name_where_that_helps),
+		vt_test(a_sandbox_takes_names_where_they_open_something),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
