@@ -60,14 +60,6 @@ struct icmp {
 	uint8_t in[PACKET_MAX], out[PACKET_MAX];
 };
 
-static void count(struct icmp *icmp, uint32_t slot, enum side from, size_t bytes)
-{
-	struct vnic_gateway_stats *stats = &icmp->gateway->stats;
-
-	*(from == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out) += bytes;
-	icmp->echo[slot].logged.bytes[from] += bytes;
-}
-
 static struct log_name log_name(const struct flow_key *key)
 {
 	return (struct log_name){VNIC_PROTO_ICMP, false, key};
@@ -221,7 +213,7 @@ static void take_request(struct icmp *icmp, const struct packet *packet)
 		set_cutting(&icmp->echo[slot], packet->key.family, packet->dont_cut);
 	for (int tries = 0; tries < 2; tries++) { /* an error of an earlier request comes first */
 		if (send(icmp->echo[slot].fd, packet->l4, packet->l4_len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
-			count(icmp, slot, SIDE_INNER, packet->l4_len - ECHO_HEADER);
+			log_count(icmp->gateway, &icmp->echo[slot].logged, SIDE_INNER, packet->l4_len - ECHO_HEADER);
 			return;
 		}
 		if (tries)
@@ -262,7 +254,7 @@ static void answer(struct icmp *icmp, uint32_t slot, size_t size)
 		return;
 	len = packet_make_echo_reply(key, get16(icmp->in + 6), icmp->in + ECHO_HEADER, size - ECHO_HEADER,
 				     &icmp->gateway->ends, icmp->out);
-	count(icmp, slot, SIDE_HOST, size - ECHO_HEADER);
+	log_count(icmp->gateway, &icmp->echo[slot].logged, SIDE_HOST, size - ECHO_HEADER);
 	if (len > FRAGMENT_FRAME && key->family == AF_INET6)
 		inject_cut(icmp, len);
 	else if (len)

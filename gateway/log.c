@@ -25,6 +25,14 @@
 #include "internal.h"
 #include "names.h"
 
+void log_count(struct vnic_gateway *gateway, struct log_entry *entry, unsigned side, uint64_t bytes)
+{
+	struct vnic_gateway_stats *stats = &gateway->stats;
+
+	*(side == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out) += bytes;
+	entry->bytes[side] += bytes;
+}
+
 struct line {
 	char text[VNIC_LOG_LINE];
 	size_t len;

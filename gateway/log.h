@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The log of flows; see log.c.  Where there is none each of these does nothing. */
+/* The log of flows; see log.c.  Where there is none each of these but log_count does nothing. */
 #ifndef GATEWAY_LOG_H
 #define GATEWAY_LOG_H
 
@@ -25,6 +25,9 @@ struct log_entry {
 	int64_t began;     /* ns */
 	uint64_t bytes[2]; /* by the side that they came from */
 };
+
+/* Payload that came from a side, for the flow and for all. */
+void log_count(struct vnic_gateway *gateway, struct log_entry *entry, unsigned side, uint64_t bytes);
 
 void log_open(struct vnic_gateway *gateway, struct log_name name, struct log_entry *ret_entry);
 void log_end(struct vnic_gateway *gateway, struct log_name name, const struct log_entry *entry);

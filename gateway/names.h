@@ -18,7 +18,7 @@ void names_learn(struct names *names, const void *query, const struct dnsmsg_que
 /* Fills in .named and .name of a flow with a .dst, which are good until the next call of these two. */
 void names_find(const struct names *names, struct vnic_policy_flow *flow, int64_t now);
 
-/* Addresses that are known now; those that were forgotten early because there were too many. */
+/* Addresses that are kept; those that were forgotten early because there were too many. */
 void names_count(const struct names *names, uint32_t *ret_known, uint64_t *ret_full);
 
 #endif

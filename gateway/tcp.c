@@ -73,14 +73,6 @@ static void have_another_turn(struct tcp *tcp, struct flow *flow)
 	tcp->gateway->busy = true;
 }
 
-static void count(struct tcp *tcp, struct flow *flow, enum side from, uint64_t bytes)
-{
-	struct vnic_gateway_stats *stats = &tcp->gateway->stats;
-
-	*(from == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out) += bytes;
-	flow->logged.bytes[from] += bytes;
-}
-
 /* What a side has said before it took no more: a server may answer before the end of the question, and close. */
 static void hear_out(struct tcp *tcp, struct flow *flow, enum side from)
 {
@@ -88,7 +80,7 @@ static void hear_out(struct tcp *tcp, struct flow *flow, enum side from)
 
 	if (flow->streams[!from].refused)
 		stream_pump_out(&flow->streams[from], &tcp->pipes, flow->fds[from], flow->fds[!from], &bytes);
-	count(tcp, flow, from, bytes);
+	log_count(tcp->gateway, &flow->logged, from, bytes);
 }
 
 /* False: the flow is no more. */
@@ -98,7 +90,7 @@ static bool pump(struct tcp *tcp, struct flow *flow, enum side from)
 	uint64_t bytes = 0;
 	int r = stream_pump(stream, &tcp->pipes, flow->fds[from], flow->fds[!from], &bytes);
 
-	count(tcp, flow, from, bytes);
+	log_count(tcp->gateway, &flow->logged, from, bytes);
 	if (tcp->pipes.used)
 		gateway_wake_at(tcp->gateway, tcp->gateway->now + TRIM_INTERVAL);
 	if (r < 0) {

@@ -189,14 +189,6 @@ static int send_some(struct udp *udp, uint32_t slot, enum side to, unsigned inde
 	return datagrams_send(udp->batch, index, stop, flow->fds[to], NULL);
 }
 
-static void count_sent(struct udp *udp, uint32_t slot, enum side from, size_t bytes)
-{
-	struct vnic_gateway_stats *stats = &udp->gateway->stats;
-
-	*(from == SIDE_HOST ? &stats->bytes_in : &stats->bytes_out) += bytes;
-	udp->flow[slot].logged.bytes[from] += bytes;
-}
-
 bool udp_pass(struct udp *udp, uint32_t slot, enum side from, unsigned index, unsigned stop)
 {
 	enum side to = !from;
@@ -209,7 +201,8 @@ bool udp_pass(struct udp *udp, uint32_t slot, enum side from, unsigned index, un
 			break; /* the queue is full; the rest is lost, as on any wire */
 		if (n > 0) {
 			for (int i = 0; i < n; i++)
-				count_sent(udp, slot, from, datagrams_size(udp->batch, index++));
+				log_count(udp->gateway, &udp->flow[slot].logged, from,
+					  datagrams_size(udp->batch, index++));
 		} else if (index != failed) {
 			failed = index; /* an error of an earlier one comes first; once more */
 			if (!take_errors(udp, slot, to)) {
@@ -357,11 +350,10 @@ uint32_t udp_new_flow(struct udp *udp, const struct flow_key *key)
 /* 0: it may not or cannot start, which the sandbox was told. */
 static uint32_t start(struct udp *udp, const struct flow_key *key)
 {
+	const struct log_name name = {VNIC_PROTO_UDP, false, key};
 	struct destination destination;
 	uint32_t slot;
 	int r;
-
-	const struct log_name name = {VNIC_PROTO_UDP, false, key};
 
 	if (!gateway_admit(udp->gateway, key, VNIC_PROTO_UDP, &destination)) {
 		log_denied(udp->gateway, name);

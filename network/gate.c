@@ -118,24 +118,31 @@ static int receive(struct gate *gate, struct gate_hello *hello, struct vnic_gate
 
 /* --- what it says ------------------------------------------------------------------- */
 
+static void tell_denied_question(const struct gate *gate, const struct vnic_policy_flow *flow, const char *rule)
+{
+	if (rule)
+		ns_note(gate->step.child, "denied: the question for %s; '--allow %s' would allow it", rule, rule);
+	else if (flow->name)
+		ns_note(gate->step.child, "denied: the question for %s, as '--dns allowed' says", flow->name);
+	else
+		ns_note(gate->step.child, "denied: a question%s, as '--dns allowed' says",
+			flow->proto == VNIC_PROTO_TCP ? " over TCP" : " for no proper name");
+}
+
 static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const char *rule)
 {
 	static const char *const protos[] = {"any", "TCP", "UDP", "ICMP echo"};
 	const struct gate *gate = ctx;
 	char text[VNIC_ADDR_TEXT], port[16] = "";
 
-	if (flow->dst.family)
-		vnic_addr_text(&flow->dst, false, text);
+	if (!flow->dst.family) {
+		tell_denied_question(gate, flow, rule);
+		return;
+	}
+	vnic_addr_text(&flow->dst, false, text);
 	if (flow->proto != VNIC_PROTO_ICMP)
 		snprintf(port, sizeof(port), " port %u", flow->port);
-	if (!flow->dst.family && rule)
-		ns_note(gate->step.child, "denied: the question for %s; '--allow %s' would allow it", rule, rule);
-	else if (!flow->dst.family && flow->name)
-		ns_note(gate->step.child, "denied: the question for %s, as '--dns allowed' says", flow->name);
-	else if (!flow->dst.family)
-		ns_note(gate->step.child, "denied: a question%s, as '--dns allowed' says",
-			flow->proto == VNIC_PROTO_TCP ? " over TCP" : " for no proper name");
-	else if (flow->broadcast)
+	if (flow->broadcast)
 		ns_note(gate->step.child, "denied: %s to %s%s, a broadcast address: no broadcast leaves",
 			protos[flow->proto], text, port);
 	else if (rule)
