@@ -16,7 +16,7 @@
 #include "internal.h"
 #include "names.h"
 
-/* A flow to there would fail, too.  After all other errors: rather refuse than let through. */
+/* A flow to there would fail, too.  After all other errors it is not known whose the address is. */
 static bool leads_nowhere(int code)
 {
 	return code == EINVAL || code == ENETUNREACH || code == EHOSTUNREACH;
@@ -25,31 +25,29 @@ static bool leads_nowhere(int code)
 /* No link has a longer MTU than this but the loopback, by which all goes that comes back to the host. */
 #define LINK_MTU_MAX 65535
 
-static bool is_by_loopback(int fd)
-{
-	int mtu = 0;
-
-	return getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &(socklen_t){sizeof(mtu)}) < 0 || mtu > LINK_MTU_MAX;
-}
-
 /*
  * IPv6: its own addresses are the ones to which the host speaks from just there.  It takes others for its own, too:
  * anycast addresses, which are nobody's source, networks with a route of the type local, and "::".
  */
-static bool is_own6(int fd, const struct destination *destination)
+static int find_own6(int fd, const struct destination *destination, struct vnic_policy_flow *flow)
 {
 	const struct sockaddr_in6 *to = (const struct sockaddr_in6 *)&destination->addr;
 	struct sockaddr_in6 from;
+	int mtu;
 
 	if (IN6_IS_ADDR_UNSPECIFIED(&to->sin6_addr) ||
-	    IN6_IS_ADDR_V4MAPPED(&to->sin6_addr)) /* which leads nowhere, see host_socket */
-		return true;
+	    IN6_IS_ADDR_V4MAPPED(&to->sin6_addr)) { /* which leads nowhere, see host_socket */
+		flow->host = true;
+		return 0;
+	}
 	if (connect(fd, (const struct sockaddr *)to, destination->len) < 0)
 		/* A route that prohibits it; and there is no address to speak from, as where IPv6 is switched off. */
-		return !leads_nowhere(errno) && errno != EACCES && errno != EADDRNOTAVAIL;
-	if (getsockname(fd, (struct sockaddr *)&from, &(socklen_t){sizeof(from)}) < 0)
-		return true;
-	return !memcmp(&from.sin6_addr, &to->sin6_addr, sizeof(from.sin6_addr)) || is_by_loopback(fd);
+		return leads_nowhere(errno) || errno == EACCES || errno == EADDRNOTAVAIL ? 0 : -errno;
+	if (getsockname(fd, (struct sockaddr *)&from, &(socklen_t){sizeof(from)}) < 0 ||
+	    getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &(socklen_t){sizeof(mtu)}) < 0)
+		return -errno;
+	flow->host = !memcmp(&from.sin6_addr, &to->sin6_addr, sizeof(from.sin6_addr)) || mtu > LINK_MTU_MAX;
+	return 0;
 }
 
 /*
@@ -57,35 +55,37 @@ static bool is_own6(int fd, const struct destination *destination)
  * administrator has set ip_nonlocal_bind it can to any: then the kernel refuses the way from there.  (Rejected:
  * connecting alone and looking at the source, which is the primary address where a secondary one is meant.)
  */
-static bool is_own4(int fd, const struct destination *destination, bool *ret_broadcast)
+static int find_own4(int fd, const struct destination *destination, struct vnic_policy_flow *flow)
 {
 	struct sockaddr_in addr;
 
 	memcpy(&addr, &destination->addr, sizeof(addr));
 	addr.sin_port = 0;
 	if (IN_MULTICAST(ntohl(addr.sin_addr.s_addr)))
-		return false;
+		return 0;
 	if (bind(fd, (const struct sockaddr *)&addr, destination->len) < 0)
-		return errno != EADDRNOTAVAIL && errno != EINVAL;
-	if (connect(fd, (const struct sockaddr *)&addr, destination->len) == 0)
-		return true;
-	*ret_broadcast = errno == EACCES; /* for want of SO_BROADCAST */
-	return errno != EACCES && !leads_nowhere(errno);
+		return errno == EADDRNOTAVAIL || errno == EINVAL ? 0 : -errno;
+	flow->host = connect(fd, (const struct sockaddr *)&addr, destination->len) == 0;
+	flow->broadcast = !flow->host && errno == EACCES; /* for want of SO_BROADCAST */
+	return flow->host || flow->broadcast || leads_nowhere(errno) ? 0 : -errno;
 }
 
-static bool is_own(struct vnic_gateway *gateway, const struct destination *destination, bool *ret_broadcast)
+/*
+ * Is it the host's own address, or a broadcast?  Where the kernel does not say, as for lack of descriptors, the flow
+ * fails: taken for either, one could start that the policy denies.
+ */
+static int find_own(struct vnic_gateway *gateway, const struct destination *destination, struct vnic_policy_flow *flow)
 {
-	int family = destination->addr.ss_family, fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool own;
+	int family = destination->addr.ss_family, fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0), r;
 
 	if (fd < 0 && gateway_lend_spare(gateway))
 		fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0) /* rather refuse than let through */
-		return errno != EAFNOSUPPORT;
-	own = family == AF_INET6 ? is_own6(fd, destination) : is_own4(fd, destination, ret_broadcast);
+	if (fd < 0)
+		return errno == EAFNOSUPPORT ? 0 : -errno;
+	r = family == AF_INET6 ? find_own6(fd, destination, flow) : find_own4(fd, destination, flow);
 	close_fd(&fd);
 	gateway_keep_spare(gateway);
-	return own;
+	return r;
 }
 
 /* It asks for the name in a rule, if one can have it. */
@@ -138,15 +138,15 @@ void gateway_deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *f
 					: vnic_policy_remedy(policy, flow, rule, sizeof(rule)));
 }
 
-bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
-		   struct destination *ret_destination)
+int gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
+		  struct destination *ret_destination)
 {
 	return dns_owns(gateway->dns, key) ? dns_resolver(gateway->dns, ret_destination)
 					   : gateway_decide(gateway, key, proto, ret_destination);
 }
 
-bool gateway_decide(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
-		    struct destination *ret_destination)
+int gateway_decide(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
+		   struct destination *ret_destination)
 {
 	bool v6 = key->family == AF_INET6;
 	size_t len = v6 ? 16 : 4;
@@ -158,6 +158,7 @@ bool gateway_decide(struct vnic_gateway *gateway, const struct flow_key *key, en
 	};
 	struct destination destination = {0};
 	struct endpoint to = key->dst;
+	int r = 0;
 
 	memcpy(flow.dst.bytes, key->dst.addr, len);
 	if (router->family == key->family && !memcmp(router->bytes, key->dst.addr, len)) {
@@ -172,14 +173,16 @@ bool gateway_decide(struct vnic_gateway *gateway, const struct flow_key *key, en
 	if (gateway->names)
 		names_find(gateway->names, &flow, gateway->now);
 	if (!flow.host)
-		flow.host = is_own(gateway, &destination, &flow.broadcast);
+		r = find_own(gateway, &destination, &flow);
+	if (r < 0)
+		return r;
 	if (!vnic_policy_allows(&gateway->config.policy, &flow)) {
 		gateway_deny(gateway, &flow);
-		return false;
+		return GATEWAY_DENIED;
 	}
 	destination.host = flow.host;
 	*ret_destination = destination;
-	return true;
+	return 0;
 }
 
 bool gateway_why(int code, enum unreachable *ret_why)

@@ -80,11 +80,11 @@ bool dns_owns(struct dns *dns, const struct flow_key *key)
 	return dns && (is_forwarder(dns, key) || (theirs && is_server(dns, key)));
 }
 
-bool dns_resolver(struct dns *dns, struct destination *ret_destination)
+int dns_resolver(struct dns *dns, struct destination *ret_destination)
 {
 	if (dns->config.only_allowed) {
 		gateway_deny(dns->gateway, &(struct vnic_policy_flow){.proto = VNIC_PROTO_TCP});
-		return false;
+		return GATEWAY_DENIED;
 	}
 	look(dns);
 	return dns_find_server(dns, dns->preferred, VNIC_PROTO_TCP, ret_destination);

@@ -37,20 +37,20 @@ void dns_close_sockets(struct query *query)
 	close_fd(&query->stream);
 }
 
-bool dns_find_server(struct dns *dns, unsigned server, enum vnic_proto proto, struct destination *ret_destination)
+int dns_find_server(struct dns *dns, unsigned server, enum vnic_proto proto, struct destination *ret_destination)
 {
 	const struct vnic_dns_servers *servers = &dns->config.servers;
 	struct flow_key key = {0};
 
 	if (server >= servers->count || !sockaddr_to_endpoint(&servers->addrs[server], &key.dst, &key.family))
-		return false;
+		return -EHOSTUNREACH;
 	if (dns->config.named)
 		return gateway_decide(dns->gateway, &key, proto, ret_destination);
 	ret_destination->host = false;
 	ret_destination->addr = servers->addrs[server]; /* not by way of the key, which has no scope */
 	ret_destination->len =
 		key.family == AF_INET ? sizeof(struct sockaddr_in) : (socklen_t)sizeof(struct sockaddr_in6);
-	return true;
+	return 0;
 }
 
 /* --- asking ------------------------------------------------------------------------- */
@@ -84,9 +84,12 @@ static int ask(struct dns *dns, uint32_t slot, unsigned server)
 	int r;
 
 	if (query->fds[server] < 0) {
-		if (!dns_find_server(dns, server, VNIC_PROTO_UDP, &to))
+		r = dns_find_server(dns, server, VNIC_PROTO_UDP, &to);
+		if (r == GATEWAY_DENIED)
 			return -EACCES;
 		query->denied = false;
+		if (r < 0)
+			return r;
 		if (getrandom(&query->ids[server], sizeof(query->ids[server]), GRND_NONBLOCK) < 0)
 			return -errno;
 		r = connect_server(dns, slot, SOCK_DGRAM, server, &to, &query->fds[server]);
@@ -162,7 +165,7 @@ static void start_stream(struct dns *dns, uint32_t slot, unsigned server)
 	struct destination to;
 
 	dns_close_sockets(query);
-	if (!dns_find_server(dns, server, VNIC_PROTO_TCP, &to) ||
+	if (dns_find_server(dns, server, VNIC_PROTO_TCP, &to) != 0 ||
 	    connect_server(dns, slot, SOCK_STREAM, SUB_STREAM, &to, &query->stream) < 0) {
 		dns_truncate(dns, slot);
 		return;

@@ -54,8 +54,8 @@ void dns_fail(struct dns *dns, uint32_t slot);
 
 /* --- dns_ask.c ---------------------------------------------------------------------- */
 
-/* Where the server is, if the policy lets it be asked. */
-bool dns_find_server(struct dns *dns, unsigned server, enum vnic_proto proto, struct destination *ret_destination);
+/* Where the server is, if the policy lets it be asked.  Returns as gateway_admit; -EHOSTUNREACH: there is none. */
+int dns_find_server(struct dns *dns, unsigned server, enum vnic_proto proto, struct destination *ret_destination);
 /* Asks the first server, as if none had been asked. */
 void dns_ask(struct dns *dns, uint32_t slot);
 /* Asks the next one; the question may have ended. */

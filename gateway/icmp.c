@@ -136,16 +136,27 @@ static uint32_t new_slot(struct icmp *icmp, const struct flow_key *key)
 	return slot;
 }
 
+static void fail(struct icmp *icmp, const struct packet *request, int code)
+{
+	icmp->gateway->stats.failed++;
+	log_failed(icmp->gateway, log_name(&request->key), code);
+	errors_tell(icmp->gateway, request, &(struct host_error){.code = code});
+}
+
 /* 0: it may not or cannot start, which the sandbox was told. */
 static uint32_t start(struct icmp *icmp, const struct packet *request)
 {
 	struct destination destination;
 	uint32_t slot;
-	int r;
+	int r = gateway_admit(icmp->gateway, &request->key, VNIC_PROTO_ICMP, &destination);
 
-	if (!gateway_admit(icmp->gateway, &request->key, VNIC_PROTO_ICMP, &destination)) {
+	if (r == GATEWAY_DENIED) {
 		log_denied(icmp->gateway, log_name(&request->key));
 		gateway_inject_unreachable(icmp->gateway, request, UNREACHABLE_PROHIBITED);
+		return 0;
+	}
+	if (r < 0) {
+		fail(icmp, request, -r);
 		return 0;
 	}
 	slot = new_slot(icmp, &request->key);
@@ -157,9 +168,7 @@ static uint32_t start(struct icmp *icmp, const struct packet *request)
 		log_open(icmp->gateway, log_name(&request->key), &icmp->echo[slot].logged);
 		return slot;
 	}
-	icmp->gateway->stats.failed++;
-	log_failed(icmp->gateway, log_name(&request->key), -r);
-	errors_tell(icmp->gateway, request, &(struct host_error){.code = -r});
+	fail(icmp, request, -r);
 	end(icmp, slot);
 	return 0;
 }

@@ -101,14 +101,15 @@ struct destination {
 	socklen_t len;
 };
 /*
- * Asks the policy and translates the router's address to the host's loopback.  False: denied, which has been
- * counted and told.
+ * Asks the policy and translates the router's address to the host's loopback.  GATEWAY_DENIED: denied, which has been
+ * counted and told; negative: it cannot start, whatever the policy says.
  */
-bool gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
-		   struct destination *ret_destination);
+#define GATEWAY_DENIED 1
+int gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
+		  struct destination *ret_destination);
 /* The same, whatever is the forwarder's: for what it asks itself. */
-bool gateway_decide(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
-		    struct destination *ret_destination);
+int gateway_decide(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
+		   struct destination *ret_destination);
 /* Counts and tells what is denied; of a question that is, only .proto and .name are set. */
 void gateway_deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow);
 

@@ -214,13 +214,15 @@ static void start(struct tcp *tcp, struct flow *flow)
 
 	flow->state = TCP_CONNECTING;
 	packet_parse(flow->syn.frame, flow->syn.size, &syn); /* as it did when it came */
-	if (!gateway_admit(tcp->gateway, &syn.key, VNIC_PROTO_TCP, &destination)) {
+	r = gateway_admit(tcp->gateway, &syn.key, VNIC_PROTO_TCP, &destination);
+	if (r == GATEWAY_DENIED) {
 		log_denied(tcp->gateway, tcp_log_name(flow));
 		gateway_inject_unreachable(tcp->gateway, &syn, UNREACHABLE_PROHIBITED);
 		tcp_bury(tcp, flow);
 		return;
 	}
-	r = connect_host(tcp, flow, &destination);
+	if (r == 0)
+		r = connect_host(tcp, flow, &destination);
 	if (r < 0)
 		refuse_kept(tcp, flow, -r);
 }

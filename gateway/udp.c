@@ -347,17 +347,28 @@ uint32_t udp_new_flow(struct udp *udp, const struct flow_key *key)
 	return slot;
 }
 
+static void fail(struct udp *udp, const struct flow_key *key, int code)
+{
+	udp->gateway->stats.failed++;
+	log_failed(udp->gateway, (struct log_name){VNIC_PROTO_UDP, false, key}, code);
+	refuse_for(udp, key, code);
+}
+
 /* 0: it may not or cannot start, which the sandbox was told. */
 static uint32_t start(struct udp *udp, const struct flow_key *key)
 {
 	const struct log_name name = {VNIC_PROTO_UDP, false, key};
 	struct destination destination;
 	uint32_t slot;
-	int r;
+	int r = gateway_admit(udp->gateway, key, VNIC_PROTO_UDP, &destination);
 
-	if (!gateway_admit(udp->gateway, key, VNIC_PROTO_UDP, &destination)) {
+	if (r == GATEWAY_DENIED) {
 		log_denied(udp->gateway, name);
 		refuse(udp, key, UNREACHABLE_PROHIBITED);
+		return 0;
+	}
+	if (r < 0) {
+		fail(udp, key, -r);
 		return 0;
 	}
 	slot = udp_new_flow(udp, key);
@@ -371,9 +382,7 @@ static uint32_t start(struct udp *udp, const struct flow_key *key)
 		log_open(udp->gateway, name, &udp->flow[slot].logged);
 		return slot;
 	}
-	udp->gateway->stats.failed++;
-	log_failed(udp->gateway, name, -r);
-	refuse_for(udp, key, -r);
+	fail(udp, key, -r);
 	udp_end_flow(udp, slot);
 	return 0;
 }

@@ -5,6 +5,8 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 
+#include "fd.h"
+
 #define CLIENTS 3
 #define TURNS_MAX 100
 
@@ -105,14 +107,14 @@ static void that_there_is_no_descriptor_is_not_a_denial(void **state)
 	struct destination destination;
 	struct rlimit before;
 	struct world world;
-	bool admitted;
+	int admitted;
 
 	(void)state;
 	world_start(&world, AF_INET, (struct world_options){.allow = ""});
 	before = take_all();
 	admitted = gateway_admit(world.gateway, &key, VNIC_PROTO_TCP, &destination);
 	give_back(&before);
-	assert_true(admitted);
+	assert_int_equal(admitted, 0);
 	assert_false(destination.host);
 	assert_int_equal(world.gateway->stats.denied, 0);
 	/* Nor is it a way to the host. */
@@ -120,9 +122,32 @@ static void that_there_is_no_descriptor_is_not_a_denial(void **state)
 	before = take_all();
 	admitted = gateway_admit(world.gateway, &key, VNIC_PROTO_TCP, &destination);
 	give_back(&before);
-	assert_false(admitted);
+	assert_int_equal(admitted, GATEWAY_DENIED);
 	assert_int_equal(world.gateway->stats.denied, 1);
 	world_stop(&world);
+}
+
+/* Another process was quicker with the one that is kept. */
+static void where_the_kernel_cannot_be_asked_no_rule_lets_a_flow_through(void **state)
+{
+	static const char *const rules[] = {"host", "lan", "any"};
+	struct flow_key key = {.family = AF_INET, .dst = {.addr = {192, 168, 1, 1}, .port = 443}};
+	struct destination destination;
+	struct rlimit before;
+	struct world world;
+	int admitted;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		world_start(&world, AF_INET, (struct world_options){.allow = rules[i]});
+		close_fd(&world.gateway->spare_fd);
+		before = take_all();
+		admitted = gateway_admit(world.gateway, &key, VNIC_PROTO_TCP, &destination);
+		give_back(&before);
+		assert_int_equal(admitted, -EMFILE);
+		assert_int_equal(world.gateway->stats.denied, 0);
+		world_stop(&world);
+	}
 }
 
 static void the_kernel_asks_after_peers_that_are_silent_for_long(void **state)
@@ -148,6 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_netns_test(clients_for_whom_there_is_no_descriptor_are_turned_away_and_the_next_is_served),
 		vt_netns_test(that_there_is_no_descriptor_is_not_a_denial),
+		vt_netns_test(where_the_kernel_cannot_be_asked_no_rule_lets_a_flow_through),
 		vt_netns_test(the_kernel_asks_after_peers_that_are_silent_for_long),
 	};
 
