@@ -291,16 +291,17 @@ static void open_flow(struct tcp *tcp, struct flow *flow, int fd)
 {
 	struct loop_ref ref = {.type = REF_TCP_FLOW, .sub = SIDE_INNER, .index = tcp_slot(tcp, flow)};
 
+	flow->fds[SIDE_INNER] = fd;
+	int r = loop_add(tcp->gateway->epfd, fd, STREAM_EVENTS, ref, NULL);
+	if (r < 0) {
+		fail(tcp, flow, -r);
+		return;
+	}
 	tcp_queue_remove(tcp, flow->state == TCP_OFFERED ? &tcp->offered : &tcp->waiting, tcp_slot(tcp, flow));
 	if (flow->state == TCP_OFFERED)
 		tcp->offered_count--;
-	flow->fds[SIDE_INNER] = fd;
 	begin_streams(tcp, flow);
-	int r = loop_add(tcp->gateway->epfd, fd, STREAM_EVENTS, ref, NULL);
-	if (r < 0)
-		fail(tcp, flow, -r);
-	else
-		pump_both(tcp, flow);
+	pump_both(tcp, flow);
 }
 
 void tcp_accept(struct tcp *tcp, int listener)

@@ -6,11 +6,28 @@
 #include "gateway_world.h"
 
 #include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 
 #include "bytes.h"
 
 #define LINK 14
 #define SYN_SIZE (sizeof(struct vnic_vnet_hdr) + LINK + 20 + 20)
+
+/* --- what the kernel refuses -------------------------------------------------------- */
+
+static int watches_left = -1; /* -1: as many as are wanted */
+
+/* Ours for the gateway, too: the limit is the user's, who has other processes. */
+__attribute__((visibility("default"))) int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	if (op == EPOLL_CTL_ADD && watches_left == 0) {
+		errno = ENOSPC;
+		return -1;
+	}
+	watches_left -= op == EPOLL_CTL_ADD && watches_left > 0;
+	return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
+}
 
 /* --- a flow ------------------------------------------------------------------------- */
 
@@ -287,6 +304,55 @@ static void an_answer_before_the_end_of_the_question_arrives_before_the_reset(vo
 	world_stop(&world);
 }
 
+/* --- the log ------------------------------------------------------------------------ */
+
+static char lines[4096];
+
+static bool keep_line(void *ctx, const char *line, size_t size)
+{
+	(void)ctx;
+	strncat(lines, line, size);
+	return true;
+}
+
+static unsigned lines_of(const char *event)
+{
+	unsigned count = 0;
+
+	for (const char *at = lines; (at = strstr(at, event)); at++)
+		count++;
+	return count;
+}
+
+static void a_flow_that_cannot_be_watched_has_one_line_which_says_so(void **state)
+{
+	struct world world;
+	int client, server;
+	char byte;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.streams = true, .log = keep_line});
+	client = client_at(0);
+	write_syn(&world, world_port(client));
+	watches_left = 1; /* the host's side */
+	take_syn(&world);
+	server = accept_at(&world, world.listener);
+	shake_hands(&world, client);
+	world_wait(&world, client);
+	watches_left = -1;
+	assert_int_equal(recv(client, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(lines_of("\n"), 1);
+	assert_int_equal(lines_of("\"event\":\"failed\""), 1);
+	assert_int_equal(lines_of("No space left on device"), 1);
+	assert_int_equal(world.gateway->stats.failed, 1);
+	assert_int_equal(world.gateway->stats.tcp_flows, 0);
+	assert_int_equal(world.gateway->stats.tcp_open, 0);
+	close(client);
+	close(server);
+	world_stop(&world);
+}
+
 /* --- time --------------------------------------------------------------------------- */
 
 /* The host has answered, and the sandbox may now connect as if nobody had asked. */
@@ -356,6 +422,7 @@ int main(void)
 		vt_netns_test(nothing_is_lost_behind_urgent_data),
 		vt_netns_test(nor_is_the_rest_of_a_long_stream),
 		vt_netns_test(an_answer_before_the_end_of_the_question_arrives_before_the_reset),
+		vt_netns_test(a_flow_that_cannot_be_watched_has_one_line_which_says_so),
 		vt_netns_test(who_was_accepted_while_the_gateway_slept_is_not_late),
 		vt_netns_test(who_never_answers_an_offer_is_given_up_and_counted),
 	};

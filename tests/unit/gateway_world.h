@@ -144,6 +144,7 @@ struct world_options {
 	bool publish; /* a port of every address leads to WORLD_SERVICE in the sandbox */
 	bool tcp;     /* which is one of TCP */
 	bool streams; /* the host listens, and so does the router */
+	bool (*log)(void *ctx, const char *line, size_t size);
 };
 
 static inline int world_listen(int family, uint8_t last, uint16_t port)
@@ -178,7 +179,12 @@ static inline int world_publish(int family, bool tcp)
 static inline void world_start(struct world *world, int family, struct world_options options)
 {
 	struct vnic_gateway_config config = {
-		.tcp = {-1, -1}, .udp = {-1, -1}, .udp_max = options.udp_max, .tcp_max = options.tcp_max};
+		.tcp = {-1, -1},
+		.udp = {-1, -1},
+		.udp_max = options.udp_max,
+		.tcp_max = options.tcp_max,
+		.log = options.log,
+	};
 	struct vnic_gateway_publish publish = {.fd = -1, .udp = !options.tcp, .to_port = WORLD_SERVICE};
 	int v = family == AF_INET6, pair[2];
 	struct vnic_error err;
