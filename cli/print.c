@@ -29,7 +29,7 @@ void cli_print_error(const struct vnic_error *err)
 
 void cli_warn(const char *format, ...)
 {
-	char text[512];
+	char text[1024];
 	va_list args;
 
 	va_start(args, format);

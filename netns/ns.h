@@ -230,17 +230,19 @@ enum ns_message_type {
 	NS_FAILED,    /* err; the child ends */
 	NS_EXECUTED,  /* with the command's pidfd */
 	NS_STOPPED,   /* value: the signal */
-	NS_NOTE,      /* err.detail: a line for the user */
+	NS_NOTE,      /* note: a line for the user */
 	NS_STARTED,   /* another child was started: value: its pid, with its pidfd */
 	NS_STATS,     /* the other way: write your counters to this descriptor */
 	NS_NEXT_FILE, /* open the file of this number; the other way: here it is, or err */
 	NS_FINISH,    /* the other way: write what is left, and end */
 	NS_RESOLVERS, /* what are the host's resolvers? the other way: read them from this descriptor; none: the same */
 };
+#define NS_NOTE_TEXT 640 /* has room for the longest name of the DNS twice */
 struct ns_message {
 	enum ns_message_type type;
 	int value;
 	struct vnic_error err;
+	char note[NS_NOTE_TEXT];
 };
 
 /* -EAGAIN when `wait` is false and there is none; -EPIPE at the end.  ret_fd may be NULL. */

@@ -107,6 +107,7 @@ int ns_message_recv(int control, bool wait, struct ns_message *ret_message, int 
 	/* From a process that may have been taken over. */
 	message.err.object[sizeof(message.err.object) - 1] = '\0';
 	message.err.detail[sizeof(message.err.detail) - 1] = '\0';
+	message.note[sizeof(message.note) - 1] = '\0';
 	*ret_message = message;
 	if (ret_fd)
 		*ret_fd = take_fd(&fd);
@@ -124,13 +125,13 @@ int ns_message_failure(const struct ns_message *message, struct vnic_error *err)
 
 void ns_note(int control, const char *text, ...)
 {
-	struct ns_message note = {.type = NS_NOTE};
+	struct ns_message message = {.type = NS_NOTE};
 	va_list arguments;
 
 	va_start(arguments, text);
-	vsnprintf(note.err.detail, sizeof(note.err.detail), text, arguments);
+	vsnprintf(message.note, sizeof(message.note), text, arguments);
 	va_end(arguments);
-	ns_message_send(control, &note, -1, NULL);
+	ns_message_send(control, &message, -1, NULL);
 }
 
 static int compare_fds(const void *a, const void *b)

@@ -118,6 +118,8 @@ static int receive(struct gate *gate, struct gate_hello *hello, struct vnic_gate
 
 /* --- what it says ------------------------------------------------------------------- */
 
+_Static_assert(2 * VNIC_DOMAIN_TEXT + 100 < NS_NOTE_TEXT, "a line is whole, whatever the name");
+
 static void tell_denied_question(const struct gate *gate, const struct vnic_policy_flow *flow, const char *rule)
 {
 	if (rule)

@@ -99,7 +99,7 @@ static int hear_gateway(struct vnic_sandbox *sandbox)
 	int r = ns_message_recv(gateway->control, false, &message, NULL, NULL);
 
 	if (r == 0 && message.type == NS_NOTE)
-		sandbox_warn(sandbox, message.err.detail);
+		sandbox_warn(sandbox, message.note);
 	else if (r == 0 && message.type == NS_RESOLVERS)
 		tell_resolvers(sandbox);
 	else if (r == -EPIPE)
@@ -135,7 +135,7 @@ static int hear_capture(struct vnic_sandbox *sandbox)
 	int r = ns_message_recv(capture->control, false, &message, NULL, NULL);
 
 	if (r == 0 && message.type == NS_NOTE)
-		sandbox_warn(sandbox, message.err.detail);
+		sandbox_warn(sandbox, message.note);
 	else if (r == 0 && message.type == NS_NEXT_FILE && sandbox->capture.next)
 		open_next_file(sandbox, (unsigned)message.value);
 	else if (r == -EPIPE)

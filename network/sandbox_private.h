@@ -42,7 +42,7 @@ struct vnic_sandbox {
 	int epfd;
 	int stops; /* of the command, told so far */
 	unsigned warning_count, warnings_told;
-	char warnings[SANDBOX_WARNINGS][256];
+	char warnings[SANDBOX_WARNINGS][NS_NOTE_TEXT];
 };
 
 /* Of what does not work as asked, a line for the user. */

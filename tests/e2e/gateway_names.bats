@@ -17,6 +17,7 @@ shows() { shows_of gateway_names "$1"; }
 @test "addresses in an answer that does not fit into a datagram are learnt" { shows large; }
 @test "a denial says which name to allow, each once" { shows said; }
 @test "of the names that were denied the first 32 are told" { shows said_enough; }
+@test "a denial names the longest name whole" { shows said_whole; }
 @test "with --dns allowed only names in rules are resolved, whoever is asked" { shows only_allowed; }
 @test "with --dns allowed an answer that is too large has what fits" { shows only_allowed_large; }
 @test "what --dns allowed denies is not proposed as a rule that cannot be" { shows no_remedy; }

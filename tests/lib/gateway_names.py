@@ -178,6 +178,18 @@ def only_allowed_large(world):
         assert box.by_tcp(BIG[-1], PORT)
 
 
+def said_whole(world):
+    """the longest name there is stands twice in a line"""
+    name = ".".join(["n" * 63] * 3 + ["m" * 61])
+    is_equal(len(name), 253)
+    with confined(world, "--allow", "site.example", "--dns", "allowed") as box:
+        is_equal(box.ask_name(FORWARDER, name), "REFUSED")
+    is_equal(
+        box.messages(),
+        f"vnic: warning: denied: the question for {name}; '--allow {name}' would allow it\n",
+    )
+
+
 def no_remedy(world):
     """a name that no rule can have is not proposed as one"""
     with confined(world, "--allow", "site.example", "--dns", "allowed") as box:

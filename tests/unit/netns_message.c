@@ -52,12 +52,12 @@ static void a_note_that_does_not_fit_is_cut(void **state)
 	(void)state;
 	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), errno);
 	ns_note(pair[1], "denied: %s", "UDP");
-	ns_note(pair[1], "%0400d", 0);
+	ns_note(pair[1], "%02000d", 0);
 	vt_ok(ns_message_recv(pair[0], true, &heard, NULL, &err), &err);
 	assert_int_equal(heard.type, NS_NOTE);
-	assert_string_equal(heard.err.detail, "denied: UDP");
+	assert_string_equal(heard.note, "denied: UDP");
 	vt_ok(ns_message_recv(pair[0], true, &heard, NULL, &err), &err);
-	assert_int_equal(strlen(heard.err.detail), sizeof(heard.err.detail) - 1);
+	assert_int_equal(strlen(heard.note), sizeof(heard.note) - 1);
 	close(pair[0]);
 	close(pair[1]);
 }

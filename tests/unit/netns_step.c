@@ -65,11 +65,13 @@ static void a_text_without_an_end_gets_one(void **state)
 
 	(void)state;
 	memset(&message.err, 'x', sizeof(message.err));
+	memset(message.note, 'x', sizeof(message.note));
 	vt_ok(ns_step_open(&step, &err), &err);
 	vt_ok(ns_message_send(step.child, &message, -1, &err), &err);
 	vt_ok(ns_message_recv(step.parent, true, &message, NULL, &err), &err);
 	assert_int_equal(strlen(message.err.object), sizeof(message.err.object) - 1);
 	assert_int_equal(strlen(message.err.detail), sizeof(message.err.detail) - 1);
+	assert_int_equal(strlen(message.note), sizeof(message.note) - 1);
 }
 
 int main(void)
