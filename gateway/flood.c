@@ -165,11 +165,11 @@ void flood_take_ring(struct udp *udp, int fd)
 {
 	struct flood *flood = &udp->flood;
 
-	if (flood->state == FLOOD_ASKED && fd < 0) {
+	if (flood->state == FLOOD_ASKED && fd == -1) {
 		forget(udp);
-	} else if (flood->state == FLOOD_ASKED) {
+	} else if (flood->state == FLOOD_ASKED) { /* without a descriptor it cannot be opened either */
 		begin(udp, fd);
-	} else if (flood->state == FLOOD_LEAVING && fd < 0) {
+	} else if (flood->state == FLOOD_LEAVING && fd == -1) {
 		flood->state = FLOOD_LEFT;
 		flood_event(udp);
 	} else {

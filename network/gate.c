@@ -294,7 +294,9 @@ static bool hear_front(const struct gate *gate, struct vnic_gateway *gateway)
 		write_stats(gateway, fd);
 	else if (r == 0 && message.type == NS_RESOLVERS)
 		take_resolvers(gateway, fd);
-	return r == 0 || r == -EAGAIN;
+	else if (r == -EMFILE) /* no room for what came with it: it is asked for again */
+		vnic_gateway_set_resolvers(gateway, NULL);
+	return r == 0 || r == -EAGAIN || r == -EMFILE;
 }
 
 /* What the router's helper answers to floods; false: it has ended. */
@@ -304,12 +306,17 @@ static bool hear_router(const struct gate *gate, struct vnic_gateway *gateway)
 	unsigned count = 0;
 	size_t size = 0;
 	uint8_t byte;
+	int r;
 
 	if (recv(gate->hello[0], &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0)
 		return errno == EAGAIN;
-	if (vnic_fd_recv(gate->hello[0], &fd, 1, &count, &byte, 1, &size, NULL) < 0 || size == 0)
+	r = vnic_fd_recv(gate->hello[0], &fd, 1, &count, &byte, 1, &size, NULL);
+	if (r == -EMFILE)
+		vnic_gateway_take_ring(gateway, r);
+	else if (r < 0 || size == 0)
 		return false;
-	vnic_gateway_take_ring(gateway, take_fd(&fd));
+	else
+		vnic_gateway_take_ring(gateway, take_fd(&fd));
 	return true;
 }
 

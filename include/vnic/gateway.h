@@ -117,7 +117,7 @@ VNIC_API int vnic_gateway_dispatch(struct vnic_gateway *gateway, int timeout_ms,
 VNIC_API void vnic_gateway_set_resolvers(struct vnic_gateway *gateway, const struct vnic_dns_servers *servers);
 /*
  * The ring that was asked for, from now on the gateway's, or again, where it cannot end yet; -1: there is none, or the
- * flow goes the ordinary way again.
+ * flow goes the ordinary way again; -EMFILE: there is one, for which this process has no descriptor left.
  */
 VNIC_API void vnic_gateway_take_ring(struct vnic_gateway *gateway, int fd);
 VNIC_API void vnic_gateway_get_dns_stats(const struct vnic_gateway *gateway, struct vnic_dns_stats *ret_stats);

@@ -14,5 +14,6 @@ shows() { shows_of gateway_udp "$1"; }
 has_rings() { [[ $(printf '%s\n' 6.4 "$(uname -r)" | sort -V | head -n 1) == 6.4 ]] || skip "rings need Linux 6.4"; }
 @test "a flood comes by a ring, whole, in order and counted, and when it has ended by its socket" { has_rings; shows by_a_ring; }
 @test "a flood comes by its socket where the kernel has no rings for it, in order and counted" { shows without_rings; }
+@test "a gateway that has no descriptor for a ring does without it" { has_rings; shows without_descriptors; }
 @test "a gateway that is killed in a flood takes the sandbox with it" { has_rings; shows killed_in_a_flood; }
 @test "a datagram that the host refuses to send is counted" { shows unsent; }

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 
 from gateway_world import ip, is_equal, run, until
 
@@ -133,6 +134,30 @@ def without_rings(world):
         is_equal([got["udp_unsent"], got["ignored"]], [0, 0])
         assert heard + got["udp_overrun"] <= flood.sent
         world.outside.forget_numbered()
+
+
+def limit_descriptors(pid, limit):
+    """as who it is: root may lack the capability"""
+    with open(f"/proc/{pid}/status") as lines:
+        ids = {line.split()[0]: int(line.split()[1]) for line in lines if line.startswith(("Uid:", "Gid:"))}
+    who = {"user": ids["Uid:"], "group": ids["Gid:"], "extra_groups": []} if os.geteuid() == 0 else {}
+    subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={limit}:"], check=True, **who)
+
+
+def without_descriptors(world):
+    """neither the ring nor the question for figures can reach the gateway, which goes on"""
+    flood = Flood(world, V4)
+    gateway = flood.box.gateway()
+    limit_descriptors(gateway, 0)
+    for _ in range(3):
+        flood.rise()
+        flood.comes_through()
+    os.kill(flood.box.process.pid, signal.SIGUSR1)
+    until(lambda: "no figures" in flood.box.messages())
+    flood.comes_through()
+    limit_descriptors(gateway, 1024)
+    is_equal(world.outside.heard_numbered()[2], [])
+    is_equal(figures(flood.box)["flows"]["udp"], 1)
 
 
 def killed_in_a_flood(world):

@@ -121,6 +121,29 @@ static void a_ring_that_cannot_be_read_is_given_back(void **state)
 	world_stop(&world);
 }
 
+static void so_is_one_for_which_there_is_no_descriptor(void **state)
+{
+	struct told told = {0};
+	struct world world;
+	int client = start_flow(&world, &told);
+
+	(void)state;
+	flood(&world, client);
+	vnic_gateway_take_ring(world.gateway, -EMFILE);
+	assert_int_equal(told.last, VNIC_FLOOD_ENDS);
+	vnic_gateway_take_ring(world.gateway, -EMFILE); /* it cannot end yet */
+	assert_int_equal(told.floods, 2);
+	world.gateway->now = world.gateway->udp->flood.look_at;
+	udp_expire(world.gateway->udp);
+	assert_int_equal(told.floods, 3);
+	assert_int_equal(told.last, VNIC_FLOOD_ENDS);
+	vnic_gateway_take_ring(world.gateway, -1);
+	assert_int_equal(told.last, VNIC_FLOOD_GONE);
+	flood(&world, client);
+	close(client);
+	world_stop(&world);
+}
+
 static void a_ring_for_a_flow_that_has_ended_is_given_back(void **state)
 {
 	struct told told = {0};
@@ -396,6 +419,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_netns_test(a_flood_is_told_once_and_where_there_is_no_ring_seconds_later_again),
 		vt_netns_test(a_ring_that_cannot_be_read_is_given_back),
+		vt_netns_test(so_is_one_for_which_there_is_no_descriptor),
 		vt_netns_test(a_ring_for_a_flow_that_has_ended_is_given_back),
 		vt_netns_test(a_quiet_flow_goes_the_ordinary_way_and_floods_no_more_for_seconds),
 		vt_netns_test(a_flow_that_cannot_leave_its_ring_stays_and_tries_later),
