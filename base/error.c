@@ -96,6 +96,7 @@ static const struct {
 	{VNIC_STEP_CLONE, ENOSPC,
 	 "the limit on namespaces is reached: see /proc/sys/user/max_*_namespaces, and namespaces nested deeper than "
 	 "32"},
+	{VNIC_STEP_UNSHARE, ENOSPC, "the limit on namespaces is reached: see /proc/sys/user/max_*_namespaces"},
 	{VNIC_STEP_CLONE, EPERM,
 	 "user namespaces are forbidden here: see kernel.unprivileged_userns_clone, "
 	 "kernel.apparmor_restrict_unprivileged_userns, and 'vnic doctor'"},

@@ -116,13 +116,11 @@ static struct ns_surroundings look_around(unsigned namespaces)
 {
 	struct ns_surroundings here = {.ids_mapped = true};
 	bool user = namespaces & CLONE_NEWUSER;
-	char path[64];
+	CLEANUP_FD int dir = open("/proc/self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	for (unsigned i = 0; i < VNIC_NS_COUNT; i++) {
-		snprintf(path, sizeof(path), "/proc/self/ns/%s", ns_kinds[i].name);
-		if (access(path, F_OK) == 0 || errno != ENOENT)
+	for (unsigned i = 0; i < VNIC_NS_COUNT && dir >= 0; i++)
+		if (faccessat(dir, ns_kinds[i].name, F_OK, 0) == 0 || errno != ENOENT)
 			here.kinds |= ns_kinds[i].flag;
-	}
 	if (user) {
 		here.no_user_namespaces = is_zero("/proc/sys/user/max_user_namespaces");
 		here.ids_mapped =

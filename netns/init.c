@@ -2,7 +2,7 @@
 /*
  * The child's side: from its birth in new namespaces to the end of its command.
  *
- *   map ids -> clock offsets -> mounts -> host name -> the caller's setup -> READY
+ *   map ids -> clock offsets -> network namespace -> mounts -> host name -> the caller's setup -> READY
  *   -> wait for "go" -> start the command -> EXECUTED -> reap, forward, report stops -> end
  *
  * The child is an init and never becomes the command: the kernel drops default-action
@@ -73,6 +73,13 @@ static int set_clocks(const struct vnic_spawn *spawn, struct vnic_error *err)
 	return 0;
 }
 
+static int leave_netns(struct ns_step *step, struct vnic_error *err)
+{
+	int r = ns_leave_netns(NULL, err);
+
+	return r < 0 ? r : ns_step_signal(step->netns, err);
+}
+
 static int prepare(const struct vnic_spawn *spawn, const struct ns_idmap *self_map, struct ns_step *step,
 		   unsigned *ret_kept, struct vnic_error *err)
 {
@@ -85,6 +92,8 @@ static int prepare(const struct vnic_spawn *spawn, const struct ns_idmap *self_m
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (r == 0 && (ns & CLONE_NEWTIME))
 		r = set_clocks(spawn, err);
+	if (r == 0 && (ns & CLONE_NEWNET))
+		r = leave_netns(step, err);
 	if (r == 0 && (ns & CLONE_NEWNS))
 		r = ns_mounts((ns & CLONE_NEWPID) && !spawn->no_proc, (ns & CLONE_NEWNET) && !spawn->no_sys, ret_kept,
 			      err);

@@ -214,9 +214,10 @@ int ns_cover(const struct ns_cover *cover, const char **ret_uncovered, struct vn
 struct ns_step {
 	int parent, child; /* the ends of a SOCK_SEQPACKET pair that carries struct ns_message */
 	int mapped;        /* eventfd: the parent has written the child's id maps */
+	int netns;         /* eventfd: the child has made its network namespace, if it was to */
 	int go;            /* eventfd: the command may start */
 };
-#define NS_STEP_EMPTY ((struct ns_step){-1, -1, -1, -1})
+#define NS_STEP_EMPTY ((struct ns_step){-1, -1, -1, -1, -1})
 
 int ns_step_open(struct ns_step *ret_step, struct vnic_error *err);
 void ns_step_close(struct ns_step *step);

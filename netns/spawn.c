@@ -69,8 +69,9 @@ int ns_child_start(const struct vnic_spawn *spawn, const struct ns_idmap *map, b
 		   struct vnic_child *ret_child, struct vnic_error *err)
 {
 	CLEANUP(vnic_child_close) struct vnic_child child = VNIC_CHILD_EMPTY;
-	/* clone3 cannot set the offsets of a time namespace: the child makes that one itself. */
-	unsigned namespaces = spawn->namespaces & ~(unsigned)CLONE_NEWTIME;
+	/* The child makes these itself: clone3 cannot set the first one's offsets, and the second takes as long as the
+	 * rest together, which the caller need not wait for. */
+	unsigned namespaces = spawn->namespaces & ~(unsigned)(CLONE_NEWTIME | CLONE_NEWNET);
 	bool by_parent = map && parent_maps(map);
 	int r = 0;
 

@@ -27,7 +27,8 @@ int ns_step_open(struct ns_step *ret_step, struct vnic_error *err)
 	step.parent = pair[0];
 	step.child = pair[1];
 	step.mapped = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	step.go = step.mapped < 0 ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	step.netns = step.mapped < 0 ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	step.go = step.netns < 0 ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (step.go < 0) {
 		int code = errno;
 
@@ -43,6 +44,7 @@ void ns_step_close(struct ns_step *step)
 	close_fd(&step->parent);
 	close_fd(&step->child);
 	close_fd(&step->mapped);
+	close_fd(&step->netns);
 	close_fd(&step->go);
 }
 

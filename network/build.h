@@ -67,10 +67,10 @@ _Noreturn void build_router_main(struct build *build);
 int build_sandbox_side(void *ctx, struct vnic_error *err);
 
 /*
- * sandbox_side.c: makes the links and tells init; by the one who holds CAP_NET_ADMIN over both sides.  Both pids as
- * /proc has them (ns_proc_pid); `router` 0: the caller.
+ * sandbox_side.c: makes the links once init has its namespace, and tells it; by the one who holds CAP_NET_ADMIN over
+ * both sides.  `router` as /proc has it (ns_proc_pid); 0: the caller.
  */
-int build_links(struct build *build, pid_t router, pid_t init, struct vnic_error *err);
+int build_links(struct build *build, pid_t router, const struct vnic_child *init, struct vnic_error *err);
 
 /* opener.c: what goes over the socket, in one packet. */
 struct opener_question {

@@ -240,29 +240,30 @@ static int take_ids(struct build *build, struct vnic_error *err)
 }
 
 /* Starts init as the front's child, and tells the front. */
-static int start_init(struct build *build, pid_t *ret_pid, struct vnic_error *err)
+static int start_init(struct build *build, struct vnic_child *ret_init, struct vnic_error *err)
 {
-	struct vnic_child init = VNIC_CHILD_EMPTY;
-	int r = ns_child_start(&build->spawn, &build->sandbox_map, true, &build->init_step, &init, err);
+	int r = ns_child_start(&build->spawn, &build->sandbox_map, true, &build->init_step, ret_init, err);
 
 	if (r < 0)
 		return r;
 	raise_fd_limit(); /* init and the command keep the caller's */
-	struct ns_message message = {.type = NS_STARTED, .value = init.pid};
-	r = ns_message_send(build->router_step.child, &message, init.pidfd, err);
-	*ret_pid = ns_proc_pid(init.pid, init.pidfd);
-	/* Not ours to reap: only the descriptors go. */
-	close_fd(&init.pidfd);
-	close_fd(&init.control);
-	close_fd(&init.go);
-	return r;
+	struct ns_message message = {.type = NS_STARTED, .value = ret_init->pid};
+	return ns_message_send(build->router_step.child, &message, ret_init->pidfd, err);
 }
 
-/* The router is made after init was sent on its way, while that mounts: a network namespace takes 0.4 ms. */
+/* Not ours to reap: only the descriptors go. */
+static void leave_init(struct vnic_child *init)
+{
+	close_fd(&init->pidfd);
+	close_fd(&init->control);
+	close_fd(&init->go);
+}
+
+/* Init is sent on its way first: a network namespace takes 0.4 ms, and each makes its own at the same time. */
 static int build_rootless(struct router *router, struct vnic_error *err)
 {
 	struct build *build = router->build;
-	pid_t init = 0;
+	CLEANUP(leave_init) struct vnic_child init = VNIC_CHILD_EMPTY;
 	int r = take_ids(build, err);
 
 	if (r == 0 && build->nested)
@@ -272,7 +273,7 @@ static int build_rootless(struct router *router, struct vnic_error *err)
 	if (r == 0)
 		r = open_outer_devices(router, err);
 	if (r == 0 && build->nested)
-		r = build_links(build, 0, init, err);
+		r = build_links(build, 0, &init, err);
 	return r;
 }
 

@@ -163,14 +163,16 @@ static int open_netns(pid_t pid, int *ret_fd, struct vnic_error *err)
 	return 0;
 }
 
-int build_links(struct build *build, pid_t router, pid_t init, struct vnic_error *err)
+int build_links(struct build *build, pid_t router, const struct vnic_child *init, struct vnic_error *err)
 {
 	CLEANUP_FD int router_fd = -1, init_fd = -1;
 	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
-	int r = open_netns(router, &router_fd, err);
+	int r = ns_step_wait(build->init_step.netns, init->control, err);
 
 	if (r == 0)
-		r = open_netns(init, &init_fd, err);
+		r = open_netns(router, &router_fd, err);
+	if (r == 0)
+		r = open_netns(ns_proc_pid(init->pid, init->pidfd), &init_fd, err);
 	if (r == 0)
 		r = vnic_nl_open(&nl, err);
 	if (r == 0)

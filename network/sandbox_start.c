@@ -83,8 +83,7 @@ static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct 
 	if (r == 0 && build->plan.count && !plan_is_handed(&build->plan)) {
 		struct ns_message message;
 
-		r = build_links(build, router->pid ? ns_proc_pid(router->pid, router->pidfd) : 0,
-				ns_proc_pid(sandbox->init.pid, sandbox->init.pidfd), err);
+		r = build_links(build, router->pid ? ns_proc_pid(router->pid, router->pidfd) : 0, &sandbox->init, err);
 		/* An init that has failed has no namespaces to link: what it said is the cause. */
 		if (r < 0 && ns_message_recv(sandbox->init.control, false, &message, NULL, NULL) == 0 &&
 		    message.type == NS_FAILED)

@@ -28,7 +28,7 @@ static int probe_without_namespaces(void)
 	if (fd < 0 || write(fd, "0", 1) != 1)
 		return 1;
 	close(fd);
-	return vnic_probe_router(&err) == -ENOSPC && err.step == VNIC_STEP_CLONE ? 0 : 2;
+	return vnic_probe_router(&err) == -ENOSPC && err.step == VNIC_STEP_UNSHARE ? 0 : 2;
 }
 
 static int forbid_and_probe(void *ctx, struct vnic_error *err)

@@ -112,6 +112,7 @@ static void a_known_cause_has_a_remedy(void **state)
 	assert_non_null(strstr(remedy(VNIC_STEP_TUN_OPEN, EACCES), "veth"));
 	assert_non_null(strstr(remedy(VNIC_STEP_TUN_OPEN, ENOENT), "modprobe tun"));
 	assert_non_null(strstr(remedy(VNIC_STEP_CLONE, EPERM), "vnic doctor"));
+	assert_non_null(strstr(remedy(VNIC_STEP_UNSHARE, ENOSPC), "max_*_namespaces"));
 	assert_non_null(strstr(remedy(VNIC_STEP_IDMAP, ENOENT), "uidmap"));
 }
 
