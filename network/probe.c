@@ -36,7 +36,9 @@ static int make_router(void *ctx, struct vnic_error *err)
 	(void)ctx;
 	if (r == 0)
 		r = plan_router_side(&plan, err);
-	return r < 0 ? r : slowpath_set_up(&plan, &slowpath, err);
+	if (r == 0)
+		r = slowpath_set_up(&plan, &slowpath, err);
+	return r < 0 ? r : slowpath_let_in(&plan, &slowpath, err);
 }
 
 int vnic_probe_router(struct vnic_error *err)

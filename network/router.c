@@ -307,7 +307,7 @@ static int open_slow_path(struct build *build, struct vnic_error *err)
 		r = gate_send(&build->gate, &hello, fds, err);
 	for (unsigned i = GATE_LEASE; i < GATE_FDS; i++)
 		close_fd(&fds[i]);
-	return r;
+	return r < 0 ? r : slowpath_let_in(&build->plan, &slow, err);
 }
 
 static int build_router(struct router *router, struct vnic_error *err)

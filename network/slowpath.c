@@ -293,7 +293,7 @@ static int add_links(const struct plan *plan, bool ipv6, struct vnic_error *err)
 
 /* --- the ruleset -------------------------------------------------------------------- */
 
-static int add_ruleset(const struct plan *plan, bool ipv6, bool early_demux, struct vnic_error *err)
+static int add_ruleset(const struct plan *plan, const struct slowpath *slowpath, struct vnic_error *err)
 {
 	struct nft_nic nics[VNIC_NICS];
 	struct nft_router router = {
@@ -302,8 +302,8 @@ static int add_ruleset(const struct plan *plan, bool ipv6, bool early_demux, str
 		.flow_mark = VNIC_MARK_FLOW,
 		.tcp_port = SLOWPATH_PORT,
 		.udp_port = SLOWPATH_PORT,
-		.ipv6 = ipv6,
-		.early_demux = early_demux,
+		.ipv6 = slowpath->ipv6,
+		.early_demux = slowpath->early_demux,
 		.nics = nics,
 	};
 
@@ -469,9 +469,9 @@ void slowpath_close(struct slowpath *slowpath)
 int slowpath_set_up(const struct plan *plan, struct slowpath *ret_slowpath, struct vnic_error *err)
 {
 	struct slowpath slowpath = SLOWPATH_EMPTY;
-	bool early_demux = !stop_early_demux();
 	int r = loosen_rp_filter(err);
 
+	slowpath.early_demux = !stop_early_demux();
 	slowpath.slow0_mac = slow0_mac;
 	slowpath.slow1_mac = slow1_mac;
 	slowpath.backlog = widen_backlog();
@@ -480,14 +480,17 @@ int slowpath_set_up(const struct plan *plan, struct slowpath *ret_slowpath, stru
 	if (r == 0)
 		r = add_links(plan, slowpath.ipv6, err);
 	if (r == 0)
-		r = add_ruleset(plan, slowpath.ipv6, early_demux, err);
-	if (r == 0)
 		r = open_sockets(&slowpath, err);
-	if (r == 0)
-		r = wait_for_pair(err);
 	if (r < 0)
 		slowpath_close(&slowpath);
 	else
 		*ret_slowpath = slowpath;
 	return r;
+}
+
+int slowpath_let_in(const struct plan *plan, const struct slowpath *slowpath, struct vnic_error *err)
+{
+	int r = add_ruleset(plan, slowpath, err);
+
+	return r < 0 ? r : wait_for_pair(err);
 }

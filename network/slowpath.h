@@ -31,8 +31,9 @@ struct slowpath {
 	int udp[SLOWPATH_FAMILIES]; /* transparent, with IP_RECVORIGDSTADDR */
 	struct vnic_mac slow0_mac;  /* frames come with it as their destination, and must go back so */
 	struct vnic_mac slow1_mac;
-	bool ipv6;   /* false: the kernel has none, or /proc/sys may not be written; the v6 sockets are -1 */
-	int backlog; /* SLOWPATH_BACKLOG, or less where /proc/sys may not be written */
+	bool ipv6;        /* false: the kernel has none, or /proc/sys may not be written; the v6 sockets are -1 */
+	int backlog;      /* SLOWPATH_BACKLOG, or less where /proc/sys may not be written */
+	bool early_demux; /* of TCP, where /proc/sys may not be written: the ruleset makes up for it */
 };
 #define SLOWPATH_EMPTY ((struct slowpath){.packet_fd = -1, .tcp = {-1, -1}, .udp = {-1, -1}})
 
@@ -42,10 +43,15 @@ const char *slowpath_no_ipv6(void);
 /*
  * In the router's namespace, whose links, with lo up, and addresses are there (plan_router_side); needs CAP_NET_ADMIN
  * over it.  The descriptors are the caller's, and non-blocking.  On failure links, rules and routes are left to the end
- * of the namespace.  Errors: VNIC_STEP_NFT where the kernel lacks nf_tables or tproxy; VNIC_STEP_SYSCTL where the
- * host's rp_filter is inherited and cannot be changed.
+ * of the namespace.  Errors: VNIC_STEP_SYSCTL where the host's rp_filter is inherited and cannot be changed.
  */
 int slowpath_set_up(const struct plan *plan, struct slowpath *ret_slowpath, struct vnic_error *err);
+/*
+ * The ruleset, without which nothing comes to these sockets, and the wait until the pair carries frames.  A step of its
+ * own, so that the gateway can take the sockets meanwhile.  Errors: VNIC_STEP_NFT where the kernel lacks nf_tables or
+ * tproxy.
+ */
+int slowpath_let_in(const struct plan *plan, const struct slowpath *slowpath, struct vnic_error *err);
 /*
  * A TCP socket of the router speaks to the sandbox over a pair in memory.  BBR, where it is the host's default, paces
  * there for nothing and takes three quarters of the throughput; the host's own choice stays that of the other leg.

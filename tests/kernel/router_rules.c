@@ -167,6 +167,7 @@ static void the_other_nics_prefix_is_a_foreign_source(void **state)
 
 	(void)state;
 	vt_ok(slowpath_set_up(&world.plan, &world.slow, &err), &err);
+	vt_ok(slowpath_let_in(&world.plan, &world.slow, &err), &err);
 	wire = sandbox_wire(&world);
 	send_datagram(&world, wire, "10.0.3.100", REMOTE4, "spoofed");
 	send_datagram(&world, wire, SANDBOX4, REMOTE4, "true");
@@ -183,6 +184,7 @@ static void a_nic_without_a_gateway_gets_nothing_through(void **state)
 
 	(void)state;
 	vt_ok(slowpath_set_up(&world.plan, &world.slow, &err), &err);
+	vt_ok(slowpath_let_in(&world.plan, &world.slow, &err), &err);
 	lone = sandbox_wire(&world);
 	send_datagram(&world, lone, "10.9.0.1", REMOTE4, "lone");
 	send_syn(&world, lone, "10.9.0.1", REMOTE4, 666);

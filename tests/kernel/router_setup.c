@@ -238,6 +238,7 @@ static void a_read_only_proc_costs_ipv6_only(void **state)
 	assert_int_equal(mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL), 0);
 	assert_int_equal(mount(NULL, "/proc/sys", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
 	vt_ok(slowpath_set_up(&world.plan, &world.slow, &err), &err);
+	vt_ok(slowpath_let_in(&world.plan, &world.slow, &err), &err);
 	assert_int_equal(umount("/proc/sys"), 0);
 	assert_false(world.slow.ipv6);
 	assert_int_equal(world.slow.tcp[SLOWPATH_V6], -1);

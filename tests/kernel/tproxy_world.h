@@ -124,6 +124,7 @@ static inline struct world world_new(void)
 	struct vnic_error err;
 
 	vt_ok(slowpath_set_up(&world.plan, &world.slow, &err), &err);
+	vt_ok(slowpath_let_in(&world.plan, &world.slow, &err), &err);
 	return world;
 }
 
