@@ -4,7 +4,7 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <linux/if_tun.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,43 +132,10 @@ static const struct cli_option list_options[] = {
 	{0},
 };
 
-/* What netlink does not tell: -1 for no owner, no group, or a /sys that shows another network namespace. */
-struct tun_info {
-	long flags, owner, group;
-};
-
-static long sysfs_number(const char *name, const char *file)
+/* Devices that end with their program are the program's own affair. */
+static bool is_listed(const struct vnic_link_info *link)
 {
-	char path[64];
-	long value = -1;
-	FILE *in;
-
-	snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, file);
-	in = fopen(path, "re");
-	if (!in)
-		return -1;
-	if (fscanf(in, "%li", &value) != 1)
-		value = -1;
-	fclose(in);
-	return value;
-}
-
-static struct tun_info tun_info_of(const struct vnic_link_info *link)
-{
-	struct tun_info info = {-1, -1, -1};
-
-	if (sysfs_number(link->name, "ifindex") != link->index)
-		return info;
-	info.flags = sysfs_number(link->name, "tun_flags");
-	info.owner = sysfs_number(link->name, "owner");
-	info.group = sysfs_number(link->name, "group");
-	return info;
-}
-
-/* Devices that end with their program are the program's own affair; where we cannot tell, all are shown. */
-static bool is_listed(const struct vnic_link_info *link, const struct tun_info *info)
-{
-	return strcmp(link->kind, "tun") == 0 && (info->flags < 0 || info->flags & IFF_PERSIST);
+	return strcmp(link->kind, "tun") == 0 && link->tun.persistent;
 }
 
 static const char *kind_of(const struct vnic_link_info *link)
@@ -176,50 +143,43 @@ static const char *kind_of(const struct vnic_link_info *link)
 	return link->flags & IFF_POINTOPOINT ? "tun" : "tap";
 }
 
-static const char *queues_of(const struct tun_info *info)
+static const char *id_text(bool is_set, uint32_t id, char buf[16])
 {
-	return info->flags < 0 ? "?" : info->flags & IFF_MULTI_QUEUE ? "several" : "one";
-}
-
-static const char *id_text(const struct tun_info *info, long id, char buf[24])
-{
-	if (id < 0)
-		return info->flags < 0 ? "?" : "-";
-	snprintf(buf, 24, "%ld", id);
+	if (!is_set)
+		return "-";
+	snprintf(buf, 16, "%" PRIu32, id);
 	return buf;
 }
 
 static int print_one(const struct vnic_link_info *link, void *ctx)
 {
-	struct tun_info info = tun_info_of(link);
-	char owner[24], group[24], name[IFNAMSIZ];
+	const struct vnic_tun_info *tun = &link->tun;
+	char owner[16], group[16], name[IFNAMSIZ];
 
 	(void)ctx;
-	if (!is_listed(link, &info))
+	if (!is_listed(link))
 		return 0;
 	printf("%-15s %-4s %-7s %6s %6s %6u %s\n", cli_plain(link->name, name, sizeof(name)), kind_of(link),
-	       queues_of(&info), id_text(&info, info.owner, owner), id_text(&info, info.group, group), link->mtu,
-	       link->flags & IFF_UP ? "up" : "down");
+	       tun->multi_queue ? "several" : "one", id_text(tun->has_owner, tun->owner, owner),
+	       id_text(tun->has_group, tun->group, group), link->mtu, link->flags & IFF_UP ? "up" : "down");
 	return 0;
 }
 
-static json_t *id_json(long id)
+static json_t *id_json(bool is_set, uint32_t id)
 {
-	return id < 0 ? json_null() : json_integer(id);
+	return is_set ? json_integer(id) : json_null();
 }
 
 static int add_json(const struct vnic_link_info *link, void *ctx)
 {
-	struct tun_info info = tun_info_of(link);
-	json_t *multi = info.flags < 0 ? json_null() : json_boolean(info.flags & IFF_MULTI_QUEUE);
+	const struct vnic_tun_info *tun = &link->tun;
 
-	if (!is_listed(link, &info)) {
-		json_decref(multi);
+	if (!is_listed(link))
 		return 0;
-	}
-	json_t *device = json_pack("{s:o, s:s, s:o, s:o, s:o, s:i, s:b}", "name", cli_json_text(link->name), "kind",
-				   kind_of(link), "multi_queue", multi, "owner", id_json(info.owner), "group",
-				   id_json(info.group), "mtu", (int)link->mtu, "up", (link->flags & IFF_UP) != 0);
+	json_t *device = json_pack("{s:o, s:s, s:b, s:o, s:o, s:i, s:b}", "name", cli_json_text(link->name), "kind",
+				   kind_of(link), "multi_queue", tun->multi_queue, "owner",
+				   id_json(tun->has_owner, tun->owner), "group", id_json(tun->has_group, tun->group),
+				   "mtu", (int)link->mtu, "up", (link->flags & IFF_UP) != 0);
 	return json_array_append_new(ctx, device) < 0 ? -ENOMEM : 0;
 }
 

@@ -30,6 +30,21 @@ static void parse_stats(const struct nlattr *attr, struct vnic_link_info *info)
 	info->tx_dropped = stats.tx_dropped;
 }
 
+static void parse_tun(const struct nlattr *attr, struct vnic_tun_info *ret_tun)
+{
+	const struct nlattr *attrs[IFLA_TUN_MAX + 1];
+
+	attr_table_nested(attr, attrs, IFLA_TUN_MAX);
+	*ret_tun = (struct vnic_tun_info){
+		.persistent = attr_u8(attrs[IFLA_TUN_PERSIST]),
+		.multi_queue = attr_u8(attrs[IFLA_TUN_MULTI_QUEUE]),
+		.has_owner = attrs[IFLA_TUN_OWNER],
+		.has_group = attrs[IFLA_TUN_GROUP],
+		.owner = attr_u32(attrs[IFLA_TUN_OWNER]),
+		.group = attr_u32(attrs[IFLA_TUN_GROUP]),
+	};
+}
+
 /* False for a message that is not about a link. */
 static bool parse(const struct nlmsghdr *nlh, struct vnic_link_info *ret_info)
 {
@@ -55,6 +70,8 @@ static bool parse(const struct nlmsghdr *nlh, struct vnic_link_info *ret_info)
 	info.promiscuity = attr_u32(attrs[IFLA_PROMISCUITY]);
 	info.operstate = attr_u8(attrs[IFLA_OPERSTATE]);
 	parse_stats(attrs[IFLA_STATS64], &info);
+	if (!strcmp(info.kind, "tun"))
+		parse_tun(nest[IFLA_INFO_DATA], &info.tun);
 	*ret_info = info;
 	return true;
 }

@@ -115,6 +115,13 @@ struct vnic_redirect {
 	bool as_received; /* there, as if it had received them; else it sends them */
 };
 
+/* What it says of a TAP or TUN besides. */
+struct vnic_tun_info {
+	bool persistent, multi_queue;
+	bool has_owner, has_group;
+	uint32_t owner, group; /* as the caller's user namespace knows them */
+};
+
 /* What the kernel says of a link. */
 struct vnic_link_info {
 	int index;
@@ -128,6 +135,7 @@ struct vnic_link_info {
 	uint32_t promiscuity; /* so many want to see all frames there; IFF_PROMISC does not tell of them */
 	uint8_t operstate;    /* IF_OPER_* */
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, rx_dropped, tx_dropped;
+	struct vnic_tun_info tun; /* of the kind "tun" */
 };
 
 struct vnic_addr_info {

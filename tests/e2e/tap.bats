@@ -6,12 +6,12 @@ needs_tun() {
 	{ : <>/dev/net/tun; } 2>/dev/null || skip "/dev/net/tun cannot be opened"
 }
 
-# alone SCRIPT: in a network namespace of its own, with a /sys that shows it; as root of a user namespace where it
-# is not root.
+# alone SCRIPT: in a network namespace of its own, with a /sys that shows another; as root of a user namespace where
+# it is not root.
 alone() {
 	local user=()
 	((EUID == 0)) || user=(--map-root-user)
-	run timeout 60 unshare "${user[@]}" --net --mount bash -euo pipefail -c 'mount -t sysfs sysfs /sys; eval "$0"' "$1"
+	run timeout 60 unshare "${user[@]}" --net bash -euo pipefail -c "$1"
 }
 
 # complains STATUS TEXT: the last command failed so, with this in its first line, and at most a remedy after it.
