@@ -68,7 +68,7 @@ static const char *const step_texts[] = {
 };
 static_assert(sizeof(step_texts) / sizeof(step_texts[0]) == VNIC_STEP_COUNT, "a step lacks its text");
 
-/* First match wins. code 0: any; step VNIC_STEP_NONE: any. */
+/* First match wins. code 0: any; step VNIC_STEP_NONE: any.  For USER the commands say who calls (cli_remedy). */
 static const struct {
 	enum vnic_step step;
 	int code;

@@ -108,6 +108,9 @@ void cli_help(FILE *out, const char *path, const struct command *command);
 
 /* --- print.c ------------------------------------------------------------------------ */
 
+/* What can be done about it, with the caller's name for USER where it is known; static, or in buf.  NULL: nothing. */
+#define CLI_REMEDY 400
+const char *cli_remedy(const struct vnic_error *err, char *buf, size_t size);
 /* "vnic: cannot ...", and a second line "  try: ..." where there is a remedy. */
 void cli_print_error(const struct vnic_error *err);
 void cli_warn(const char *format, ...) VNIC_PRINTF(1, 2);

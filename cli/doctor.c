@@ -30,6 +30,7 @@ struct finding {
 	enum state state;
 	char text[400];
 	const char *remedy; /* NULL: none */
+	char room[CLI_REMEDY];
 };
 
 /* --- reading ------------------------------------------------------------------------ */
@@ -93,7 +94,7 @@ static void say_error(struct finding *ret, enum state state, const struct vnic_e
 	ret->state = state;
 	ret->remedy = blames_userns(err) ? userns_remedy() : NULL;
 	if (!ret->remedy)
-		ret->remedy = vnic_error_remedy(err);
+		ret->remedy = cli_remedy(err, ret->room, sizeof(ret->room));
 }
 
 /* --- trying ------------------------------------------------------------------------- */

@@ -4,9 +4,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void cli_make_plain(char *text)
 {
@@ -15,10 +17,22 @@ void cli_make_plain(char *text)
 			*p = '?';
 }
 
+const char *cli_remedy(const struct vnic_error *err, char *buf, size_t size)
+{
+	static const char placeholder[] = "USER";
+	const char *remedy = vnic_error_remedy(err), *user = remedy ? strstr(remedy, placeholder) : NULL;
+	const struct passwd *caller = user ? getpwuid(getuid()) : NULL;
+
+	if (!caller)
+		return remedy;
+	snprintf(buf, size, "%.*s%s%s", (int)(user - remedy), remedy, caller->pw_name, user + strlen(placeholder));
+	return buf;
+}
+
 void cli_print_error(const struct vnic_error *err)
 {
-	char text[512];
-	const char *remedy = vnic_error_remedy(err);
+	char text[512], room[CLI_REMEDY];
+	const char *remedy = cli_remedy(err, room, sizeof(room));
 
 	vnic_error_text(err, text, sizeof(text));
 	cli_make_plain(text);

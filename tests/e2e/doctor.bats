@@ -70,3 +70,10 @@ assert check["state"] == state and text in check["text"] + "; " + check.get("rem
 	run "$VNIC" doctor --json
 	finds "subordinate ids" ok
 }
+
+@test "a user without subordinate ids reads how he gets some, by his name" {
+	run unshare --user --map-current-user --keep-caps --mount bash -euc '
+		mount --bind /dev/null /etc/subuid
+		exec "$VNIC" doctor --json'
+	finds "subordinate ids" limited "--add-subgids 100000-165535 $(id -un)' gives ranges"
+}

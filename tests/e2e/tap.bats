@@ -170,7 +170,7 @@ for verb in \"add\", \"del\":
 		echo "now it works"
 		owner tap:one'
 	[[ ${lines[0]} == "vnic: cannot create device one: Operation not permitted"* ]] || { echo "$output" && return 1; }
-	[[ ${lines[1]} == "  try: "*"tap add NAME --owner USER --up"* && ${lines[2]} == "status 3" ]]
+	[[ ${lines[1]} == "  try: "*"tap add NAME --owner root --up"* && ${lines[2]} == "status 3" ]]
 	[[ ${lines[3]} == "vnic: cannot change link one: Operation not permitted" ]]
 	[[ ${lines[4]} == "  try: "*"ip link set NAME up"* && ${lines[5]} == "status 3" ]]
 	[[ ${lines[6]} == "vnic: cannot set address 10.9.0.1/24: Operation not permitted (of one)" ]]
