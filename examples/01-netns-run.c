@@ -2,7 +2,7 @@
 /*
  * Runs a command in namespaces of its own, with an address that is set before it starts.  Needs no root.
  *
- * Build:  cc -D_GNU_SOURCE -o 01-netns-run 01-netns-run.c $(pkg-config --cflags --libs vnic)
+ * Build:  cc -o 01-netns-run 01-netns-run.c $(pkg-config --cflags --libs vnic)
  * Run:    ./01-netns-run sh -c 'hostname; ip -brief address; echo /proc/[0-9]*; exit 7'
  * Prints:
  *   process 4242 waits in user,mnt,pid,net,uts
@@ -11,6 +11,9 @@
  *   /proc/1 /proc/2
  *   it ended with 7
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* CLONE_NEWNET and its like */
+#endif
 #include <sched.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -2,13 +2,16 @@
 /*
  * Joins two fresh network namespaces with a veth pair and sends a datagram across.  Needs no root.
  *
- * Build:  cc -D_GNU_SOURCE -o 03-veth-pair 03-veth-pair.c $(pkg-config --cflags --libs vnic)
+ * Build:  cc -o 03-veth-pair 03-veth-pair.c $(pkg-config --cflags --libs vnic)
  * Run:    ./03-veth-pair
  * Prints:
  *   left: eth0 02:00:00:00:00:01 mtu 1500 10.0.0.1/24
  *   right: eth0 02:00:00:00:00:02 mtu 1500 10.0.0.2/24
  *   right heard "hello" from 10.0.0.1
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* unshare */
+#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

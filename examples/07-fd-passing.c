@@ -3,7 +3,7 @@
  * 07-fd-passing: a child makes a TAP device in a network namespace of its own and hands over
  * the descriptors; its parent, which has no such device in its namespace, sends and receives the frames.
  *
- *   gcc -D_GNU_SOURCE -o 07-fd-passing 07-fd-passing.c $(pkg-config --cflags --libs vnic)
+ *   gcc -o 07-fd-passing 07-fd-passing.c $(pkg-config --cflags --libs vnic)
  *   sudo ./07-fd-passing
  *
  * Expected output:
@@ -13,6 +13,9 @@
  *
  * This is how a VMM gets a NIC without any privilege: somebody else opens it.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* unshare */
+#endif
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every example builds by the line in its first comment, and does what is said there.  as-user: --tun
 
-# example NAME: built by the line that its first comment gives, against the installed library.
-example() {
-	local source=$VNIC_TOP/examples/$1.c line pc libdir sanitize=
+# builds LINE: a line that somebody is told to type, against the installed library.
+builds() {
+	local pc libdir sanitize=
 	case $VNIC_PREFIX in
 	*/asan/*) sanitize='-fsanitize=address,undefined' ;;
 	*/tsan/*) sanitize='-fsanitize=thread' ;;
@@ -13,11 +13,17 @@ example() {
 	export PKG_CONFIG_PATH=${pc%/*}
 	libdir=$(pkg-config --variable=libdir vnic)
 	export LD_LIBRARY_PATH=$libdir
+	bash -c "$1 -Wall -Wextra -Werror $sanitize"
+}
+
+# example NAME: built by the line that its first comment gives.
+example() {
+	local source=$VNIC_TOP/examples/$1.c line
 	line=$(sed -n 's/^ \*.* \(g\?cc .*pkg-config.*\)/\1/p' "$source" | head -1)
 	[[ $line ]] || { echo "$1 does not say how to build it" && return 1; }
 	cd "$BATS_TEST_TMPDIR" || return
 	cp "$source" .
-	bash -c "$line -Wall -Wextra -Werror $sanitize"
+	builds "$line"
 }
 
 # Also of a test that failed: an example that goes on would keep bats waiting.
@@ -47,6 +53,17 @@ needs_tun() {
 		grep -q "example ${source%.c}\$" "$BATS_TEST_FILENAME" || { echo "$source" && return 1; }
 		grep -q "^| \[${source%.c}\]($source) | " README.md || { echo "README.md lacks $source" && return 1; }
 		(($(wc -l <"$source") <= 150)) || { echo "$source is longer than 150 lines" && return 1; }
+	done
+}
+
+@test "every example builds by the line in README.md, too" {
+	local line
+	line=$(sed -n 's|^#include <vnic/vnic.h> */\* \(cc file.c .*\) \*/$|\1|p' "$VNIC_TOP/README.md")
+	[[ $line ]]
+	cd "$BATS_TEST_TMPDIR" || return
+	cp "$VNIC_TOP"/examples/*.c .
+	for source in *.c; do
+		builds "${line/file.c/$source}" || { echo "$source" && return 1; }
 	done
 }
 
