@@ -8,19 +8,17 @@
  *
  * Too large.  An asker says how much it takes: 512 bytes, or more with EDNS.  Servers by themselves send up to
  * 1232 bytes over UDP and then say "truncated" (DNS flag day 2020).  Whoever takes no more than that gets the
- * truncated answer passed on, and asks over TCP, which goes to the server from socket to socket: our asking first
- * would only make it wait twice (RFC 7766 5).  Whoever takes more is saved the trouble: we ask over TCP, and what
- * then fits is sent as a datagram; IPv4 cuts it, on a link of our own.  IPv6 is not cut by routers, so nobody there
- * takes more than 1232 bytes.
+ * truncated answer passed on, and asks over TCP (dns_tcp.c): our asking first would only make it wait twice
+ * (RFC 7766 5).  Whoever takes more is saved the trouble: we ask over TCP, and what then fits is sent as a datagram;
+ * IPv4 cuts it, on a link of our own.  IPv6 is not cut by routers, so nobody there takes more than 1232 bytes.
  *
  * Which resolvers.  They may have become others since the last question, so whoever knows is asked before the first of
  * each second, and questions are held until he has answered: the old ones may be another network's, and must not hear
  * what is asked now.  TCP, which comes after a question as a rule, is not held.
  *
  * Names in rules.  Whatever is passed on, or said to be too large, is shown to names.c before, whole, so where a rule
- * has a name we ask over TCP for every answer that was truncated.  TCP of the sandbox's own, which follows then, is not
- * looked into.  Of what is still too large those records are passed on that fit, for some askers are content with them,
- * and where only names in rules are resolved, so that TCP is refused, all must be.
+ * has a name we ask over TCP for every answer that was truncated: some askers are content with the records that fit,
+ * and never ask over TCP themselves.
  *
  * Rejected: a cache, for the host's resolver has one, and what it says to the sandbox must not differ from what it says
  * to the host.
@@ -82,10 +80,6 @@ bool dns_owns(struct dns *dns, const struct flow_key *key)
 
 int dns_resolver(struct dns *dns, struct destination *ret_destination)
 {
-	if (dns->config.only_allowed) {
-		gateway_deny(dns->gateway, &(struct vnic_policy_flow){.proto = VNIC_PROTO_TCP});
-		return GATEWAY_DENIED;
-	}
 	look(dns);
 	return dns_find_server(dns, dns->preferred, VNIC_PROTO_TCP, ret_destination);
 }
@@ -153,7 +147,7 @@ void dns_deliver(struct dns *dns, uint32_t slot, uint8_t *answer, size_t size)
 	if (dns->gateway->names)
 		names_learn(dns->gateway->names, query->message, &query->info, answer, have, dns->gateway->now);
 	if (size > query->info.room)
-		size = dnsmsg_cut(&query->info, answer, have, query->info.room, dns->config.only_allowed);
+		size = dnsmsg_cut(&query->info, answer, have, query->info.room);
 	dns->stats.answers++;
 	dnsmsg_set_id(answer, query->info.id);
 	reply(dns, &query->client, answer, size);
@@ -211,17 +205,18 @@ static void start(struct dns *dns, const struct query *asked)
 }
 
 /* May it be asked?  0, or an RCODE. */
-static int judge(struct dns *dns, const struct query *query)
+static int judge(struct dns *dns, const struct flow_key *client, const uint8_t *message,
+		 const struct dnsmsg_query *info)
 {
 	struct vnic_policy_flow flow = {.proto = VNIC_PROTO_ANY};
 	char name[VNIC_DOMAIN_TEXT];
 	bool denied;
 
-	if (dnsmsg_name(query->message, &query->info, name))
+	if (dnsmsg_name(message, info, name))
 		flow.name = name;
 	denied = dns->config.only_allowed &&
 		 (!flow.name || !vnic_policy_names(&dns->gateway->config.policy, name, &flow.named));
-	log_question(dns->gateway, &query->client, flow.name, denied);
+	log_question(dns->gateway, client, flow.name, denied);
 	if (!denied)
 		return 0;
 	dns->stats.denied++;
@@ -229,24 +224,34 @@ static int judge(struct dns *dns, const struct query *query)
 	return DNSMSG_REFUSED;
 }
 
-void dns_query(struct dns *dns, const struct flow_key *client, const void *data, size_t size)
+int dns_judge(struct dns *dns, const struct flow_key *client, const uint8_t *message, size_t size,
+	      struct dnsmsg_query *ret_info)
 {
-	struct query query = {.client = *client, .denied = dns->config.named, .fds = {-1, -1, -1}, .stream = -1};
-	int verdict = dnsmsg_read_query(data, size, &query.info);
+	int verdict = dnsmsg_read_query(message, size, ret_info);
 
 	if (verdict < 0) {
 		dns->gateway->stats.malformed++;
-		return;
+		return verdict;
 	}
 	dns->stats.queries++;
-	query.size = (uint16_t)(size < DNS_QUERY_MAX ? size : DNS_QUERY_MAX);
-	memcpy(query.message, data, query.size);
 	if (verdict == 0 && size > DNS_QUERY_MAX)
 		verdict = DNSMSG_FORMERR;
 	if (verdict == 0)
-		verdict = judge(dns, &query);
+		verdict = judge(dns, client, message, ret_info);
+	dns->stats.failed += verdict > 0;
+	return verdict;
+}
+
+void dns_query(struct dns *dns, const struct flow_key *client, const void *data, size_t size)
+{
+	struct query query = {.client = *client, .denied = dns->config.named, .fds = {-1, -1, -1}, .stream = -1};
+	int verdict = dns_judge(dns, client, data, size, &query.info);
+
+	if (verdict < 0)
+		return;
+	query.size = (uint16_t)(size < DNS_QUERY_MAX ? size : DNS_QUERY_MAX);
+	memcpy(query.message, data, query.size);
 	if (verdict > 0) {
-		dns->stats.failed++;
 		reply_made(dns, &query, (unsigned)verdict, false);
 		return;
 	}
@@ -280,7 +285,7 @@ void dns_settle(struct dns *dns)
 void dns_get_stats(const struct dns *dns, struct vnic_dns_stats *ret_stats)
 {
 	*ret_stats = dns->stats;
-	ret_stats->open = dns->table.count;
+	ret_stats->open = dns->table.count + dns->open_by_tcp;
 }
 
 static int check(struct dns *dns, struct vnic_error *err)

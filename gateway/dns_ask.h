@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the two files of the DNS forwarder share: dns.c for who asks, dns_ask.c for who is asked. */
+/* What the files of the DNS forwarder share: dns.c and dns_tcp.c for who asks, dns_ask.c for who is asked. */
 #ifndef GATEWAY_DNS_ASK_H
 #define GATEWAY_DNS_ASK_H
 
@@ -36,12 +36,22 @@ struct dns {
 	struct vnic_dns_stats stats;
 	struct table table;    /* by `identity`; when it is full questions are answered SERVFAIL */
 	struct query *queries; /* by slot of the table */
+	uint32_t open_by_tcp;  /* questions that are not in it: see dns_tcp.c */
 	unsigned preferred;    /* the server that answered last */
 	int64_t looked_at;     /* the host's resolvers */
 	bool looking;          /* it is not known yet what they are */
 	uint8_t answer[DNS_LENGTH + DNS_ROOM_MAX];
 	uint8_t frame[DNS_ROOM_MAX + 64];
 };
+
+/* --- dns.c: the beginning of a question --------------------------------------------- */
+
+/*
+ * Of a message from the sandbox, which is counted, logged and told: 0, it is a question to be asked; an RCODE, with
+ * which it is answered; -1: nothing that anybody would answer.
+ */
+int dns_judge(struct dns *dns, const struct flow_key *client, const uint8_t *message, size_t size,
+	      struct dnsmsg_query *ret_info);
 
 /* --- dns.c: the end of a question --------------------------------------------------- */
 

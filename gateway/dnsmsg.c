@@ -82,6 +82,17 @@ static bool read_records(const uint8_t *message, size_t size, struct dnsmsg_quer
 	return true;
 }
 
+/* Header and the one question. */
+static bool read_question(const uint8_t *message, size_t size, struct dnsmsg_query *query)
+{
+	size_t end = skip_name(message, size, HEADER, false);
+
+	if (get16(message + 4) != 1 || !end || size - end < QUESTION_REST)
+		return false;
+	query->question = (uint16_t)(end + QUESTION_REST);
+	return true;
+}
+
 int dnsmsg_read_query(const void *message, size_t size, struct dnsmsg_query *ret_query)
 {
 	const uint8_t *header = message;
@@ -91,21 +102,24 @@ int dnsmsg_read_query(const void *message, size_t size, struct dnsmsg_query *ret
 	if (size < HEADER || header[2] & QR)
 		return -1;
 	query.id = get16(header);
-	if (header[2] & OPCODE) {
+	if (header[2] & OPCODE)
 		verdict = DNSMSG_NOTIMP;
-	} else {
-		size_t end = skip_name(message, size, HEADER, false);
-
-		if (get16(header + 4) != 1 || !end || size - end < QUESTION_REST) {
-			verdict = DNSMSG_FORMERR;
-		} else {
-			query.question = (uint16_t)(end + QUESTION_REST);
-			if (!read_records(message, size, &query))
-				verdict = DNSMSG_FORMERR;
-		}
-	}
+	else if (!read_question(message, size, &query) || !read_records(message, size, &query))
+		verdict = DNSMSG_FORMERR;
 	*ret_query = query;
 	return verdict;
+}
+
+bool dnsmsg_read_answer(const void *message, size_t size, struct dnsmsg_query *ret_query)
+{
+	const uint8_t *header = message;
+	struct dnsmsg_query query = {.room = DNSMSG_ROOM};
+
+	if (size < HEADER || !(header[2] & QR) || header[2] & OPCODE || !read_question(message, size, &query))
+		return false;
+	query.id = get16(header);
+	*ret_query = query;
+	return true;
 }
 
 /* Lengths are below 'A', so that a name can be folded with them. */
@@ -232,7 +246,7 @@ size_t dnsmsg_make_answer(const void *query, const struct dnsmsg_query *info, un
 	return add_edns(info, buf, size);
 }
 
-size_t dnsmsg_cut(const struct dnsmsg_query *info, void *answer, size_t size, size_t room, bool quietly)
+size_t dnsmsg_cut(const struct dnsmsg_query *info, void *answer, size_t size, size_t room)
 {
 	uint8_t *header = answer;
 	unsigned count = get16(header + 6), kept = 0;
@@ -240,7 +254,7 @@ size_t dnsmsg_cut(const struct dnsmsg_query *info, void *answer, size_t size, si
 
 	for (; kept < count && (end = skip_record(answer, size, at, &fixed)) && end <= most; kept++)
 		at = end;
-	header[2] = (uint8_t)((header[2] & ~TC) | (quietly && kept ? 0 : TC));
+	header[2] |= TC;
 	put16(header + 6, kept);
 	memset(header + 8, 0, 4);
 	return add_edns(info, answer, at);

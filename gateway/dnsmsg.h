@@ -36,6 +36,9 @@ struct dnsmsg_query {
  */
 int dnsmsg_read_query(const void *message, size_t size, struct dnsmsg_query *ret_query);
 
+/* An answer, taken by itself: what it answers.  False: that does not stand in it. */
+bool dnsmsg_read_answer(const void *message, size_t size, struct dnsmsg_query *ret_query);
+
 /* Is this the answer to that query, which was sent with `id`? */
 bool dnsmsg_answers(const void *query, const struct dnsmsg_query *info, uint16_t id, const void *answer, size_t size);
 /* Of an answer. */
@@ -61,14 +64,11 @@ bool dnsmsg_next_address(struct dnsmsg_walk *walk, struct vnic_addr *ret_addr, u
 
 void dnsmsg_set_id(void *message, uint16_t id);
 
-/* An answer without data, at most DNSMSG_MADE bytes, with the asker's id.  Returns its size. */
+/* An answer without data, no longer than the query and DNSMSG_MADE bytes, with the asker's id.  Returns its size. */
 size_t dnsmsg_make_answer(const void *query, const struct dnsmsg_query *info, unsigned rcode, bool truncated,
 			  uint8_t *buf);
 
-/*
- * Leaves of an answer that is larger than `room` those records that fit, and says so, unless some do and it is to be
- * done `quietly`.  Returns its size.
- */
-size_t dnsmsg_cut(const struct dnsmsg_query *info, void *answer, size_t size, size_t room, bool quietly);
+/* Leaves of an answer that is larger than `room` those records that fit, and says so.  Returns its size. */
+size_t dnsmsg_cut(const struct dnsmsg_query *info, void *answer, size_t size, size_t room);
 
 #endif

@@ -96,7 +96,8 @@ void gateway_wake_at(struct vnic_gateway *gateway, int64_t when);
 
 /* Where the host side of a flow goes. */
 struct destination {
-	bool host; /* the host itself: its loopback, or an address of its own */
+	bool host;      /* the host itself: its loopback, or an address of its own */
+	bool forwarder; /* one of its resolvers, for who asked the forwarder */
 	struct sockaddr_storage addr;
 	socklen_t len;
 };
@@ -110,7 +111,7 @@ int gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum
 /* The same, whatever is the forwarder's: for what it asks itself. */
 int gateway_decide(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
 		   struct destination *ret_destination);
-/* Counts and tells what is denied; of a question that is, only .proto and .name are set. */
+/* Counts and tells what is denied; of a question that is, only .name is set. */
 void gateway_deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *flow);
 
 /* The answer to a failed connect or send: which unreachable an errno means; false: none, stay silent. */

@@ -178,7 +178,8 @@ void log_question(struct vnic_gateway *gateway, const struct flow_key *key, cons
 		return;
 	begin(&line, denied ? "denied" : "question");
 	add(&line, ",\"proto\":\"dns\",\"direction\":\"out\"");
-	add_endpoint(&line, "local", key, &key->src, true);
+	if (key->family)
+		add_endpoint(&line, "local", key, &key->src, true);
 	if (name)
 		add(&line, ",\"name\":\"%s\"", name);
 	write_line(gateway, &line);

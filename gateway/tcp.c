@@ -7,7 +7,7 @@
  * comes from slow0, meets the TPROXY rule, and the router's kernel completes the handshake in the destination's
  * name.  The accepted socket is matched to its host socket by the 4-tuple, and from there on bytes are spliced.
  * A refusal is answered with the RST or the ICMP error that the host saw.  There is no TCP of our own: neither a
- * segment nor a window passes through here.
+ * segment nor a window passes through here.  Only what is said to the forwarder is looked into: see dns_tcp.c.
  *
  * A client may use its port again as soon as its kernel has done with the former connection, of which we may still
  * have to read the end: then this one loses its name, and the SYN is that of a new flow.
@@ -107,9 +107,26 @@ static bool pump(struct tcp *tcp, struct flow *flow, enum side from)
 	return true;
 }
 
+static void pump_questions(struct tcp *tcp, struct flow *flow)
+{
+	uint64_t bytes[2] = {0};
+	int r = dns_tcp_pump(tcp->gateway->dns, &flow->questions, &tcp->pipes, &flow->key, flow->fds, bytes);
+
+	log_count(tcp->gateway, &flow->logged, SIDE_HOST, bytes[SIDE_HOST]);
+	log_count(tcp->gateway, &flow->logged, SIDE_INNER, bytes[SIDE_INNER]);
+	if (r < 0)
+		abort_flow(tcp, flow);
+	else if (r == STREAM_MORE)
+		have_another_turn(tcp, flow);
+	else if (r == STREAM_ENDED)
+		tcp_bury(tcp, flow);
+}
+
 static void pump_both(struct tcp *tcp, struct flow *flow)
 {
-	if (pump(tcp, flow, SIDE_INNER))
+	if (flow->asks)
+		pump_questions(tcp, flow);
+	else if (pump(tcp, flow, SIDE_INNER))
 		pump(tcp, flow, SIDE_HOST);
 }
 
@@ -221,8 +238,10 @@ static void start(struct tcp *tcp, struct flow *flow)
 		tcp_bury(tcp, flow);
 		return;
 	}
-	if (r == 0)
+	if (r == 0) {
+		flow->asks = destination.forwarder;
 		r = connect_host(tcp, flow, &destination);
+	}
 	if (r < 0)
 		refuse_kept(tcp, flow, -r);
 }
@@ -281,9 +300,12 @@ static void begin_streams(struct tcp *tcp, struct flow *flow)
 	flow->state = TCP_OPEN;
 	tcp->gateway->stats.tcp_flows++;
 	tcp->gateway->stats.published += flow->arrived;
-	/* Events so far went by: an end may have been among them. */
-	flow->streams[SIDE_HOST] = (struct stream){.hup = true};
-	flow->streams[SIDE_INNER] = (struct stream){.hup = true};
+	if (flow->asks) {
+		flow->questions = (struct dns_tcp){0};
+	} else { /* events so far went by: an end may have been among them */
+		flow->streams[SIDE_HOST] = (struct stream){.hup = true};
+		flow->streams[SIDE_INNER] = (struct stream){.hup = true};
+	}
 	log_open(tcp->gateway, tcp_log_name(flow), &flow->logged);
 }
 
@@ -437,6 +459,10 @@ void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events)
 			arrived(tcp, flow);
 		break;
 	case TCP_OPEN:
+		if (flow->asks) {
+			pump_questions(tcp, flow);
+			break;
+		}
 		/* Readable: from this side.  Writable: what waits for this side. */
 		if (events & SOURCE_EVENTS)
 			flow->streams[side].hup = true;

@@ -141,7 +141,9 @@ void tcp_bury(struct tcp *tcp, struct flow *flow)
 		tcp_queue_remove(tcp, &tcp->again, slot);
 	if (flow->state == TCP_OPEN) {
 		log_end(tcp->gateway, tcp_log_name(flow), &flow->logged);
-		for (int i = 0; i < 2; i++)
+		if (flow->asks)
+			dns_tcp_close(tcp->gateway->dns, &flow->questions, &tcp->pipes);
+		for (int i = 0; i < 2 && !flow->asks; i++)
 			stream_close(&flow->streams[i], &tcp->pipes);
 	}
 	unhash(tcp, flow);

@@ -6,6 +6,7 @@
 #ifndef GATEWAY_TCP_FLOWS_H
 #define GATEWAY_TCP_FLOWS_H
 
+#include "dns_tcp.h"
 #include "internal.h"
 #include "log.h"
 #include "stream.h"
@@ -22,13 +23,17 @@ struct flow {
 	uint8_t state;
 	bool arrived;       /* of a client of a published port */
 	bool again;         /* on the list of those whose turn was cut short */
+	bool asks;          /* the forwarder: what it carries is messages */
 	uint32_t hash_next; /* in its bucket */
 	uint32_t next;      /* in the list it is on: free, fresh, waiting, offered, again */
 	int64_t offered_at;
 	int fds[2]; /* by enum side */
 	union {
-		struct {                          /* when OPEN */
-			struct stream streams[2]; /* by the side that bytes come from */
+		struct { /* when OPEN */
+			union {
+				struct stream streams[2]; /* by the side that bytes come from */
+				struct dns_tcp questions; /* if it asks */
+			};
 			struct log_entry logged;
 		};
 		struct { /* before */

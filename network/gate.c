@@ -127,8 +127,7 @@ static void tell_denied_question(const struct gate *gate, const struct vnic_poli
 	else if (flow->name)
 		ns_note(gate->step.child, "denied: the question for %s, as '--dns allowed' says", flow->name);
 	else
-		ns_note(gate->step.child, "denied: a question%s, as '--dns allowed' says",
-			flow->proto == VNIC_PROTO_TCP ? " over TCP" : " for no proper name");
+		ns_note(gate->step.child, "denied: a question for no proper name, as '--dns allowed' says");
 }
 
 static void tell_denied(void *ctx, const struct vnic_policy_flow *flow, const char *rule)

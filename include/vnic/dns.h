@@ -32,9 +32,8 @@ struct vnic_dns_config {
 	 */
 	bool in_their_name;
 	/*
-	 * Answers only what is asked about names in the policy's rules, and only by UDP; at the addresses of `servers`,
-	 * too, whatever the policy says.  Otherwise a question, about any name, carries information to whoever answers
-	 * for it.  What does not fit into the asker's datagram is left out, for he cannot ask for it over TCP.
+	 * Answers only what is asked about names in the policy's rules; at the addresses of `servers`, too, whatever
+	 * the policy says.  Otherwise a question, about any name, carries information to whoever answers for it.
 	 */
 	bool only_allowed;
 	/*
@@ -48,13 +47,13 @@ struct vnic_dns_config {
 
 /* queries = answers + failed + full + repeated + open */
 struct vnic_dns_stats {
-	uint64_t queries;    /* taken from the sandbox as datagrams; over TCP they are flows */
+	uint64_t queries;    /* taken from the sandbox */
 	uint64_t answers;    /* a resolver's, passed on, or said to be too large */
 	uint64_t failed;     /* malformed; no resolver answered, or none may be asked; denied */
-	uint64_t full;       /* refused, for too many were under way */
+	uint64_t full;       /* refused, for too many were under way, or too much was */
 	uint64_t repeated;   /* by an asker whose question was under way; one answer is for all */
 	uint32_t open;       /* under way */
-	uint64_t streams;    /* of these, asked again over TCP, for the answer did not fit */
+	uint64_t streams;    /* of those taken as datagrams, asked again over TCP, for the answer did not fit */
 	uint64_t denied;     /* of those that failed: about names in no rule, where only these are answered */
 	uint64_t strange;    /* datagrams from a resolver's address that answer no question of ours */
 	uint32_t known;      /* addresses that are kept, with their names, for rules with names */

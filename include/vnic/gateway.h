@@ -65,8 +65,8 @@ struct vnic_gateway_config {
 				      have at most half */
 	/*
 	 * Called for the first denied flow of a kind, and to each of 32 names, with what vnic_policy_remedy() says.  Of
-	 * a question that dns.only_allowed denies `flow` has no .dst; by UDP it has a .name, which is the rule, too, if
-	 * one can have it.  May be NULL.
+	 * a question that dns.only_allowed denies `flow` has no .dst, but a .name, which is the rule, too, if one can
+	 * have it.  May be NULL.
 	 */
 	void (*denied)(void *ctx, const struct vnic_policy_flow *flow, const char *rule);
 	/*

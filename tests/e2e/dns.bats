@@ -54,6 +54,18 @@ replace() {
 	END
 }
 
+@test "a C library that always asks over TCP is answered, and its questions are logged" {
+	on_a_host <<-'END'
+		resolver 127.0.0.53 192.0.2.1
+		echo 'options use-vc' >>/etc/resolv.conf
+		[[ $("$vnic" run --log "$dir/log" --stats --json -- getent ahostsv4 big 2>"$dir/stats" | grep -c STREAM) == 100 ]]
+		grep -q '"event":"open".*"proto":"tcp".*"remote_port":53}' "$dir/log"
+		grep -q '"event":"question","proto":"dns".*"local":"10.0.2.100".*"name":"big.example.org"}' "$dir/log"
+		! grep '"proto":"udp"' "$dir/log"
+		grep -q '"dns":{"queries":\([1-9]\),"open":0,"answers":\1,' "$dir/stats"
+	END
+}
+
 @test "the forwarder can be asked by IPv6 too" {
 	on_a_host <<-'END'
 		resolver 127.0.0.53 192.0.2.1

@@ -15,11 +15,12 @@ shows() { shows_of gateway_names "$1"; }
 @test "a name opens neither the LAN nor the host nor metadata services" { shows rebinding; }
 @test "a network that is denied stays denied whatever its names" { shows denied_network; }
 @test "addresses in an answer that does not fit into a datagram are learnt" { shows large; }
+@test "addresses that are asked for over TCP are learnt as well" { shows by_tcp; }
 @test "a denial says which name to allow, each once" { shows said; }
 @test "of the names that were denied the first 32 are told" { shows said_enough; }
 @test "a denial names the longest name whole" { shows said_whole; }
-@test "with --dns allowed only names in rules are resolved, whoever is asked" { shows only_allowed; }
-@test "with --dns allowed an answer that is too large has what fits" { shows only_allowed_large; }
+@test "with --dns allowed only names in rules are resolved, whoever is asked, and by TCP too" { shows only_allowed; }
+@test "with --dns allowed an answer that is too large is had over TCP" { shows only_allowed_large; }
 @test "what --dns allowed denies is not proposed as a rule that cannot be" { shows no_remedy; }
 
 refuses() {

@@ -117,6 +117,7 @@ def port(sock):
 
 
 servers_said = []
+names_heard = []
 KINDS = {f.__name__: f for f in (echo, sink, source, reset, hold, greet, port)}
 
 
@@ -235,6 +236,7 @@ def serve_names(address, names):
     """a resolver; a name has addresses of both families, and one that begins with "=" is an alias, after a TTL"""
 
     def find(name, kind):
+        names_heard.append(name)
         ttl, *values = names.get(name, [0])
         found = []
         for value in values:
@@ -249,27 +251,53 @@ def serve_names(address, names):
     resolver.serve(address, find)
 
 
-def ask_name(server, name, kind=resolver.A, room=0):
-    """what it answers by UDP: the RCODE, or how many records there are; with EDNS if it may send more than 512 bytes"""
+def names_asked():
+    """by whoever asked serve_names"""
+    return names_heard
+
+
+def question(name, kind=resolver.A, room=0, number=7):
     edns = b"\0" + struct.pack(">HHIH", 41, room, 0, 0) if room else b""
-    query = struct.pack(">6H", 7, 0x100, 1, 0, 0, bool(room)) + resolver.wire(name) + struct.pack(">HH", kind, 1) + edns
-    with socket.socket(family_of(server), socket.SOCK_DGRAM) as sock:
-        sock.settimeout(PATIENCE)
-        sock.connect((server, 53))
-        sock.send(query)
-        _, flags, _, count = struct.unpack(">4H", sock.recv(4096)[:8])
+    head = struct.pack(">6H", number, 0x100, 1, 0, 0, bool(room))
+    return head + resolver.wire(name) + struct.pack(">HH", kind, 1) + edns
+
+
+def answered(message):
+    _, flags, _, count = struct.unpack(">4H", message[:8])
     return {2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}.get(flags & 15, "truncated" if flags & 0x200 else count)
 
 
-def ask_name_by_tcp(server, name):
-    """how many addresses it has, or how that failed"""
-    query = struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + resolver.wire(name) + struct.pack(">HH", resolver.A, 1)
+def ask_name(server, name, kind=resolver.A, room=0):
+    """what it answers by UDP: the RCODE, or how many records there are; with EDNS if it may send more than 512 bytes"""
+    with socket.socket(family_of(server), socket.SOCK_DGRAM) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect((server, 53))
+        sock.send(question(name, kind, room))
+        return answered(sock.recv(4096))
+
+
+def ask_name_by_tcp(server, name, kind=resolver.A):
+    """the same by TCP, or how that failed"""
     try:
-        with socket.create_connection((server, 53), timeout=PATIENCE) as sock:
-            sock.sendall(struct.pack(">H", len(query)) + query)
-            return struct.unpack(">H", sock.recv(10, socket.MSG_WAITALL)[8:])[0]
+        return ask_names_by_tcp(server, [name], kind)[0]
     except OSError as error:
         return code(error)
+
+
+def ask_names_by_tcp(server, names, kind=resolver.A, part=65536):
+    """all of them over one connection before the first answer is read, so many bytes a segment; answers may overtake"""
+    messages = [question(name, kind, 0, number) for number, name in enumerate(names)]
+    data = b"".join(struct.pack(">H", len(message)) + message for message in messages)
+    answers = {}
+    with socket.create_connection((server, 53), timeout=PATIENCE) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(data), part):
+            sock.sendall(data[at : at + part])
+        while len(answers) < len(names):
+            size = struct.unpack(">H", sock.recv(2, socket.MSG_WAITALL))[0]
+            message = sock.recv(size, socket.MSG_WAITALL)
+            answers[message[1]] = answered(message)
+    return [answers[number] for number in range(len(names))]
 
 
 def serve_abstract(name):

@@ -152,28 +152,46 @@ def said_enough(world):
     )
 
 
+def by_tcp(world):
+    """what is told over TCP is learnt, of every question of a connection, however it is cut"""
+    with confined(world, "--allow", "*.example") as box:
+        is_equal(box.ask_name_by_tcp(FORWARDER, "site.example"), 1)
+        assert box.by_tcp(SITE, PORT)
+        assert not box.by_tcp(NEIGHBOUR, PORT)
+        names = ["nowhere.example", "big.example", "lan.example", "other.example"]
+        is_equal(box.ask_names_by_tcp(FORWARDER, names, 1, 7), [0, len(BIG), 1, 1])
+        assert box.by_tcp(NEIGHBOUR, PORT) and box.by_tcp(BIG[-1], PORT)
+        assert not box.by_tcp("10.99.0.1", PORT)
+        is_equal(box.ask_name_by_tcp("fd00::3", "site.example", 28), 1)
+        assert box.by_tcp(SITE6, PORT)
+
+
 def only_allowed(world):
-    """with --dns allowed no question about other names leaves, nor any over TCP"""
+    """with --dns allowed no question about other names leaves, whether by UDP or by TCP"""
     with confined(world, "--allow", "*.site.example", "--dns", "allowed") as box:
-        is_equal(box.ask_name(FORWARDER, "www.site.example"), 1)
-        assert box.by_tcp(NEIGHBOUR, PORT)
-        is_equal(box.ask_name(FORWARDER, "secret.other.example"), "REFUSED")
-        is_equal(box.ask_name_by_tcp(FORWARDER, "www.site.example"), "EHOSTUNREACH")
         # Nor by the resolver that the policy opens for the forwarder.
-        is_equal(box.ask_name("192.168.77.1", "www.site.example"), 1)
-        is_equal(box.ask_name("192.168.77.1", "secret.other.example"), "REFUSED")
-        is_equal(box.ask_name_by_tcp("192.168.77.1", "www.site.example"), "EHOSTUNREACH")
+        for server in FORWARDER, "192.168.77.1":
+            is_equal(box.ask_name(server, "www.site.example"), 1)
+            is_equal(box.ask_name(server, "secret.other.example"), "REFUSED")
+            is_equal(box.ask_name_by_tcp(server, "www.site.example"), 1)
+            is_equal(box.ask_name_by_tcp(server, "secret.by-tcp.example"), "REFUSED")
+            names = ["www.site.example", "secret.other.example", "www.site.example", "site.example"]
+            is_equal(box.ask_names_by_tcp(server, names), [1, "REFUSED", 1, "REFUSED"])
+        assert box.by_tcp(NEIGHBOUR, PORT)
+    secrets = "secret.other.example", "secret.by-tcp.example", "site.example"
     is_equal(
         box.messages(),
-        "vnic: warning: denied: the question for secret.other.example; '--allow secret.other.example' would allow it\n"
-        "vnic: warning: denied: a question over TCP, as '--dns allowed' says\n",
+        "".join(f"vnic: warning: denied: the question for {s}; '--allow {s}' would allow it\n" for s in secrets),
     )
+    asked = world.outside.names_asked()
+    assert "www.site.example" in asked and not set(asked) & set(secrets), asked
 
 
 def only_allowed_large(world):
-    """as TCP is refused, an answer that is too large is one of what fits"""
+    """the same as without: what does not fit is asked for over TCP"""
     with confined(world, "--allow", "big.example", "--dns", "allowed") as box:
-        is_equal(box.ask_name(FORWARDER, "big.example"), 29)
+        is_equal(box.ask_name(FORWARDER, "big.example"), "truncated")
+        is_equal(box.ask_name_by_tcp(FORWARDER, "big.example"), len(BIG))
         is_equal(box.ask_name(FORWARDER, "big.example", 1, 4096), len(BIG))
         assert box.by_tcp(BIG[-1], PORT)
 

@@ -46,14 +46,16 @@ def serve(address, find, port=53):
     datagrams = socket.socket(family, socket.SOCK_DGRAM)
     datagrams.bind((address, port))
 
-    def by_tcp():
-        while True:
-            connection, _ = listener.accept()
-            with connection:
-                size = struct.unpack(">H", connection.recv(2, socket.MSG_WAITALL))[0]
-                message = reply(connection.recv(size, socket.MSG_WAITALL), 65535, find)
+    def by_connection(connection):
+        with connection:
+            while length := connection.recv(2, socket.MSG_WAITALL):
+                message = reply(connection.recv(struct.unpack(">H", length)[0], socket.MSG_WAITALL), 65535, find)
                 if message:
                     connection.sendall(struct.pack(">H", len(message)) + message)
+
+    def by_tcp():
+        while True:
+            threading.Thread(target=by_connection, args=listener.accept()[:1], daemon=True).start()
 
     def by_datagrams():
         while True:

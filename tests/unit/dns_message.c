@@ -156,6 +156,29 @@ static void an_error_need_not_repeat_the_question(void **state)
 	assert_true(answers(&m, &answer, 7));
 }
 
+static void an_answer_says_what_it_answers(void **state)
+{
+	struct dns_message m = dns_question(7, "Name"), answer = dns_answer(&m, QUESTION_SIZE, 100), two = answer;
+	struct dnsmsg_query query;
+	char name[VNIC_DOMAIN_TEXT];
+
+	(void)state;
+	assert_true(dnsmsg_read_answer(answer.bytes, answer.size, &query));
+	assert_int_equal(query.id, 7);
+	assert_int_equal(query.question, QUESTION_SIZE);
+	assert_true(dnsmsg_name(answer.bytes, &query, name));
+	assert_string_equal(name, "name");
+	for (size_t size = 0; size < QUESTION_SIZE; size++)
+		assert_false(dnsmsg_read_answer(answer.bytes, size, &query));
+	assert_false(dnsmsg_read_answer(m.bytes, m.size, &query));
+	two.bytes[5] = 2;
+	assert_false(dnsmsg_read_answer(two.bytes, two.size, &query));
+	two.bytes[5] = 0;
+	assert_false(dnsmsg_read_answer(two.bytes, two.size, &query));
+	answer.bytes[2] |= 5 << 3; /* UPDATE */
+	assert_false(dnsmsg_read_answer(answer.bytes, answer.size, &query));
+}
+
 static void our_own_answer_has_what_was_asked_and_the_rcode(void **state)
 {
 	struct dns_message m = dns_question(7, "name");
@@ -191,17 +214,14 @@ static void an_answer_is_cut_to_the_records_that_fit(void **state)
 	for (int i = 0; i < 40; i++)
 		dns_add_record(&answer, 1, 60, "\11\11\11\11", 4);
 	small = answer;
-	assert_int_equal(dnsmsg_cut(&info, small.bytes, small.size, 512, false), QUESTION_SIZE + 29 * 16 + 11);
+	assert_int_equal(dnsmsg_cut(&info, small.bytes, small.size, 512), QUESTION_SIZE + 29 * 16 + 11);
 	assert_true(dnsmsg_answers(question.bytes, &info, 7, small.bytes, 512));
 	assert_true(dnsmsg_is_truncated(small.bytes));
 	assert_int_equal(small.bytes[7], 29);
 	assert_int_equal(small.bytes[11], 1);
-	small = answer;
-	dnsmsg_cut(&info, small.bytes, small.size, 512, true);
-	assert_false(dnsmsg_is_truncated(small.bytes));
 
-	answer = dns_answer(&question, QUESTION_SIZE, 600); /* nothing fits: that must be said */
-	assert_int_equal(dnsmsg_cut(&info, answer.bytes, answer.size, 512, true), QUESTION_SIZE + 11);
+	answer = dns_answer(&question, QUESTION_SIZE, 600); /* nothing fits */
+	assert_int_equal(dnsmsg_cut(&info, answer.bytes, answer.size, 512), QUESTION_SIZE + 11);
 	assert_true(dnsmsg_is_truncated(answer.bytes));
 	assert_int_equal(answer.bytes[7], 0);
 }
@@ -219,6 +239,7 @@ int main(void)
 		vt_test(a_name_of_256_bytes_is_a_format_error),
 		vt_test(an_answer_has_the_id_and_the_question_whatever_its_case),
 		vt_test(an_error_need_not_repeat_the_question),
+		vt_test(an_answer_says_what_it_answers),
 		vt_test(our_own_answer_has_what_was_asked_and_the_rcode),
 	};
 
