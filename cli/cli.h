@@ -30,7 +30,7 @@ enum cli_status {
 struct cli_option {
 	const char *name;    /* long, without dashes */
 	char letter;         /* 0: none */
-	const char *arg;     /* name of its argument; "a|b|c" where it is one of a few words; NULL: a flag */
+	const char *arg;     /* name of its argument; "a|b|OTHER" where it may be one of a few words; NULL: a flag */
 	bool many;           /* may be given more than once */
 	const char *initial; /* the default, as it would be written; NULL: none */
 	const char *help;    /* one sentence without capital and full stop */

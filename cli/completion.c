@@ -17,12 +17,18 @@
 
 #include "cli.h"
 
-/* An option's argument, or an operand, with keys inside: its name for completion_spec.c; NULL: it has none. */
+/* An option's argument, or an operand, of which the library knows the words: its name for completion_spec.c, or NULL.
+ */
 static const char *spec_of(const struct cli_option *option)
 {
-	if (!option->arg)
-		return NULL;
-	return !strcmp(option->arg, "SPEC") ? "nic" : !strcmp(option->arg, "TAP") ? "guest" : NULL;
+	static const struct {
+		const char *arg, *spec;
+	} specs[] = {{"SPEC", "nic"}, {"TAP", "guest"}, {"RULE", "rule"}};
+
+	for (size_t i = 0; option->arg && i < sizeof(specs) / sizeof(specs[0]); i++)
+		if (!strcmp(option->arg, specs[i].arg))
+			return specs[i].spec;
+	return NULL;
 }
 
 static const char *operands_spec(const char *path)
@@ -76,13 +82,6 @@ static void quoted(const char *text)
 			fputs("'\\''", stdout);
 		else
 			putchar(*text);
-}
-
-/* "a|b" as "a b" */
-static void choices(const char *words)
-{
-	for (; *words; words++)
-		putchar(*words == '|' ? ' ' : *words);
 }
 
 /* " --nic -n", of those that have an argument. */
@@ -144,7 +143,7 @@ static void bash_argument(const struct cli_option *option, void *ctx)
 		return;
 	}
 	fputs(") names='", stdout);
-	choices(option->arg);
+	completion_words(option->arg);
 	puts("' ;;");
 }
 
@@ -239,7 +238,7 @@ static void zsh_argument(const struct cli_option *option)
 	putchar(':');
 	if (is_choice(option)) {
 		putchar('(');
-		choices(option->arg);
+		completion_words(option->arg);
 		putchar(')');
 	} else if (spec_of(option)) {
 		printf(" _vnic_spec %s", spec_of(option));
@@ -357,7 +356,7 @@ static void fish_option(const struct cli_option *option, void *ctx)
 		printf(" -s %c", option->letter);
 	if (is_choice(option)) {
 		fputs(" -x -a '", stdout);
-		choices(option->arg);
+		completion_words(option->arg);
 		putchar('\'');
 	} else if (spec_of(option)) {
 		printf(" -x -a '(__vnic_spec %s)'", spec_of(option));

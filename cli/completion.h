@@ -7,7 +7,10 @@ void completion_bash(void);
 void completion_zsh(void);
 void completion_fish(void);
 
-/* The function in each that completes a NIC or a port; see completion_spec.c. */
+/* Of "gateway|bridge:NAME|none" what stands for itself: "gateway bridge: none ". */
+void completion_words(const char *value);
+
+/* The function in each that completes a NIC, a port or a rule; see completion_spec.c. */
 void completion_spec_bash(void);
 void completion_spec_zsh(void);
 void completion_spec_fish(void);

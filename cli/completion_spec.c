@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Completions within a NIC ("veth,ip=...") and a relay's port ("tap:eth0,netns=..."): kinds, then the keys of the kind,
- * then the words that a key's value may be.  In each shell it is a function of the tables of the library's parsers.
+ * then the words that a key's value may be; and the words that a rule may begin with.  In each shell it is a function
+ * of the tables of the library's parsers.
  *
- * The first word of a case is what is completed: nic; guest, a NIC of a guest; port.
+ * The first word of a case is what is completed: nic; guest, a NIC of a guest; port; rule.
  */
 #include "completion.h"
 
@@ -42,6 +43,19 @@ static void port_kinds(const struct form *form)
 	printf("%sport-%s", form->before, form->between);
 	for (unsigned i = 0; i < VNIC_PORT_KINDS; i++)
 		word(vnic_port_kind_text((enum vnic_port_kind)i), i == VNIC_PORT_VXLAN ? ":id=" : ":");
+	puts(form->after);
+}
+
+/* The classes that the parser takes. */
+static void rule_words(const struct form *form)
+{
+	struct vnic_policy policy;
+
+	vnic_policy_init(&policy);
+	printf("%srule-%s", form->before, form->between);
+	for (enum vnic_class class = VNIC_CLASS_INTERNET; class <= VNIC_CLASS_ANY; class ++)
+		if (vnic_policy_add(&policy, true, vnic_class_text(class), NULL) == 0)
+			word(vnic_class_text(class), "");
 	puts(form->after);
 }
 
@@ -85,7 +99,7 @@ static void keys_of(const struct form *form, const char *what, const char *kind_
 
 /* --- values --------------------------------------------------------------------------- */
 
-/* Of "gateway|bridge:NAME|none" what stands for itself: gateway, bridge: and none.  False: nothing does. */
+/* As completion_words; false: nothing stands for itself. */
 static bool value_words(const char *value, bool print)
 {
 	bool any = false;
@@ -101,6 +115,11 @@ static bool value_words(const char *value, bool print)
 		value += len + (value[len] == '|');
 	}
 	return any;
+}
+
+void completion_words(const char *value)
+{
+	value_words(value, true);
 }
 
 static void values_of(const struct form *form, const char *what, const char *kind_text, unsigned kind, key_at_fn key_at)
@@ -139,6 +158,7 @@ static void all_keys(const struct form *form)
 {
 	nic_kinds(form);
 	port_kinds(form);
+	rule_words(form);
 	each_kind(form, keys_of);
 }
 
@@ -150,7 +170,7 @@ void completion_spec_bash(void)
 	static const struct form form = {"\t'", "') words='", "' ;;", NULL};
 	static const struct form value = {"\t\t'", "') words='", "' ;;", "') words=$(_vnic_targets) ;;"};
 
-	fputs("# _vnic_spec nic|guest|port: completes the NIC or port under the cursor\n"
+	fputs("# _vnic_spec nic|guest|port|rule: completes what is under the cursor\n"
 	      "_vnic_spec()\n{\n"
 	      "\tlocal word=${COMP_LINE:0:COMP_POINT} cur=${COMP_WORDS[COMP_CWORD]} kind= key side= words=\n"
 	      "\tlocal sides='",

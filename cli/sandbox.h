@@ -16,7 +16,7 @@
 	 "let flows start: internet, lan, host, any, a network, or a name, as example.org or *.example.org; then " \
 	 "[:PORT[-PORT]][/tcp|udp|icmp]"}, \
 	{"deny", 0, "RULE", true, NULL, "forbid flows; of the rules that match, the most specific decides"}, \
-	{"dns", 0, "ADDRESS", true, NULL, \
+	{"dns", 0, "ADDRESS|allowed|none", true, NULL, \
 	 "ask this resolver instead of the host's, if the policy allows it; allowed: resolve only names that --allow " \
 	 "has; none: no name resolution"}, \
 	{"name", 0, "NAME", false, NULL, "name the sandbox, for 'vnic exec NAME' and 'vnic list'"}

@@ -126,6 +126,13 @@ completes() {
 	offers "$1" "vnic vm --nic " tap
 	offers "$1" "vnic run --nic veth,name=" ""
 	offers "$1" "vnic run --nic veth,ip=10.9.0.1/24,gw=none --hostn" --hostname
+	offers "$1" "vnic run --allow " "any host internet lan"
+	offers "$1" "vnic vm --deny l" lan
+	offers "$1" "vnic run --allow lan --deny i" internet
+	offers "$1" "vnic run --allow lan:" ""
+	offers "$1" "vnic run --allow example.org:443 --hostn" --hostname
+	offers "$1" "vnic run --dns " "allowed none"
+	offers "$1" "vnic run --dns 192.0.2.1 --dns a" allowed
 	offers "$1" "vnic relay --thr" --threads
 	offers "$1" "vnic relay veth:a,ip=10.9.0.1/24 se" seqpacket:
 	offers "$1" "vnic relay vx" vxlan:id=
@@ -162,7 +169,7 @@ completes() {
 	offers "$1" "vnic relay --contr" --control
 	# The user's own command, which may be called like one of ours.
 	[[ " $("$1" "vnic run tru") " == *" true "* && " $("$1" "vnic exec web tru") " == *" true "* ]]
-	offers "$1" "vnic exec tr" ""
+	offers "$1" "vnic exec tru" ""
 	# Names of what runs.
 	export XDG_RUNTIME_DIR=$PWD/run && mkdir -p run/vnic && touch run/vnic/rosa run/vnic/rosalind "run/vnic/ros\$(touch owned)"
 	offers "$1" "vnic exec rosa" "rosa rosalind"
@@ -179,16 +186,19 @@ completes() {
 @test "bash completes commands, options and choices" {
 	completes in_bash
 	offers in_bash "vnic run --map=a" auto
+	offers in_bash "vnic run --deny=a" any
 }
 
 @test "zsh completes commands, options and choices" {
 	command -v zsh >/dev/null || skip "zsh is not there"
 	completes in_zsh
 	offers in_zsh "vnic run --map=a" auto
+	offers in_zsh "vnic run --deny=a" any
 }
 
 @test "fish completes commands, options and choices" {
 	command -v fish >/dev/null || skip "fish is not there"
 	completes in_fish
 	offers in_fish "vnic run --map=a" --map=auto
+	offers in_fish "vnic run --deny=a" --deny=any
 }
