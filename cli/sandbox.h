@@ -25,7 +25,7 @@
 	{"capture", 'w', "FILE", false, NULL, "write what the NICs carry to FILE, as pcapng"}, \
 	CAPTURE_FILE_OPTIONS, \
 	{"log", 0, "FILE", false, NULL, \
-	 "append a line of JSON to FILE for each flow that begins, ends, is denied or fails, and for each name asked for"}, \
+	 "append a line of JSON to FILE for each flow that begins, ends or does not start, and for each name asked for"}, \
 	{"stats", 0, NULL, false, NULL, \
 	 "print flows, bytes, denials and drops at the end, and whenever vnic gets SIGUSR1, which is then not passed " \
 	 "on"}, \

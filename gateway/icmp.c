@@ -127,6 +127,7 @@ static uint32_t new_slot(struct icmp *icmp, const struct flow_key *key)
 	slot = table_add(&icmp->flows, key, 0, icmp->gateway->now);
 	if (!slot) {
 		icmp->gateway->stats.full++;
+		log_full(icmp->gateway, log_name(key));
 		return 0;
 	}
 	icmp->echo[slot].fd = -1;

@@ -125,7 +125,8 @@ void gateway_keep_spare(struct vnic_gateway *gateway);
 bool gateway_lend_spare(struct vnic_gateway *gateway);
 /*
  * accept4(2).  Where there are no descriptors left, whoever waits is turned away with a reset and counted as `full`,
- * errno is EAGAIN: he would keep the listener readable, and us awake, for as long as he waits.
+ * errno is EAGAIN, and *ret_from, which is untouched else, says who it was: he would keep the listener readable, and us
+ * awake, for as long as he waits.
  */
 int gateway_accept(struct vnic_gateway *gateway, int listener, struct sockaddr_storage *ret_from);
 /* Closes a TCP socket such that its peer hears of a reset, not of an end. */

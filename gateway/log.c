@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The log of flows: a line of JSON for each that begins, ends, is denied or fails, and for each question to the
+ * The log of flows: a line of JSON for each that begins, ends or does not start, and for each question to the
  * forwarder.
  *
  * Theory of operation.  A line is made on the stack and handed to the caller, who writes it or does not; nobody waits.
@@ -159,15 +159,25 @@ void log_failed(struct vnic_gateway *gateway, struct log_name name, int code)
 	write_line(gateway, &line);
 }
 
-void log_denied(struct vnic_gateway *gateway, struct log_name name)
+static void log_not_begun(struct vnic_gateway *gateway, const char *event, struct log_name name)
 {
 	struct line line;
 
 	if (!gateway->config.log)
 		return;
-	begin(&line, "denied");
+	begin(&line, event);
 	add_flow(gateway, &line, name);
 	write_line(gateway, &line);
+}
+
+void log_denied(struct vnic_gateway *gateway, struct log_name name)
+{
+	log_not_begun(gateway, "denied", name);
+}
+
+void log_full(struct vnic_gateway *gateway, struct log_name name)
+{
+	log_not_begun(gateway, "full", name);
 }
 
 void log_question(struct vnic_gateway *gateway, const struct flow_key *key, const char *name, bool denied)

@@ -34,6 +34,8 @@ void log_end(struct vnic_gateway *gateway, struct log_name name, const struct lo
 /* `code` is an errno; 0: not known. */
 void log_failed(struct vnic_gateway *gateway, struct log_name name, int code);
 void log_denied(struct vnic_gateway *gateway, struct log_name name);
+/* It was turned away, for there are as many as there may be. */
+void log_full(struct vnic_gateway *gateway, struct log_name name);
 /* A question to the forwarder; `name` is NULL if no rule can have it. */
 void log_question(struct vnic_gateway *gateway, const struct flow_key *key, const char *name, bool denied);
 

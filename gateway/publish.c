@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "fd.h"
+#include "log.h"
 #include "udp.h"
 
 #define ACCEPT_BATCH 64
@@ -126,21 +127,31 @@ bool publish_connect_otherwise(struct vnic_gateway *gateway, struct flow_key *ke
 	return connect_inside(gateway, key, ret_fd) == 0;
 }
 
+/* False: from nowhere. */
+static bool key_of(const struct publish *publish, const struct vnic_gateway_publish *port,
+		   const struct sockaddr_storage *from, struct flow_key *ret_key)
+{
+	struct endpoint client;
+	uint16_t family;
+
+	if (!sockaddr_to_endpoint(from, &client, &family))
+		return false;
+	publish_key(publish->gateway, port, &client, family, ret_key);
+	choose_family(publish->gateway, ret_key);
+	return true;
+}
+
 static void bring_in(struct publish *publish, const struct vnic_gateway_publish *port, int client_fd,
 		     const struct sockaddr_storage *from)
 {
 	struct vnic_gateway *gateway = publish->gateway;
-	struct endpoint client;
 	struct flow_key key;
-	uint16_t family;
 	int inner_fd = -1;
 
-	if (!sockaddr_to_endpoint(from, &client, &family)) {
+	if (!key_of(publish, port, from, &key)) {
 		close_fd(&client_fd);
 		return;
 	}
-	publish_key(gateway, port, &client, family, &key);
-	choose_family(gateway, &key);
 	if (connect_inside(gateway, &key, &inner_fd) < 0) {
 		gateway->stats.failed++;
 		close_fd(&inner_fd);
@@ -154,9 +165,12 @@ static void accept_some(struct publish *publish, const struct vnic_gateway_publi
 {
 	/* Level-triggered: what is left is the next event. */
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		struct sockaddr_storage from;
+		struct sockaddr_storage from = {0};
 		int fd = gateway_accept(publish->gateway, port->fd, &from);
+		struct flow_key key;
 
+		if (fd < 0 && key_of(publish, port, &from, &key))
+			log_full(publish->gateway, (struct log_name){VNIC_PROTO_TCP, true, &key});
 		if (fd < 0)
 			return;
 		bring_in(publish, port, fd, &from);

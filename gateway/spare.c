@@ -35,7 +35,7 @@ int gateway_accept(struct vnic_gateway *gateway, int listener, struct sockaddr_s
 
 	if (fd >= 0 || !gateway_lend_spare(gateway))
 		return fd;
-	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	fd = accept4(listener, (struct sockaddr *)ret_from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		gateway->stats.full++;
 		gateway_reset(&fd);

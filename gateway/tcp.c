@@ -261,6 +261,7 @@ static void keep(struct tcp *tcp, const struct vnic_vnet_hdr *hdr, const uint8_t
 
 	if (!flow) { /* it will be retransmitted, and room may have come by then */
 		tcp->gateway->stats.full++;
+		log_full(tcp->gateway, (struct log_name){VNIC_PROTO_TCP, false, &packet->key});
 		return;
 	}
 	if (size <= SYN_MAX) {
@@ -397,6 +398,7 @@ void tcp_arrive(struct tcp *tcp, const struct flow_key *key, int host_fd, int in
 
 	if (!flow) {
 		tcp->gateway->stats.full++;
+		log_full(tcp->gateway, (struct log_name){VNIC_PROTO_TCP, true, key});
 		gateway_reset(&host_fd);
 		gateway_reset(&inner_fd);
 		return;

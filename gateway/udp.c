@@ -374,6 +374,7 @@ static uint32_t start(struct udp *udp, const struct flow_key *key)
 	slot = udp_new_flow(udp, key);
 	if (!slot) {
 		udp->gateway->stats.full++;
+		log_full(udp->gateway, name);
 		return 0;
 	}
 	r = open_host(udp, slot, &destination);

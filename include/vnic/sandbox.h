@@ -100,7 +100,7 @@ struct vnic_sandbox_config {
 	 */
 	const struct vnic_capture *capture;
 	/*
-	 * The gateway writes a line of JSON for each flow that begins, ends, is denied or fails, see vnic-run(1).  The
+	 * The gateway writes a line of JSON for each flow that begins, ends or does not start, see vnic-run(1).  The
 	 * descriptor stays the caller's, who may close it once the sandbox is started; what a non-blocking one does not
 	 * take is left out, and one that blocks holds the flows up.
 	 */

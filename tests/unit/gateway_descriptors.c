@@ -3,6 +3,7 @@
 #include "gateway_world.h"
 
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <sys/resource.h>
 
 #include "fd.h"
@@ -74,7 +75,7 @@ static void clients_for_whom_there_is_no_descriptor_are_turned_away_and_the_next
 	char byte;
 
 	(void)state;
-	world_start(&world, AF_INET, (struct world_options){.publish = true, .tcp = true});
+	world_start(&world, AF_INET, (struct world_options){.publish = true, .tcp = true, .log = world_log});
 	inside = service();
 	for (int i = 0; i < CLIENTS; i++)
 		clients[i] = client_of(&world);
@@ -83,6 +84,13 @@ static void clients_for_whom_there_is_no_descriptor_are_turned_away_and_the_next
 	give_back(&before);
 	assert_true(rests);
 	assert_int_equal(world.gateway->stats.full, CLIENTS);
+	assert_int_equal(world_lines_with("\"event\":\"full\""), CLIENTS);
+	for (int i = 0; i < CLIENTS; i++) {
+		char remote[32];
+
+		snprintf(remote, sizeof(remote), "\"remote_port\":%u", world_port(clients[i]));
+		assert_int_equal(world_lines_with(remote), 1);
+	}
 	for (int i = 0; i < CLIENTS; i++) {
 		assert_int_equal(recv(clients[i], &byte, 1, 0), -1);
 		assert_int_equal(errno, ECONNRESET);

@@ -183,8 +183,9 @@ static void clients_have_half_of_the_flows_and_the_rest_is_reset(void **state)
 	char byte;
 
 	(void)state;
-	world_start(&world, AF_INET,
-		    (struct world_options){.publish = true, .tcp = true, .streams = true, .tcp_max = 4});
+	world_start(
+		&world, AF_INET,
+		(struct world_options){.publish = true, .tcp = true, .streams = true, .tcp_max = 4, .log = world_log});
 	inside = world_listen(AF_INET, WORLD_SANDBOX, WORLD_SERVICE);
 	to = world_addr(AF_INET, WORLD_HOST, world_port(world.publish));
 	for (int i = 0; i < CLIENTS; i++) {
@@ -198,6 +199,7 @@ static void clients_have_half_of_the_flows_and_the_rest_is_reset(void **state)
 	assert_int_equal(recv(refused, &byte, 1, 0), -1);
 	assert_int_equal(errno, ECONNRESET);
 	assert_int_equal(world.gateway->stats.full, 1);
+	assert_int_equal(world_lines_with("\"event\":\"full\",\"proto\":\"tcp\",\"direction\":\"in\""), 1);
 	own = open_flow(&world, &server);
 	carries(&world, own, server);
 	close(clients[0]); /* whose place the next one has */
@@ -216,6 +218,34 @@ static void clients_have_half_of_the_flows_and_the_rest_is_reset(void **state)
 	close(own);
 	close(server);
 	close(inside);
+	world_stop(&world);
+}
+
+static void a_connection_that_finds_no_room_is_logged_and_may_begin_later(void **state)
+{
+	struct world world;
+	int client, server, next, next_server;
+	char byte;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.streams = true, .tcp_max = 1, .log = world_log});
+	client = open_flow(&world, &server);
+	next = client_at(0);
+	write_syn(&world, world_port(next));
+	world_rest(&world);
+	assert_int_equal(world.gateway->stats.full, 1);
+	assert_int_equal(world_lines_with("\"event\":\"full\",\"proto\":\"tcp\",\"direction\":\"out\""), 1);
+	close(server);
+	world_wait(&world, client);
+	assert_int_equal(recv(client, &byte, 1, 0), 0);
+	close(client);
+	world_rest(&world);
+	write_syn(&world, world_port(next));
+	take_syn(&world);
+	open_taken(&world, next, &next_server);
+	carries(&world, next, next_server);
+	close(next);
+	close(next_server);
 	world_stop(&world);
 }
 
@@ -306,24 +336,6 @@ static void an_answer_before_the_end_of_the_question_arrives_before_the_reset(vo
 
 /* --- the log ------------------------------------------------------------------------ */
 
-static char lines[4096];
-
-static bool keep_line(void *ctx, const char *line, size_t size)
-{
-	(void)ctx;
-	strncat(lines, line, size);
-	return true;
-}
-
-static unsigned lines_of(const char *event)
-{
-	unsigned count = 0;
-
-	for (const char *at = lines; (at = strstr(at, event)); at++)
-		count++;
-	return count;
-}
-
 static void a_flow_that_cannot_be_watched_has_one_line_which_says_so(void **state)
 {
 	struct world world;
@@ -331,7 +343,7 @@ static void a_flow_that_cannot_be_watched_has_one_line_which_says_so(void **stat
 	char byte;
 
 	(void)state;
-	world_start(&world, AF_INET, (struct world_options){.streams = true, .log = keep_line});
+	world_start(&world, AF_INET, (struct world_options){.streams = true, .log = world_log});
 	client = client_at(0);
 	write_syn(&world, world_port(client));
 	watches_left = 1; /* the host's side */
@@ -342,9 +354,9 @@ static void a_flow_that_cannot_be_watched_has_one_line_which_says_so(void **stat
 	watches_left = -1;
 	assert_int_equal(recv(client, &byte, 1, 0), -1);
 	assert_int_equal(errno, ECONNRESET);
-	assert_int_equal(lines_of("\n"), 1);
-	assert_int_equal(lines_of("\"event\":\"failed\""), 1);
-	assert_int_equal(lines_of("No space left on device"), 1);
+	assert_int_equal(world_lines_with("\n"), 1);
+	assert_int_equal(world_lines_with("\"event\":\"failed\""), 1);
+	assert_int_equal(world_lines_with("No space left on device"), 1);
 	assert_int_equal(world.gateway->stats.failed, 1);
 	assert_int_equal(world.gateway->stats.tcp_flows, 0);
 	assert_int_equal(world.gateway->stats.tcp_open, 0);
@@ -419,6 +431,7 @@ int main(void)
 		vt_netns_test(a_port_that_is_used_again_before_the_end_was_read_begins_another_flow),
 		vt_netns_test(clients_whose_ports_are_taken_are_told_apart),
 		vt_netns_test(clients_have_half_of_the_flows_and_the_rest_is_reset),
+		vt_netns_test(a_connection_that_finds_no_room_is_logged_and_may_begin_later),
 		vt_netns_test(nothing_is_lost_behind_urgent_data),
 		vt_netns_test(nor_is_the_rest_of_a_long_stream),
 		vt_netns_test(an_answer_before_the_end_of_the_question_arrives_before_the_reset),

@@ -176,6 +176,32 @@ static inline int world_publish(int family, bool tcp)
 	return fd;
 }
 
+/* The log, for a test that begins with an empty one. */
+static inline char *world_lines(void)
+{
+	static char lines[8192];
+
+	return lines;
+}
+
+static inline bool world_log(void *ctx, const char *line, size_t size)
+{
+	(void)ctx;
+	assert_true(strlen(world_lines()) + size < 8192);
+	strncat(world_lines(), line, size);
+	return true;
+}
+
+/* That have this text. */
+static inline unsigned world_lines_with(const char *text)
+{
+	unsigned count = 0;
+
+	for (const char *at = world_lines(); (at = strstr(at, text)); at++)
+		count++;
+	return count;
+}
+
 static inline void world_start(struct world *world, int family, struct world_options options)
 {
 	struct vnic_gateway_config config = {
@@ -189,6 +215,7 @@ static inline void world_start(struct world *world, int family, struct world_opt
 	int v = family == AF_INET6, pair[2];
 	struct vnic_error err;
 
+	*world_lines() = '\0';
 	if (v) {
 		world_add_address(WORLD_SANDBOX);
 		world_add_address(WORLD_REMOTE);
