@@ -146,14 +146,16 @@ static void bring_in(struct publish *publish, const struct vnic_gateway_publish 
 {
 	struct vnic_gateway *gateway = publish->gateway;
 	struct flow_key key;
-	int inner_fd = -1;
+	int inner_fd = -1, r;
 
 	if (!key_of(publish, port, from, &key)) {
 		close_fd(&client_fd);
 		return;
 	}
-	if (connect_inside(gateway, &key, &inner_fd) < 0) {
+	r = connect_inside(gateway, &key, &inner_fd);
+	if (r < 0) {
 		gateway->stats.failed++;
+		log_failed(gateway, (struct log_name){VNIC_PROTO_TCP, true, &key}, -r);
 		close_fd(&inner_fd);
 		gateway_reset(&client_fd);
 		return;

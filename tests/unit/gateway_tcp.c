@@ -365,6 +365,30 @@ static void a_flow_that_cannot_be_watched_has_one_line_which_says_so(void **stat
 	world_stop(&world);
 }
 
+static void so_has_a_client_for_whom_no_socket_can_be_opened(void **state)
+{
+	struct sockaddr_storage to;
+	struct world world;
+	int client;
+	char byte;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.publish = true, .tcp = true, .log = world_log});
+	world.failures = 1;
+	to = world_addr(AF_INET, WORLD_HOST, world_port(world.publish));
+	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+	world_wait(&world, client);
+	assert_int_equal(recv(client, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(world.gateway->stats.failed, 1);
+	assert_int_equal(world_lines_with("\n"), 1);
+	assert_int_equal(world_lines_with("\"event\":\"failed\",\"proto\":\"tcp\",\"direction\":\"in\""), 1);
+	assert_int_equal(world_lines_with("\"error\":\"Too many open files\""), 1);
+	close(client);
+	world_stop(&world);
+}
+
 /* --- time --------------------------------------------------------------------------- */
 
 /* The host has answered, and the sandbox may now connect as if nobody had asked. */
@@ -436,6 +460,7 @@ int main(void)
 		vt_netns_test(nor_is_the_rest_of_a_long_stream),
 		vt_netns_test(an_answer_before_the_end_of_the_question_arrives_before_the_reset),
 		vt_netns_test(a_flow_that_cannot_be_watched_has_one_line_which_says_so),
+		vt_netns_test(so_has_a_client_for_whom_no_socket_can_be_opened),
 		vt_netns_test(who_was_accepted_while_the_gateway_slept_is_not_late),
 		vt_netns_test(who_never_answers_an_offer_is_given_up_and_counted),
 	};
