@@ -8,6 +8,7 @@
 #include "cli.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -135,12 +136,13 @@ static bool given(const struct cli_args *args, const struct cli_option *option)
 	return false;
 }
 
+/* One in capitals stands for others. */
 static bool is_word_of(const char *text, const char *words)
 {
 	size_t len = strlen(text);
 
 	for (const char *p = words; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
-		if (len && !strncmp(p, text, len) && (p[len] == '|' || !p[len]))
+		if (isupper((unsigned char)*p) || (len && !strncmp(p, text, len) && (p[len] == '|' || !p[len])))
 			return true;
 	return false;
 }

@@ -22,6 +22,7 @@ static const struct command command = {
 			{.name = "nic", .letter = 'n', .arg = "SPEC", .many = true, .initial = "veth", .help = "a NIC"},
 			{.name = "name", .arg = "NAME", .help = "a name"},
 			{.name = "map", .arg = "root|self|auto", .initial = "root", .help = "a map"},
+			{.name = "dns", .arg = "ADDRESS|none", .many = true, .help = "a word, or else"},
 			{.name = "mtu", .arg = "BYTES", .help = "a size"},
 			{.name = "json", .letter = 'j', .help = "a flag"},
 			{.name = "verbose", .letter = 'v', .help = "another"},
@@ -238,6 +239,18 @@ static void each_mistake_has_its_own_sentence(void **state)
 	assert_complains(ARGV("--map=", "op"), "\"\"", "--map takes one of root|self|auto");
 }
 
+static void a_choice_with_a_word_in_capitals_takes_anything(void **state)
+{
+	struct cli_args args;
+	struct vnic_error err;
+
+	(void)state;
+	vt_ok(parse(ARGV("--dns", "none", "--dns=192.0.2.1", "op"), &args, &err), &err);
+	assert_string_equal(cli_value_at(&args, "dns", 0), "none");
+	assert_string_equal(cli_value_at(&args, "dns", 1), "192.0.2.1");
+	cli_args_free(&args);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +265,7 @@ int main(void)
 		vt_test(help_is_an_option_of_every_command),
 		vt_test(a_near_miss_gets_a_suggestion),
 		vt_test(each_mistake_has_its_own_sentence),
+		vt_test(a_choice_with_a_word_in_capitals_takes_anything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
