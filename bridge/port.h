@@ -33,7 +33,7 @@ struct port_ops {
 	 * Takes up to `max` frames from a queue without waiting and returns how many; the frames' data is given.  After
 	 * a frame above FRAME_LARGE it takes no more.  What could not be had as a frame is counted by port_lose; 0:
 	 * that is all there was this time.  -EAGAIN: nothing there, -ENETDOWN: down for now.  All else: the device is
-	 * gone.
+	 * gone.  A kind that has seen the end of what was there behind the frames that it gives may set `drained`.
 	 */
 	int (*read)(struct port *port, unsigned queue, struct frame *frames, unsigned max);
 	/*
@@ -77,6 +77,9 @@ struct port {
 	bool dirty;     /* has gathered frames, or merged some */
 	bool marked;    /* will be flushed at the end of the turn */
 	bool more;      /* has read frames that it has not given yet */
+	bool drained;   /* see read; until the next turn */
+	bool lone;      /* had one frame in its latest turn */
+	uint64_t turn;  /* when that was: the relay's `turns` */
 	bool left;      /* is on the list of those whose turn goes on */
 	bool gone;      /* will be closed there */
 	bool tried;     /* taps: to have what writes many frames at a time */

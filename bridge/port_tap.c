@@ -28,8 +28,10 @@ static int tap_read(struct port *port, unsigned queue, struct frame *frames, uns
 
 		if (n < 0 && lost_one(port, n))
 			break;
-		if (n < 0)
+		if (n < 0) {
+			port->drained = count;
 			return count ? (int)count : (int)n;
+		}
 		frame->len = (size_t)n;
 		count++;
 		if (frame->len > FRAME_LARGE)

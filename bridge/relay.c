@@ -41,13 +41,21 @@ static void come_back_to(struct vnic_relay *relay, struct port *port)
 		relay->left_told = eventfd_write(relay->left_fd, 1) == 0;
 }
 
+/* To look for another frame costs the first one time: not where frames come one by one, with others' turns in between.
+ */
+static unsigned turn_size(const struct vnic_relay *relay, const struct port *port)
+{
+	return port->lone && relay->turns - port->turn > 1 ? 1 : relay->config.batch;
+}
+
 static int take_turn(struct vnic_relay *relay, unsigned number, unsigned queue)
 {
 	struct port *port = relay->ports[number];
-	unsigned moved = 0;
+	unsigned size = turn_size(relay, port), moved = 0;
 
-	while (port->open && moved < relay->config.batch) {
-		int n = port->ops->read(port, queue, relay->frames, relay->config.batch - moved);
+	port->drained = false;
+	while (port->open && moved < size && !port->drained) {
+		int n = port->ops->read(port, queue, relay->frames, size - moved);
 
 		if (is_gone(n))
 			relay_close_port(relay, number);
@@ -61,6 +69,8 @@ static int take_turn(struct vnic_relay *relay, unsigned number, unsigned queue)
 		}
 		moved += n ? (unsigned)n : 1;
 	}
+	port->lone = moved == 1;
+	port->turn = relay->turns;
 	if (port->open && port->more)
 		come_back_to(relay, port);
 	return (int)moved;
@@ -182,6 +192,7 @@ int vnic_relay_dispatch(struct vnic_relay *relay, int timeout_ms, struct vnic_er
 	if (relay->opened < 2 && !(relay->replayed && relay_held(relay, &(uint64_t){0})))
 		return too_few(relay, err);
 	n = wait_for_work(relay, events, timeout_ms, err);
+	relay->turns++;
 	fdb_sweep(&relay->fdb, (uint32_t)(relay->now / NS_PER_S));
 	for (int i = 0; i < n; i++) {
 		struct loop_ref ref = loop_ref_of(&events[i]);

@@ -41,6 +41,7 @@ struct vnic_relay {
 	bool busy;                 /* the last wait was short, so the next may be */
 	struct pace pace;          /* of one that polls busily */
 	int64_t now;               /* CLOCK_MONOTONIC at the begin of a turn, ns */
+	uint64_t turns;            /* so far, counted at their begin */
 	struct vnic_relay **lanes; /* of the other threads; see lanes.c */
 	unsigned lane_count;
 	struct timers timers;

@@ -18,10 +18,13 @@
 
 /* --- ports that are socket pairs ---------------------------------------------------- */
 
+static unsigned reads;
+
 static int pair_read(struct port *port, unsigned queue, struct frame *frames, unsigned max)
 {
 	ssize_t n = recv(port->fd, frames->data, VNIC_FRAME_MAX, MSG_DONTWAIT);
 
+	reads++;
 	(void)queue;
 	(void)max;
 	if (n <= 0)
@@ -423,6 +426,45 @@ static void a_turn_ends_after_its_batch(void **state)
 	lan_free(&lan);
 }
 
+/* Says so many frames, and returns how many of them the next turn takes. */
+static int take(struct lan *lan, unsigned count)
+{
+	uint8_t frame[FRAME_LEN] = {0};
+	struct vnic_error err;
+
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(send(lan->station[0], frame, sizeof(frame), 0), sizeof(frame));
+	reads = 0;
+	return (int)vt_ok(vnic_relay_dispatch(lan->relay, 0, &err), &err);
+}
+
+static void where_frames_come_one_by_one_no_other_is_looked_for_before_it_goes_on(void **state)
+{
+	struct lan lan = lan_of(2, NULL);
+
+	(void)state;
+	assert_int_equal(take(&lan, 1), 1);
+	assert_int_equal(reads, 2);
+	assert_int_equal(take(&lan, 0), 0);
+	assert_int_equal(take(&lan, 1), 1);
+	assert_int_equal(reads, 1);
+	lan_free(&lan);
+}
+
+static void of_frames_that_come_together_only_the_first_may_go_alone(void **state)
+{
+	struct lan lan = lan_of(2, NULL);
+
+	(void)state;
+	assert_int_equal(take(&lan, 1), 1);
+	assert_int_equal(take(&lan, 0), 0);
+	assert_int_equal(take(&lan, 5), 1);
+	assert_int_equal(take(&lan, 0), 4);
+	assert_int_equal(take(&lan, 0), 0);
+	assert_int_equal(take(&lan, 5), 5);
+	lan_free(&lan);
+}
+
 static void the_callers_loop_is_told_when_there_is_work(void **state)
 {
 	struct lan lan = lan_of(2, NULL);
@@ -558,6 +600,8 @@ int main(void)
 		vt_test(a_last_port_alone_ends_the_relay),
 		vt_test(a_relay_without_two_ports_does_not_start),
 		vt_test(a_turn_ends_after_its_batch),
+		vt_test(where_frames_come_one_by_one_no_other_is_looked_for_before_it_goes_on),
+		vt_test(of_frames_that_come_together_only_the_first_may_go_alone),
 		vt_test(the_callers_loop_is_told_when_there_is_work),
 		vt_test(another_thread_stops_it),
 		vt_test(a_signal_handler_stops_it),
