@@ -44,7 +44,8 @@
 #define WORSE_MOST (PACE_PLACES + 2) /* times TRIAL_FRAMES, one after the other: then it has followed everywhere */
 #define SILENCE_NS 10000000LL
 #define DONE_NS 20000000LL /* after as long a silence who spoke before has done */
-#define SHUN_NS (60 * 1000000000LL)
+#define SHUN_FIRST_NS DONE_NS
+#define SHUN_MOST_NS (60 * 1000000000LL)
 
 static void begin(struct pace *pace, enum pace_way way, unsigned place)
 {
@@ -138,9 +139,13 @@ static bool follow(struct pace *pace)
 
 static bool count_kept(struct pace *pace, int64_t now)
 {
+	int64_t ns = took(pace, now);
+
 	if (pace->frames < TRIAL_FRAMES)
 		return false;
-	pace->worse = took(pace, now) > 2 * pace->best.took ? pace->worse + 1 : 0;
+	if (ns < pace->best.took) /* it was disturbed when it was on trial */
+		pace->best.took = ns;
+	pace->worse = ns > pace->best.took / 2 * 3 ? pace->worse + 1 : 0;
 	pace->kept++;
 	pace->frames = 0;
 	pace->began = now;
@@ -158,7 +163,7 @@ bool pace_count(struct pace *pace, unsigned frames, int64_t now)
 
 	pace->last = now;
 	if (done && !crowded_lately(pace))
-		pace->shun_until = now;
+		pace->shun = pace->shun_until = 0;
 	pace->frames += frames;
 	if (silence) {
 		pace->rest = REST_FIRST;
@@ -182,7 +187,10 @@ bool pace_crowd(struct pace *pace, int64_t now)
 	pace->crowded_at = now;
 	if (pace->way != PACE_DEFER)
 		return false;
-	pace->shun_until = now + SHUN_NS;
+	pace->shun = pace->shun ? pace->shun * 4 : SHUN_FIRST_NS;
+	if (pace->shun > SHUN_MOST_NS)
+		pace->shun = SHUN_MOST_NS;
+	pace->shun_until = now + pace->shun;
 	if (pace->best.way == PACE_DEFER) /* somewhere else */
 		pace->best.way = PACE_SPIN;
 	if (chosen)

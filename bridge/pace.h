@@ -33,7 +33,8 @@ struct pace {
 	unsigned rest;        /* for how many it may be kept at most */
 	bool crowded;         /* somebody else wanted the CPU, in this round or just before */
 	int64_t crowded_at;   /* CLOCK_MONOTONIC, ns: when somebody last did */
-	int64_t shun_until;   /* PACE_DEFER, for then they did */
+	int64_t shun;         /* for how many ns PACE_DEFER is not tried, for then they did; grows */
+	int64_t shun_until;
 
 	unsigned places; /* of pace_go: the CPUs of this round; the first is where it began */
 	unsigned cpus[PACE_PLACES];

@@ -260,10 +260,31 @@ static void it_defers_no_more_once_others_want_the_cpu(void **state)
 	assert_false(one.pace.defers);
 	until_chosen(&one);
 	assert_int_equal(one.pace.way, PACE_SPIN);
-	talk(&one, 59 * 1000 * 1000 / 20);
+	talk(&one, 19 * 1000 / 20);
 	assert_int_equal(one.frames[PACE_DEFER], 0);
 	talk(&one, LONG);
 	assert_int_equal(one.pace.way, PACE_DEFER);
+}
+
+/* Frames every 20 us, and others come back whenever it defers. */
+static void each_time_that_others_want_the_cpu_it_defers_no_more_for_longer(void **state)
+{
+	struct talk one = begun_beside_an_idle_cpu();
+	int64_t shun = 20 * 1000 * US;
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		while (one.pace.way != PACE_DEFER)
+			talk(&one, 1);
+		assert_true(one.now >= one.pace.shun_until);
+		assert_true(pace_crowd(&one.pace, one.now));
+		go(&one);
+		assert_int_equal(one.pace.shun_until - one.now, shun);
+		shun = shun * 4 < 60000 * 1000 * US ? shun * 4 : 60000 * 1000 * US;
+	}
+	one.now += 21 * 1000 * US; /* they have done */
+	talk(&one, 1);
+	assert_int_equal(one.pace.shun, 0);
 }
 
 static void it_defers_again_when_who_spoke_has_done(void **state)
@@ -427,6 +448,21 @@ static void who_spins_does_not_follow(void **state)
 	}
 }
 
+static void a_trial_that_was_disturbed_does_not_hide_that_it_has_become_slow(void **state)
+{
+	struct talk one = begun_where_it_lasts_together();
+
+	(void)state;
+	one.near[PACE_DEFER] = 10 * US;
+	until_chosen(&one);
+	one.near[PACE_DEFER] = 4 * US;
+	talk(&one, 16 + 2 * 128);
+	one.partner = 1 - one.partner;
+	one.far[PACE_DEFER] = 12 * US;
+	talk(&one, 4 * 128);
+	assert_int_equal(one.at, one.partner);
+}
+
 static void it_tries_all_again_where_to_follow_is_no_use(void **state)
 {
 	struct talk one = begun_where_it_lasts_together();
@@ -573,6 +609,7 @@ int main(void)
 		vt_test(who_has_tried_to_defer_for_nothing_no_longer_does),
 		vt_test(it_never_defers_where_it_could_not_come_back),
 		vt_test(it_defers_no_more_once_others_want_the_cpu),
+		vt_test(each_time_that_others_want_the_cpu_it_defers_no_more_for_longer),
 		vt_test(it_defers_again_when_who_spoke_has_done),
 		vt_test(others_who_want_the_cpu_end_a_trial_of_it),
 		vt_test(it_is_not_tried_where_others_want_the_cpu),
@@ -583,6 +620,7 @@ int main(void)
 		vt_test(who_was_pulled_away_goes_back),
 		vt_test(it_follows_who_speaks),
 		vt_test(who_spins_does_not_follow),
+		vt_test(a_trial_that_was_disturbed_does_not_hide_that_it_has_become_slow),
 		vt_test(it_tries_all_again_where_to_follow_is_no_use),
 		vt_test(where_cpus_cannot_be_told_it_stays),
 		vt_test(a_trial_that_a_turn_fills_more_than_once_is_not_slower_for_that),
