@@ -29,16 +29,15 @@ static void check_learnt(const uint8_t *query, const struct dnsmsg_query *info, 
 	struct dnsmsg_walk walk = dnsmsg_walk_answer(info, answer, size);
 	char name[VNIC_DOMAIN_TEXT];
 	struct vnic_addr addr;
-	unsigned left = walk.left;
+	size_t count = 0;
 	uint32_t ttl;
 
 	if (dnsmsg_name(query, info, name) && (!name[0] || strlen(name) + 2 > info->question - 12u))
 		abort();
-	while (dnsmsg_next_address(&walk, &addr, &ttl)) {
-		if (walk.left >= left || walk.at > size || addr.prefix != (addr.family == AF_INET ? 32 : 128))
+	while (dnsmsg_next_address(&walk, &addr, &ttl))
+		if (++count > size / 4 || walk.at > size || walk.address > walk.at ||
+		    addr.prefix != (addr.family == AF_INET ? 32 : 128))
 			abort();
-		left = walk.left;
-	}
 }
 
 /* What an answer says that it answers, it does; and it is no question. */

@@ -15,7 +15,12 @@
 #define TYPE_A 1
 #define TYPE_AAAA 28
 #define TYPE_OPT 41
+#define TYPE_SVCB 64
+#define TYPE_HTTPS 65
 #define CLASS_IN 1
+#define PARAM_HEAD 4 /* key, length: RFC 9460 2.2 */
+#define PARAM_IPV4HINT 4
+#define PARAM_IPV6HINT 6
 #define OPT_SIZE 11
 #define OPT_ROOM 1232 /* what we take from the asker ourselves */
 
@@ -191,27 +196,81 @@ struct dnsmsg_walk dnsmsg_walk_answer(const struct dnsmsg_query *info, const voi
 				    .left = size > info->question ? get16(header + 6) : 0};
 }
 
+static size_t address_size(bool v6)
+{
+	return v6 ? 16 : 4;
+}
+
+static void enter_addresses(struct dnsmsg_walk *walk, size_t at, size_t size, bool v6)
+{
+	if (size % address_size(v6))
+		return;
+	walk->address = at;
+	walk->addresses_end = at + size;
+	walk->v6 = v6;
+}
+
+/* Behind a service's priority, which is 0 for an alias, and its name. */
+static void enter_params(struct dnsmsg_walk *walk, size_t at, size_t end)
+{
+	if (end - at < 2 || get16(walk->message + at) == 0)
+		return;
+	at = skip_name(walk->message, end, at + 2, false);
+	if (!at)
+		return;
+	walk->param = at;
+	walk->params_end = end;
+}
+
+static void take_param(struct dnsmsg_walk *walk)
+{
+	const uint8_t *param = walk->message + walk->param;
+	size_t left = walk->params_end - walk->param, size;
+
+	if (left < PARAM_HEAD || get16(param + 2) > left - PARAM_HEAD) {
+		walk->param = walk->params_end;
+		return;
+	}
+	size = get16(param + 2);
+	if (get16(param) == PARAM_IPV4HINT || get16(param) == PARAM_IPV6HINT)
+		enter_addresses(walk, walk->param + PARAM_HEAD, size, get16(param) == PARAM_IPV6HINT);
+	walk->param += PARAM_HEAD + size;
+}
+
+static bool take_record(struct dnsmsg_walk *walk)
+{
+	size_t fixed = 0, end = skip_record(walk->message, walk->size, walk->at, &fixed), data = fixed + RECORD_REST;
+	const uint8_t *record = walk->message + fixed;
+	unsigned type;
+
+	walk->left = end ? walk->left - 1 : 0;
+	if (!end)
+		return false;
+	walk->at = end;
+	walk->ttl = get32(record + 4);
+	type = get16(record + 2) == CLASS_IN ? get16(record) : 0;
+	if ((type == TYPE_A || type == TYPE_AAAA) && end - data == address_size(type == TYPE_AAAA))
+		enter_addresses(walk, data, end - data, type == TYPE_AAAA);
+	if (type == TYPE_SVCB || type == TYPE_HTTPS)
+		enter_params(walk, data, end);
+	return true;
+}
+
 bool dnsmsg_next_address(struct dnsmsg_walk *walk, struct vnic_addr *ret_addr, uint32_t *ret_ttl)
 {
-	while (walk->left) {
-		size_t fixed = 0, end = skip_record(walk->message, walk->size, walk->at, &fixed);
-		const uint8_t *record = walk->message + fixed;
-		bool v6;
+	size_t size;
 
-		walk->left = end ? walk->left - 1 : 0;
-		walk->at = end;
-		if (!end)
+	while (walk->address == walk->addresses_end)
+		if (walk->param < walk->params_end)
+			take_param(walk);
+		else if (!walk->left || !take_record(walk))
 			return false;
-		v6 = get16(record) == TYPE_AAAA;
-		if ((!v6 && get16(record) != TYPE_A) || get16(record + 2) != CLASS_IN ||
-		    end - fixed - RECORD_REST != (v6 ? 16 : 4))
-			continue;
-		*ret_addr = (struct vnic_addr){.family = v6 ? AF_INET6 : AF_INET, .prefix = v6 ? 128 : 32};
-		memcpy(ret_addr->bytes, record + RECORD_REST, v6 ? 16 : 4);
-		*ret_ttl = (uint32_t)get16(record + 4) << 16 | get16(record + 6);
-		return true;
-	}
-	return false;
+	size = address_size(walk->v6);
+	*ret_addr = (struct vnic_addr){.family = walk->v6 ? AF_INET6 : AF_INET, .prefix = walk->v6 ? 128 : 32};
+	memcpy(ret_addr->bytes, walk->message + walk->address, size);
+	*ret_ttl = walk->ttl;
+	walk->address += size;
+	return true;
 }
 
 void dnsmsg_set_id(void *message, uint16_t id)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * DNS messages, as far as a forwarder must understand them: is this one question, how large may the answer be, is
- * this its answer, and which addresses are in it (RFC 1035, 3596, 6891, 9619).
+ * this its answer, and which addresses are in it (RFC 1035, 3596, 6891, 9460, 9619).
  */
 #ifndef GATEWAY_DNSMSG_H
 #define GATEWAY_DNSMSG_H
@@ -56,10 +56,18 @@ struct dnsmsg_walk {
 	const uint8_t *message;
 	size_t size, at;
 	unsigned left;
+	/* Within a record: parameters that were not looked at, and addresses one behind the other. */
+	size_t param, params_end;
+	size_t address, addresses_end;
+	bool v6;
+	uint32_t ttl;
 };
 /* Of what answers this query. */
 struct dnsmsg_walk dnsmsg_walk_answer(const struct dnsmsg_query *info, const void *answer, size_t size);
-/* The next address (A, AAAA) and its TTL in seconds; false: there is none, or what follows is not whole. */
+/*
+ * The next address (A, AAAA, a hint in SVCB and HTTPS) and its TTL in seconds; false: there is none, or what follows is
+ * not whole.
+ */
 bool dnsmsg_next_address(struct dnsmsg_walk *walk, struct vnic_addr *ret_addr, uint32_t *ret_ttl);
 
 void dnsmsg_set_id(void *message, uint16_t id);

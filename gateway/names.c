@@ -3,9 +3,9 @@
  * Which addresses have a name that is in a rule of the policy.
  *
  * Theory of operation.  A flow has an address and no name, so what the forwarder tells the sandbox is kept: the
- * addresses in the answers, under the name that was asked for, whatever other names the answer went by (CNAME).  An
- * address is known before the sandbox has heard of it, so its first packet finds it.  What the sandbox learns elsewhere
- * opens nothing.
+ * addresses in the answers, hints of services too, under the name that was asked for, whatever other names the answer
+ * went by (CNAME).  An address is known before the sandbox has heard of it, so its first packet finds it.  What the
+ * sandbox learns elsewhere opens nothing.
  *
  * For how long.  Programs go on using an address long after its time to live, some until they end; nothing tells us. So
  * it is known for an hour at least, and for a day if it lives longer than an hour.  Addresses of names in no rule are

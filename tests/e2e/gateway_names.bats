@@ -11,6 +11,7 @@ shows() { shows_of gateway_names "$1"; }
 
 @test "an address of a name is open once it was told, for the rule's ports and protocols" { shows told_first; }
 @test "a rule with a name may be for one protocol, and covers aliases" { shows kinds; }
+@test "hints in HTTPS records open what addresses do" { shows hints; }
 @test "a wildcard covers the names below, and no others" { shows below; }
 @test "a name opens neither the LAN nor the host nor metadata services" { shows rebinding; }
 @test "a network that is denied stays denied whatever its names" { shows denied_network; }

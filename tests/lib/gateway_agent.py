@@ -233,7 +233,7 @@ def greet_udp(address, port=0):
 
 
 def serve_names(address, names):
-    """a resolver; a name has addresses of both families, and one that begins with "=" is an alias, after a TTL"""
+    """a resolver; after a TTL a name has addresses of both families, aliases with "=" in front, and hints of HTTPS with "+" """
 
     def find(name, kind):
         names_heard.append(name)
@@ -244,6 +244,10 @@ def serve_names(address, names):
                 owner = resolver.wire(value[1:])
                 found.append((b"\xc0\x0c", resolver.CNAME, ttl, owner))
                 found += [(owner, *record[1:]) for record in find(value[1:], kind)]
+            elif value[0] == "+":
+                hint = struct.pack(">HBHH", 1, 0, 6 if ":" in value else 4, 16 if ":" in value else 4)
+                hint += socket.inet_pton(family_of(value[1:]), value[1:])
+                found += [(b"\xc0\x0c", kind, ttl, hint)] if kind == resolver.HTTPS else []
             elif kind == (resolver.AAAA if ":" in value else resolver.A):
                 found.append((b"\xc0\x0c", kind, ttl, socket.inet_pton(family_of(value), value)))
         return found

@@ -14,6 +14,7 @@ NAMES = {
     "www.site.example": (60, NEIGHBOUR),
     "other.example": (60, NEIGHBOUR),
     "both.example": (60, SITE),
+    "hinted.example": (60, "+" + SITE, "+" + SITE6, "+10.99.0.1"),
     "big.example": (60, *BIG),
     # What their owner has no business to name.
     "lan.example": (60, "10.99.0.1", "fd77:1::1"),
@@ -67,6 +68,15 @@ def kinds(world):
         assert box.by_tcp(SITE, OTHER)
         assert box.by_ping(SITE)
         assert not box.by_udp(SITE, PORT)
+
+
+def hints(world):
+    """browsers connect to the addresses in an HTTPS record before they have asked for others"""
+    with confined(world, "--allow", "*.example") as box:
+        is_equal(box.ask_name(FORWARDER, "hinted.example", 65), 3)
+        assert box.by_tcp(SITE, PORT) and box.by_tcp(SITE6, PORT)
+        assert not box.by_tcp("10.99.0.1", PORT)
+        assert not box.by_tcp(NEIGHBOUR, PORT)
 
 
 def below(world):

@@ -10,7 +10,7 @@ import struct
 import sys
 import threading
 
-A, CNAME, AAAA = 1, 5, 28
+A, CNAME, AAAA, HTTPS = 1, 5, 28, 65
 
 
 def wire(name):

@@ -130,6 +130,62 @@ static void each_address_of_an_answer_is_learnt_and_nothing_else_in_it(void **st
 	names_free(names);
 }
 
+/* An HTTPS record: priority, the owner's name, and parameters. */
+static void add_service(struct dns_message *answer, uint8_t priority, const void *params, size_t size)
+{
+	uint8_t data[64] = {0, priority, 0};
+
+	memcpy(data + 3, params, size);
+	dns_add_record(answer, 65, 60, data, 3 + size);
+}
+
+static void hints_of_a_service_are_learnt(void **state)
+{
+	static const uint8_t params[] = {
+		0, 1, 0, 3,  2,    'h',  '2', 0, 4, 0, 8, 9, 0, 0, 1, 9, 0, 0, 2, /* alpn, ipv4hint */
+		0, 6, 0, 16, 0x26, 0x20, 0,   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+	struct dns_message question = dns_question(1, "allowed.example"), answer = question;
+	struct vnic_policy_flow v6 = {.dst = {AF_INET6, 128, {0x26, 0x20, [15] = 1}}};
+	struct vnic_addr three = address(3);
+
+	(void)state;
+	begin();
+	add_service(&answer, 1, params, sizeof(params));
+	dns_add_record(&answer, 1, 60, three.bytes, 4);
+	learn_message(&question, &answer);
+	names_find(names, &v6, now);
+	assert_int_equal(v6.named.bits[0], 2);
+	for (uint32_t i = 1; i <= 3; i++)
+		assert_int_equal(rules_of(i), 2);
+	assert_int_equal(count(), 4);
+	names_free(names);
+}
+
+static void what_is_not_well_formed_in_a_service_is_not(void **state)
+{
+	static const uint8_t odd[] = {0, 4, 0, 5, 9, 0, 0, 1, 9}, long_one[] = {0, 4, 0, 8, 9, 0, 0, 2, 9, 0, 0},
+			     good[] = {0, 4, 0, 4, 9, 0, 0, 3}, other[] = {0, 5, 0, 4, 9, 0, 0, 4},
+			     empty[] = {0, 4, 0, 0, 0, 4, 0, 4, 9, 0, 0, 5};
+	struct dns_message question = dns_question(1, "allowed.example"), answer = question;
+
+	(void)state;
+	begin();
+	add_service(&answer, 1, odd, sizeof(odd));
+	add_service(&answer, 1, long_one, sizeof(long_one));
+	add_service(&answer, 0, good, sizeof(good)); /* an alias */
+	add_service(&answer, 1, other, sizeof(other));
+	add_service(&answer, 1, "", 0);
+	dns_add_record(&answer, 65, 60, "\0\1\77", 3); /* the name has no end */
+	dns_add_record(&answer, 65, 60, "\0", 1);
+	learn_message(&question, &answer);
+	assert_int_equal(count(), 0);
+	add_service(&answer, 1, empty, sizeof(empty));
+	learn_message(&question, &answer);
+	assert_int_equal(count(), 1);
+	assert_int_equal(rules_of(5), 2);
+	names_free(names);
+}
+
 static void an_answer_that_is_cut_off_gives_what_is_whole(void **state)
 {
 	struct dns_message question = dns_question(1, "allowed.example"), answer = question;
@@ -274,6 +330,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_test(an_address_has_the_rules_of_its_names),
 		vt_test(each_address_of_an_answer_is_learnt_and_nothing_else_in_it),
+		vt_test(hints_of_a_service_are_learnt),
+		vt_test(what_is_not_well_formed_in_a_service_is_not),
 		vt_test(an_answer_that_is_cut_off_gives_what_is_whole),
 		vt_test(an_address_is_known_for_an_hour_at_least_and_a_day_if_it_lives_longer),
 		vt_test(each_answer_prolongs_its_own),
