@@ -3,7 +3,7 @@
 """cycles.py: sandboxes, relays, namespaces and devices come and go, one by one or four at a time; looks for what stays.
 
 After waiting by condition, processes, namespaces, links, mounts and descriptors are what they were.  The kernel's
-unreclaimable memory (SUnreclaim) and the memory of the processes of a sandbox that runs all the time (PSS) must not
+unreclaimable memory (SUnreclaim) and the memory of the processes of a sandbox that runs all the time (anonymous pages) must not
 grow: the slope of a straight line through the samples must be within its own error, or below what one lost page a
 cycle would be.  The kernel frees much of it late, and cleans up more slowly than sandboxes come and go: a sample is taken
 when it has done so.  The first fifth does not count, nor the first ten seconds, for the kernel collects what it will free
@@ -45,13 +45,16 @@ def drained():
                 low, since = now, time.monotonic()
 
 
-def pss(pids):
-    """In KiB; None where we may not look (processes that are not dumpable belong to root)."""
+def memory(pids):
+    """
+    Anonymous pages, in KiB, which do not become more or fewer with who shares them; None where we may not look
+    (processes that are not dumpable belong to root).
+    """
     total = 0
     for pid in pids:
         try:
             with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+                total += next(int(line.split()[1]) for line in file if line.startswith("Anonymous:"))
         except (OSError, StopIteration):
             return None
     return total
@@ -177,7 +180,7 @@ def series(results, kind, workers, cycles, seconds):
             drained()
             now = time.monotonic() - begin
             kernel.append((done, now, meminfo("SUnreclaim")))
-            own.append((done, now, pss(resident.pids)))
+            own.append((done, now, memory(resident.pids)))
             marks.append((done, now))
         why = world.settled(before, keep)
         if os.getuid() == 0 and namespaces(world.descendants()) != names:
@@ -187,7 +190,7 @@ def series(results, kind, workers, cycles, seconds):
     text = f"{done} {text}"
     results.add(not why, f"{text} leave nothing", why)
     judge(results, f"SUnreclaim during {text}", kernel, cycles)
-    judge(results, f"PSS of a running sandbox during {text}", own, cycles)
+    judge(results, f"memory of a running sandbox during {text}", own, cycles)
     marks = marks[::max(len(marks) // 10, 1)]
     rates = [(b[0] - a[0]) / (b[1] - a[1]) for a, b in zip(marks, marks[1:])]
     results.note(f"{text} a second, with the kernel's own clean-up: " + " ".join(f"{rate:.0f}" for rate in rates))

@@ -462,7 +462,7 @@ def watch(box, samples, ended, results):
     begin = told = time.monotonic()
     while not ended.wait(SAMPLE_EVERY):
         figures, now = box.figures(), time.monotonic()
-        samples.append((now - begin, cycles.pss([box.gateway]), box.descriptors(), figures["open"]))
+        samples.append((now - begin, cycles.memory([box.gateway]), box.descriptors(), figures["open"]))
         if now - told > PROGRESS_EVERY:
             told = now
             results.note(f"after {now - begin:.0f} s: {json.dumps(figures['flows'])} {samples[-1][1]} KiB")
@@ -505,7 +505,7 @@ def flat(results, samples, seconds):
         slope, error = cycles.line_through(late)
         results.add(slope * seconds <= max(3 * error * seconds, 256), "the gateway's memory is flat")
         results.note(f"slope {slope * 60:+.2f} KiB a minute, standard error {error * 60:.2f}")
-    results.note("PSS in KiB over the run: " + " ".join(str(memory) for _, memory, _, _ in samples[::max(len(samples) // 12, 1)]))
+    results.note("KiB over the run: " + " ".join(str(memory) for _, memory, _, _ in samples[::max(len(samples) // 12, 1)]))
     results.note(f"at most {most} KiB, {max(fds for _, _, fds, _ in samples)} descriptors, and open flows: "
                  + ", ".join(f"{max(sample[3][kind] for sample in samples)} {kind}" for kind in samples[0][3]))
 
@@ -521,7 +521,7 @@ def main():
     share = sum(FROM_OUTSIDE.values()) / (sum(FROM_OUTSIDE.values()) + sum(MIX.values()) + 49 * MIX[burst])
     units = args.flows * (1 - share) / (1 + 49 * MIX[burst] / sum(MIX.values()))
     box = Box(int(units), args.seconds)
-    before, quiet = box.descriptors(), cycles.pss([box.gateway])
+    before, quiet = box.descriptors(), cycles.memory([box.gateway])
     samples, ended = [], threading.Event()
     watcher = threading.Thread(target=watch, args=(box, samples, ended, results))
     watcher.start()
@@ -550,7 +550,7 @@ def main():
     compare(results, figures, totals, flows)
     results.add(box.descriptors() <= before - STAYING, "no descriptor is left", f"{before} -> {box.descriptors()}")
     flat(results, samples, took)
-    results.note(f"PSS before {quiet} KiB, after {cycles.pss([box.gateway])} KiB; load {os.getloadavg()}")
+    results.note(f"memory before {quiet} KiB, after {cycles.memory([box.gateway])} KiB; load {os.getloadavg()}")
     box.say()
     must(box.process.wait() == 0, "the sandbox fails")
     resolver.terminate()
