@@ -63,13 +63,18 @@ static size_t skip_record(const uint8_t *message, size_t size, size_t at, size_t
 	return fixed + RECORD_REST + get16(message + fixed + 8);
 }
 
-/* The records after the question; false: they are not well-formed. */
+/*
+ * The records after the question; false: they are not well-formed.  None is an answer: a server that returns what it
+ * refuses, with another header, would have given it.
+ */
 static bool read_records(const uint8_t *message, size_t size, struct dnsmsg_query *query)
 {
 	unsigned additional = get16(message + 10);
-	unsigned count = get16(message + 6) + get16(message + 8) + additional;
+	unsigned count = get16(message + 8) + additional;
 	size_t at = query->question;
 
+	if (get16(message + 6) > 0)
+		return false;
 	for (unsigned i = 0; i < count; i++) {
 		size_t opt = 0;
 

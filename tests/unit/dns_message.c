@@ -95,8 +95,23 @@ static void malformed_questions_are_format_errors(void **state)
 	assert_int_equal(read_query(&twice, &query), DNSMSG_FORMERR);
 	dns_add_edns(&answer, 1232);
 	answer.bytes[11] = 0;
-	answer.bytes[7] = 1; /* the record stands among the answers */
+	answer.bytes[9] = 1; /* the record stands elsewhere */
 	assert_int_equal(read_query(&answer, &query), DNSMSG_FORMERR);
+}
+
+/* Some servers return what they refuse as it is, and then it would be learnt. */
+static void a_question_with_an_answer_is_a_format_error(void **state)
+{
+	struct dns_message m = dns_question(1, "name"), made;
+	struct dnsmsg_query query;
+
+	(void)state;
+	dns_add_record(&m, 1, 60, "\11\11\11\11", 4);
+	m.bytes[2] &= 0x7f;
+	assert_int_equal(read_query(&m, &query), DNSMSG_FORMERR);
+	made.size = dnsmsg_make_answer(m.bytes, &query, DNSMSG_FORMERR, false, made.bytes);
+	assert_int_equal(made.size, QUESTION_SIZE);
+	assert_int_equal(made.bytes[7], 0);
 }
 
 static void a_name_of_256_bytes_is_a_format_error(void **state)
@@ -236,6 +251,7 @@ int main(void)
 		vt_test(every_truncation_is_a_format_error),
 		vt_test(an_answer_is_cut_to_the_records_that_fit),
 		vt_test(malformed_questions_are_format_errors),
+		vt_test(a_question_with_an_answer_is_a_format_error),
 		vt_test(a_name_of_256_bytes_is_a_format_error),
 		vt_test(an_answer_has_the_id_and_the_question_whatever_its_case),
 		vt_test(an_error_need_not_repeat_the_question),
