@@ -27,7 +27,6 @@ static const struct flow_key client = {.family = AF_INET};
 /* One connection.  By side: what was said from there and heard there. */
 struct world {
 	struct dns_tcp tcp;
-	struct pipe_pool pool;
 	int fds[2], ends[2];
 	uint64_t counts[2];
 	size_t said_len[2], heard_len[2];
@@ -71,7 +70,7 @@ static void pump(struct world *world)
 	int r = STREAM_MORE;
 
 	while (!world->over && r == STREAM_MORE)
-		r = dns_tcp_pump(gateway.dns, &world->tcp, &world->pool, &client, world->fds, world->counts);
+		r = dns_tcp_pump(gateway.dns, &world->tcp, &client, world->fds, world->counts);
 	world->broken |= r < 0;
 	world->over |= r < 0 || r == STREAM_ENDED;
 }
@@ -245,8 +244,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_asked(&world, &asked);
 		check_told(&world, &refused);
 	}
-	dns_tcp_close(gateway.dns, &world.tcp, &world.pool);
-	require(world.pool.kept == 0);
+	dns_tcp_close(gateway.dns, &world.tcp);
+	require(gateway.dns->kept_by_tcp == 0);
 	check_accounts();
 	for (int side = 0; side < 2; side++) {
 		close(world.fds[side]);

@@ -37,6 +37,7 @@ struct dns {
 	struct table table;    /* by `identity`; when it is full questions are answered SERVFAIL */
 	struct query *queries; /* by slot of the table */
 	uint32_t open_by_tcp;  /* questions that are not in it: see dns_tcp.c */
+	size_t kept_by_tcp;    /* bytes, of DNS_TCP_KEPT */
 	unsigned preferred;    /* the server that answered last */
 	int64_t looked_at;     /* the host's resolvers */
 	bool looking;          /* it is not known yet what they are */

@@ -11,8 +11,8 @@
  * question that is not asked becomes its own answer, which is no longer, and goes back between two of the resolver's.
  * Whoever has begun to send to the sandbox goes on until the end of his message.
  *
- * All messages together, with what streams keep, have KEPT_MAX.  Beyond that the connection is reset and the question
- * counted as `full`.
+ * All messages together have DNS_TCP_KEPT.  Beyond that the connection is reset and the question counted as `full`.
+ * What streams keep is not counted with them: a sandbox that does not read its downloads still hears its answers.
  *
  * Rejected: asking for them ourselves, as dns_ask.c does for datagrams, so that another server could be asked.  It
  * takes another connection for each question, and a place for each answer while its asker reads an earlier one.
@@ -30,10 +30,10 @@
 
 #define ROUNDS 64 /* steps of one turn: a score of messages each way */
 
-static void drop(struct dns_way *way, struct pipe_pool *pool)
+static void drop(struct dns *dns, struct dns_way *way)
 {
 	if (way->bytes) {
-		pool->kept -= way->room;
+		dns->kept_by_tcp -= way->room;
 		free(way->bytes);
 	}
 	*way = (struct dns_way){.ended = way->ended};
@@ -47,10 +47,10 @@ static bool is_whole(const struct dns_way *way)
 /* One step: 1 something was done, 0 would block (an event will come, or a step of the other way), or an errno. */
 
 /* Its length is known. */
-static int make_room(struct dns *dns, struct dns_way *way, struct pipe_pool *pool, enum side from)
+static int make_room(struct dns *dns, struct dns_way *way, enum side from)
 {
 	way->size = DNS_LENGTH + get16(way->length);
-	if (pool->kept + way->size <= KEPT_MAX)
+	if (dns->kept_by_tcp + way->size <= DNS_TCP_KEPT)
 		way->bytes = malloc(way->size);
 	if (!way->bytes) {
 		dns->stats.queries += from == SIDE_INNER;
@@ -58,12 +58,12 @@ static int make_room(struct dns *dns, struct dns_way *way, struct pipe_pool *poo
 		return -ENOBUFS;
 	}
 	way->room = way->size;
-	pool->kept += way->room;
+	dns->kept_by_tcp += way->room;
 	memcpy(way->bytes, way->length, DNS_LENGTH);
 	return 1;
 }
 
-static void take_question(struct dns *dns, struct dns_tcp *tcp, struct pipe_pool *pool, const struct flow_key *client)
+static void take_question(struct dns *dns, struct dns_tcp *tcp, const struct flow_key *client)
 {
 	struct dns_way *way = &tcp->ways[SIDE_INNER];
 	uint8_t *message = way->bytes + DNS_LENGTH, made[DNSMSG_MADE];
@@ -71,7 +71,7 @@ static void take_question(struct dns *dns, struct dns_tcp *tcp, struct pipe_pool
 	int verdict = dns_judge(dns, client, message, way->size - DNS_LENGTH, &info);
 
 	if (verdict < 0) {
-		drop(way, pool);
+		drop(dns, way);
 	} else if (verdict > 0) {
 		size_t size = dnsmsg_make_answer(message, &info, (unsigned)verdict, false, made);
 
@@ -102,20 +102,20 @@ static void take_answer(struct dns *dns, struct dns_tcp *tcp)
 	}
 }
 
-static int end(struct dns_tcp *tcp, struct pipe_pool *pool, enum side from, int to)
+static int end(struct dns *dns, struct dns_tcp *tcp, enum side from, int to)
 {
 	struct dns_way *way = &tcp->ways[from];
 
 	if (tcp->ways[!from].back && from == SIDE_HOST)
 		return 0;
-	drop(way, pool); /* what there is of a message will never be whole */
+	drop(dns, way); /* what there is of a message will never be whole */
 	shutdown(to, SHUT_WR);
 	way->ended = true;
 	return 1;
 }
 
 /* Of the message at hand, and not a byte of the next. */
-static int receive(struct dns_tcp *tcp, struct pipe_pool *pool, enum side from, const int fds[2], uint64_t *count)
+static int receive(struct dns *dns, struct dns_tcp *tcp, enum side from, const int fds[2], uint64_t *count)
 {
 	struct dns_way *way = &tcp->ways[from];
 	bool known = way->bytes;
@@ -125,13 +125,13 @@ static int receive(struct dns_tcp *tcp, struct pipe_pool *pool, enum side from, 
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	if (n == 0)
-		return end(tcp, pool, from, fds[!from]);
+		return end(dns, tcp, from, fds[!from]);
 	way->have += (uint32_t)n;
 	*count += (uint64_t)n;
 	return 1;
 }
 
-static int pass_on(struct dns_tcp *tcp, struct pipe_pool *pool, enum side from, const int fds[2])
+static int pass_on(struct dns *dns, struct dns_tcp *tcp, enum side from, const int fds[2])
 {
 	struct dns_way *way = &tcp->ways[from];
 	const struct dns_way *other = &tcp->ways[!from];
@@ -145,12 +145,12 @@ static int pass_on(struct dns_tcp *tcp, struct pipe_pool *pool, enum side from, 
 		return errno == EAGAIN ? 0 : -errno;
 	way->sent += (uint32_t)n;
 	if (way->sent == way->size)
-		drop(way, pool);
+		drop(dns, way);
 	return 1;
 }
 
-static int step(struct dns *dns, struct dns_tcp *tcp, struct pipe_pool *pool, const struct flow_key *client,
-		enum side from, const int fds[2], uint64_t *count)
+static int step(struct dns *dns, struct dns_tcp *tcp, const struct flow_key *client, enum side from, const int fds[2],
+		uint64_t *count)
 {
 	struct dns_way *way = &tcp->ways[from];
 	int r;
@@ -158,26 +158,26 @@ static int step(struct dns *dns, struct dns_tcp *tcp, struct pipe_pool *pool, co
 	if (way->ended)
 		return 0;
 	if (is_whole(way))
-		return pass_on(tcp, pool, from, fds);
-	r = receive(tcp, pool, from, fds, count);
+		return pass_on(dns, tcp, from, fds);
+	r = receive(dns, tcp, from, fds, count);
 	if (r > 0 && !way->bytes && way->have == DNS_LENGTH)
-		r = make_room(dns, way, pool, from);
+		r = make_room(dns, way, from);
 	if (r > 0 && is_whole(way) && from == SIDE_INNER)
-		take_question(dns, tcp, pool, client);
+		take_question(dns, tcp, client);
 	else if (r > 0 && is_whole(way))
 		take_answer(dns, tcp);
 	return r;
 }
 
-int dns_tcp_pump(struct dns *dns, struct dns_tcp *tcp, struct pipe_pool *pool, const struct flow_key *client,
-		 const int fds[2], uint64_t counts[2])
+int dns_tcp_pump(struct dns *dns, struct dns_tcp *tcp, const struct flow_key *client, const int fds[2],
+		 uint64_t counts[2])
 {
 	int in = 1, out = 1;
 
 	for (int round = 0; round < ROUNDS && (in > 0 || (in == 0 && out > 0)); round++) {
 		if (out >= 0) /* or what the resolver said before it took no more is still to be heard */
-			out = step(dns, tcp, pool, client, SIDE_INNER, fds, &counts[SIDE_INNER]);
-		in = step(dns, tcp, pool, client, SIDE_HOST, fds, &counts[SIDE_HOST]);
+			out = step(dns, tcp, client, SIDE_INNER, fds, &counts[SIDE_INNER]);
+		in = step(dns, tcp, client, SIDE_HOST, fds, &counts[SIDE_HOST]);
 	}
 	if (in < 0 || out < 0)
 		return in < 0 ? in : out;
@@ -186,11 +186,11 @@ int dns_tcp_pump(struct dns *dns, struct dns_tcp *tcp, struct pipe_pool *pool, c
 	return in > 0 || out > 0 ? STREAM_MORE : STREAM_BLOCKED;
 }
 
-void dns_tcp_close(struct dns *dns, struct dns_tcp *tcp, struct pipe_pool *pool)
+void dns_tcp_close(struct dns *dns, struct dns_tcp *tcp)
 {
 	dns->stats.failed += tcp->open;
 	dns->open_by_tcp -= tcp->open;
 	for (int side = 0; side < 2; side++)
-		drop(&tcp->ways[side], pool);
+		drop(dns, &tcp->ways[side]);
 	*tcp = (struct dns_tcp){0};
 }

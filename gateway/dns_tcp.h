@@ -9,6 +9,8 @@
 #include "packet.h"
 #include "stream.h"
 
+#define DNS_TCP_KEPT (16u << 20) /* bytes of messages that are not over yet */
+
 struct dns;
 
 /* One way of a connection: a message that is read, then sent. */
@@ -28,11 +30,11 @@ struct dns_tcp {
 
 /*
  * Carries what can be carried in one turn between the descriptors, which are by side, for edge-triggered events; adds
- * the bytes read to counts[], by side.  `pool` counts what is kept.  A negative errno: it cannot go on.
+ * the bytes read to counts[], by side.  A negative errno: it cannot go on.
  */
-int dns_tcp_pump(struct dns *dns, struct dns_tcp *tcp, struct pipe_pool *pool, const struct flow_key *client,
-		 const int fds[2], uint64_t counts[2]);
+int dns_tcp_pump(struct dns *dns, struct dns_tcp *tcp, const struct flow_key *client, const int fds[2],
+		 uint64_t counts[2]);
 /* Gives back what it holds; what is open has failed. */
-void dns_tcp_close(struct dns *dns, struct dns_tcp *tcp, struct pipe_pool *pool);
+void dns_tcp_close(struct dns *dns, struct dns_tcp *tcp);
 
 #endif

@@ -110,7 +110,7 @@ static bool pump(struct tcp *tcp, struct flow *flow, enum side from)
 static void pump_questions(struct tcp *tcp, struct flow *flow)
 {
 	uint64_t bytes[2] = {0};
-	int r = dns_tcp_pump(tcp->gateway->dns, &flow->questions, &tcp->pipes, &flow->key, flow->fds, bytes);
+	int r = dns_tcp_pump(tcp->gateway->dns, &flow->questions, &flow->key, flow->fds, bytes);
 
 	log_count(tcp->gateway, &flow->logged, SIDE_HOST, bytes[SIDE_HOST]);
 	log_count(tcp->gateway, &flow->logged, SIDE_INNER, bytes[SIDE_INNER]);

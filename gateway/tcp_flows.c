@@ -142,7 +142,7 @@ void tcp_bury(struct tcp *tcp, struct flow *flow)
 	if (flow->state == TCP_OPEN) {
 		log_end(tcp->gateway, tcp_log_name(flow), &flow->logged);
 		if (flow->asks)
-			dns_tcp_close(tcp->gateway->dns, &flow->questions, &tcp->pipes);
+			dns_tcp_close(tcp->gateway->dns, &flow->questions);
 		for (int i = 0; i < 2 && !flow->asks; i++)
 			stream_close(&flow->streams[i], &tcp->pipes);
 	}

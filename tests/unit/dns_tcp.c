@@ -17,7 +17,6 @@
 struct world {
 	struct vnic_gateway gateway;
 	struct dns_tcp tcp;
-	struct pipe_pool pool;
 	struct flow_key client;
 	int inner, host; /* the sandbox's and the resolver's ends */
 	int fds[2];
@@ -69,8 +68,8 @@ static struct vnic_dns_stats stats(const struct world *world)
 
 static void hang_up(struct world *world)
 {
-	dns_tcp_close(world->gateway.dns, &world->tcp, &world->pool);
-	assert_int_equal(world->pool.kept, 0);
+	dns_tcp_close(world->gateway.dns, &world->tcp);
+	assert_int_equal(world->gateway.dns->kept_by_tcp, 0);
 	assert_int_equal(stats(world).open, 0);
 	for (int side = 0; side < 2; side++)
 		close(world->fds[side]);
@@ -90,8 +89,7 @@ static int pump(struct world *world)
 	int r;
 
 	do
-		r = dns_tcp_pump(world->gateway.dns, &world->tcp, &world->pool, &world->client, world->fds,
-				 world->counts);
+		r = dns_tcp_pump(world->gateway.dns, &world->tcp, &world->client, world->fds, world->counts);
 	while (r == STREAM_MORE);
 	return r;
 }
@@ -438,13 +436,13 @@ static void beyond_what_may_be_kept_it_ends_and_is_counted(void **state)
 
 	(void)state;
 	world_begin(&world, false);
-	world.pool.kept = KEPT_MAX - question.size; /* of others */
+	world.gateway.dns->kept_by_tcp = DNS_TCP_KEPT - question.size; /* of others */
 	write_all(world.inner, frame.bytes, frame.size);
 	assert_int_equal(pump(&world), -ENOBUFS);
 	assert_int_equal(stats(&world).full, 1);
 	assert_true(hears_nothing(world.host));
-	assert_int_equal(world.pool.kept, KEPT_MAX - question.size);
-	world.pool.kept = 0;
+	assert_int_equal(world.gateway.dns->kept_by_tcp, DNS_TCP_KEPT - question.size);
+	world.gateway.dns->kept_by_tcp = 0;
 	world_end(&world);
 }
 
