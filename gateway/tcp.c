@@ -563,9 +563,15 @@ void tcp_free(struct tcp *tcp)
 {
 	if (!tcp)
 		return;
-	for (uint32_t slot = 1; slot <= tcp->touched; slot++)
-		if (tcp->flows[slot].state != TCP_DEAD)
-			tcp_bury(tcp, &tcp->flows[slot]);
+	for (uint32_t slot = 1; slot <= tcp->touched; slot++) {
+		struct flow *flow = &tcp->flows[slot];
+
+		if (flow->state == TCP_DEAD)
+			continue;
+		if (flow->state != TCP_OPEN) /* not yet answered, but the host has called already */
+			log_failed(tcp->gateway, tcp_log_name(flow), ECANCELED);
+		tcp_bury(tcp, flow);
+	}
 	pipe_pool_close(&tcp->pipes);
 	release(tcp->flows, tcp->max + 1u, sizeof(*tcp->flows));
 	release(tcp, 1, sizeof(*tcp));

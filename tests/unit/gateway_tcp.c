@@ -411,6 +411,23 @@ static void oversleep(struct world *world)
 	tcp_settle(world->gateway->tcp);
 }
 
+static void what_has_not_begun_at_the_end_has_a_line(void **state)
+{
+	struct world world;
+	int client, server;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.streams = true, .log = world_log});
+	client = offer_flow(&world, &server);
+	assert_int_equal(world_lines_with("\n"), 0);
+	close(client);
+	close(server);
+	world_stop(&world);
+	assert_int_equal(world_lines_with("\n"), 1);
+	assert_int_equal(world_lines_with("\"event\":\"failed\""), 1);
+	assert_int_equal(world_lines_with("Operation canceled"), 1);
+}
+
 static void who_was_accepted_while_the_gateway_slept_is_not_late(void **state)
 {
 	struct world world;
@@ -461,6 +478,7 @@ int main(void)
 		vt_netns_test(an_answer_before_the_end_of_the_question_arrives_before_the_reset),
 		vt_netns_test(a_flow_that_cannot_be_watched_has_one_line_which_says_so),
 		vt_netns_test(so_has_a_client_for_whom_no_socket_can_be_opened),
+		vt_netns_test(what_has_not_begun_at_the_end_has_a_line),
 		vt_netns_test(who_was_accepted_while_the_gateway_slept_is_not_late),
 		vt_netns_test(who_never_answers_an_offer_is_given_up_and_counted),
 	};
