@@ -168,7 +168,7 @@ int(vnic_fail)(struct vnic_error *err, enum vnic_step step, int code, const char
 	struct vnic_error new = {.code = code, .step = step};
 	if (object)
 		snprintf(new.object, sizeof(new.object), "%s", object);
-	if (object && !*object && (step == VNIC_STEP_USAGE || step == VNIC_STEP_EXEC))
+	if (object && !*object && (step == VNIC_STEP_USAGE || step == VNIC_STEP_EXEC || step == VNIC_STEP_WRITE))
 		strcpy(new.object, "\"\""); /* what the user wrote is seen */
 	if (detail) {
 		va_list args;

@@ -80,10 +80,10 @@ static int read_resolver(const char *text, struct vnic_dns_servers *servers, str
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(DNS_PORT)};
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(DNS_PORT)};
 	struct vnic_addr addr;
-	int r = vnic_addr_parse(text, &addr, err);
 
-	if (r < 0)
-		return r;
+	if (strchr(text, '/') || vnic_addr_parse(text, &addr, NULL) < 0)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
+				 "--dns takes the address of a resolver, without a port, or allowed or none");
 	if (servers->count == VNIC_DNS_SERVERS)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--dns", "given more than %d times", VNIC_DNS_SERVERS);
 	memcpy(&v4.sin_addr, addr.bytes, sizeof(v4.sin_addr));
@@ -212,17 +212,12 @@ static int serve(struct vnic_sandbox *sandbox, struct front *front, int exit_fd,
 	return r < 0 ? r : 0;
 }
 
-/* The standard output is the command's. */
-static int read_capture(const struct cli_args *args, struct capture_options *capture, struct vnic_error *err)
+/* `pipe`: what to write instead. */
+static int refuse_stdout(const char *path, const char *object, const char *pipe, struct vnic_error *err)
 {
-	int r = capture_options_read(args, capture, err);
-
-	if (r < 0 || !capture->path)
-		return r;
-	if (!strcmp(capture->path, "-"))
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--capture -",
-				 "the standard output is the command's; the shell has another pipe: "
-				 "--capture >(wireshark -k -i -)");
+	if (path && !strcmp(path, "-"))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, object,
+				 "the standard output is the command's; the shell has another pipe: %s", pipe);
 	return 0;
 }
 
@@ -273,7 +268,11 @@ int sandbox_run(const struct cli_args *args, struct vnic_sandbox_config *config,
 	if (r == 0)
 		r = read_fd(args, "exit-fd", &exit_fd, err);
 	if (r == 0)
-		r = read_capture(args, &capture, err);
+		r = capture_options_read(args, &capture, err);
+	if (r == 0)
+		r = refuse_stdout(capture.path, "--capture -", "--capture >(wireshark -k -i -)", err);
+	if (r == 0)
+		r = refuse_stdout(log, "--log -", "--log >(jq .)", err);
 	if (r == 0 && capture.path) {
 		r = open_capture(&capture, config, err);
 		capture_fd = capture.config.fd;

@@ -178,8 +178,11 @@ replace() {
 @test "--dns says what is wrong" {
 	run "$VNIC" run --dns 1.1.1.1 --dns none -- true
 	is "2:vnic: cannot understand --dns none: there is another --dns" "$status:${lines[0]}"
-	run "$VNIC" run --dns one -- true
-	is 2 "$status"
+	for wrong in one allow 1.1.1.1:53 1.1.1.1/32; do
+		run "$VNIC" run --dns "$wrong" -- true
+		is "2:vnic: cannot understand $wrong: --dns takes the address of a resolver, without a port, or allowed or none" \
+			"$status:${lines[0]}"
+	done
 	run "$VNIC_TOP/tests/lib/alone" "$VNIC" run --dns 10.0.2.3 -- true
 	is "2:vnic: cannot understand --dns: this is the forwarder's own address: it would ask itself" "$status:${lines[0]}"
 	run "$VNIC" run --dns 1.1.1.1 --dns 1.1.1.2 --dns 1.1.1.3 --dns 1.1.1.4 -- true

@@ -113,7 +113,11 @@ hosted() {
 
 @test "what is empty is told as such" {
 	run "$VNIC" run --dns "" -- true
-	complains 2 'vnic: cannot understand "": this is not an IP address'
+	complains 2 'vnic: cannot understand "": --dns takes *'
+	for file in log capture; do
+		run "$VNIC" run --$file "" -- true
+		complains 125 'vnic: cannot write "": No such file or directory'
+	done
 	run "$VNIC" run -- ""
 	complains 127 'vnic: cannot execute "": No such file or directory'
 }

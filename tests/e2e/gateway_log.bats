@@ -25,6 +25,9 @@ shows() { shows_of gateway_log "$1"; }
 	[[ $(<log) == before ]]
 	run -2 "$VNIC" run --log new --nic none -- true
 	[[ $output == *"--log"*"needs a NIC on the gateway"* && ! -e new ]]
+	run -2 "$VNIC" run --log - --capture new -- true
+	[[ $output == *"cannot understand --log -: the standard output is the command's; "*"--log >(jq .)"* ]]
+	[[ ! -e - && ! -e new ]]
 	run -125 "$VNIC" run --log nowhere/log -- true
 	[[ $output == *"nowhere/log: No such file or directory"* ]]
 }

@@ -50,6 +50,8 @@ static void what_the_user_wrote_is_seen_though_it_is_empty(void **state)
 	assert_says(&err, "cannot understand \"\": this is not an IP address");
 	vnic_fail(&err, VNIC_STEP_EXEC, ENOENT, "", NULL);
 	assert_says(&err, "cannot execute \"\": No such file or directory");
+	vnic_fail(&err, VNIC_STEP_WRITE, ENOENT, "", NULL);
+	assert_says(&err, "cannot write \"\": No such file or directory");
 }
 
 static void an_error_without_object_reads_well(void **state)
