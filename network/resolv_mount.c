@@ -30,7 +30,7 @@ static int make_text(const struct resolv_config *config, const struct resolv *ho
 	const struct vnic_addr *listen = &config->listen[config->listen[0].family ? 0 : 1];
 	char addr[VNIC_ADDR_TEXT];
 
-	return snprintf(buf, size, "# of the sandbox: vnic's forwarder asks the host's resolvers\nnameserver %s\n%.*s",
+	return snprintf(buf, size, "# of the sandbox: vnic's forwarder\nnameserver %s\n%.*s",
 			vnic_addr_text(listen, false, addr), (int)host->kept_size, host->kept);
 }
 

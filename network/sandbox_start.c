@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
+#include <unistd.h>
 
 #include "fd.h"
 #include "loop.h"
@@ -268,8 +269,13 @@ static void look_after_resolv(struct vnic_sandbox *sandbox, const struct build *
 
 static void note_kept(struct vnic_sandbox *sandbox)
 {
-	if (sandbox->init.kept & VNIC_KEPT_RESOLV)
-		sandbox_warn(sandbox, RESOLV_PATH " is absent or cannot be covered: names may not resolve");
+	bool uncovered = sandbox->init.kept & VNIC_KEPT_RESOLV;
+
+	if (uncovered && access(RESOLV_PATH, F_OK) < 0)
+		sandbox_warn(sandbox, RESOLV_PATH " is absent: names may not resolve; 'sudo touch " RESOLV_PATH
+						  "' makes room for the sandbox's");
+	else if (uncovered)
+		sandbox_warn(sandbox, RESOLV_PATH " cannot be covered: names may not resolve");
 	if (sandbox->init.kept & VNIC_KEPT_RESOLVERS)
 		sandbox_warn(sandbox,
 			     "the host's name services stay reachable: names may be resolved past the forwarder");

@@ -98,7 +98,9 @@ replace() {
 		"$vnic" run -- grep -q '^nameserver 10.0.2.3$' /etc/resolv.conf
 		rm /etc/resolv.conf
 		"$vnic" run -- true 2>"$dir/warning"
-		grep -q '/etc/resolv.conf is absent' "$dir/warning"
+		grep -q "/etc/resolv.conf is absent: .*'sudo touch /etc/resolv.conf'" "$dir/warning"
+		touch /etc/resolv.conf
+		"$vnic" run -- grep -q '^nameserver 10.0.2.3$' /etc/resolv.conf
 	END
 }
 
