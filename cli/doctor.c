@@ -329,7 +329,8 @@ static void check_sysctls(struct finding *ret)
 		say(ret, STATE_LIMITED, "mount /proc", "/proc/sys is not there");
 	else if (fs.f_flag & ST_RDONLY)
 		say(ret, STATE_LIMITED, "run the container with a writable /proc/sys",
-		    "/proc/sys is read-only: in sandboxes ordinary users may not ping, nor serve ports below 1024");
+		    "/proc/sys is read-only: sandboxes have no IPv6, and ordinary users may neither ping in them nor "
+		    "serve ports below 1024");
 	else
 		say(ret, STATE_OK, NULL, "/proc/sys is writable");
 }

@@ -44,6 +44,7 @@ assert check["state"] == state and text in check["text"] + "; " + check.get("rem
 @test "a /proc/sys that is read-only" {
 	examine 'mount --rbind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys'
 	finds sysctls limited "writable /proc/sys"
+	[[ $output == *"read-only: sandboxes have no IPv6"* ]]
 }
 
 @test "no /proc at all" {
