@@ -18,7 +18,7 @@
 	{"deny", 0, "RULE", true, NULL, "forbid flows; of the rules that match, the most specific decides"}, \
 	{"dns", 0, "ADDRESS|allowed|none", true, NULL, \
 	 "ask this resolver instead of the host's, if the policy allows it; allowed: resolve only names that --allow " \
-	 "has; none: no name resolution"}, \
+	 "has; none: no forwarder, and the host's resolv.conf"}, \
 	{"name", 0, "NAME", false, NULL, "name the sandbox, for 'vnic exec NAME' and 'vnic list'"}
 
 #define SANDBOX_FRONT_OPTIONS \
