@@ -2,9 +2,11 @@
 /*
  * The router's helper: a process in user namespace U and the router's network namespace.
  *
- *   map ids -> [rootless: start init, make the namespace] -> devices -> [rootless: make the links]
+ *   map ids -> [rootless: start init, make the namespace] -> devices
+ *   -> [rootless: make the links, once init has made its namespace] -> addresses
  *   -> [what a capture reads] -> [a VMM's: hand the devices over]
- *   -> addresses -> relay for TAP and TUN NICs -> links carry frames -> READY -> open sockets on request
+ *   -> slow path -> the gateway gets its sockets -> ruleset
+ *   -> relay for TAP and TUN NICs -> links carry frames -> READY -> open sockets on request
  *
  * It leads a session of its own, so the terminal's signals do not reach it; it may not be traced; it
  * ends when the front does.  It keeps U's capabilities, for opening transparent and packet sockets; they
