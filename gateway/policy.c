@@ -256,9 +256,13 @@ static int parse_name(char *who, const char *whole, struct vnic_policy *policy, 
 
 	if (who[len - 1] == '.')
 		who[--len] = '\0';
-	for (char *c = who; *c; c++)
+	for (char *c = who; *c; c++) {
+		if (*c & 0x80)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, whole,
+					 "a name is written in ASCII, as the DNS has it: xn--bcher-kva.example");
 		if (*c >= 'A' && *c <= 'Z')
 			*c += 'a' - 'A';
+	}
 	if (len >= VNIC_DOMAIN_TEXT || !is_name(who + (strncmp(who, "*.", 2) == 0 ? 2 : 0)))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, whole, RULE_HELP);
 	if (!rule->allow)

@@ -166,7 +166,7 @@ static int check_config(const struct vnic_sandbox_config *config, struct vnic_er
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--hostname", "a host name cannot be empty");
 	if (config->spawn.hostname && !(namespaces & CLONE_NEWUTS))
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--hostname",
-				 "it needs a UTS namespace: add --unshare uts");
+				 "it needs a UTS namespace: leave out --share uts");
 	for (unsigned i = 0; i < config->nic_count && config->capture; i++)
 		if (!nic_is_routed(&config->nics[i]))
 			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--capture",

@@ -75,6 +75,8 @@ hosted() {
 	complains 2 'vnic: cannot understand a*: *'
 	run "$VNIC" run --hostname "$(printf 'a%.0s' {1..65})" -- true
 	complains 125 'vnic: cannot set the host name a*: *'
+	run "$VNIC" run --share uts --hostname a -- true
+	complains 2 'vnic: cannot understand --hostname: *leave out --share uts'
 	run "$VNIC" run --ready-fd 77 -- true
 	complains 2 'vnic: cannot understand 77: --ready-fd: *'
 	run "$VNIC" run --exit-fd x -- true

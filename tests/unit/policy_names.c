@@ -155,6 +155,17 @@ static void a_name_cannot_be_denied(void **state)
 	assert_non_null(strstr(err.detail, "--deny any"));
 }
 
+static void a_name_in_other_letters_is_answered_with_what_it_wants(void **state)
+{
+	struct vnic_policy policy = {0};
+	struct vnic_error err;
+
+	(void)state;
+	vt_fails(vnic_policy_add(&policy, true, "m\xc3\xbcnchen.example:443", &err), &err, VNIC_STEP_USAGE, EINVAL);
+	assert_non_null(strstr(err.detail, "in ASCII"));
+	vt_ok(vnic_policy_add(&policy, true, "xn--bcher-kva.example:443", &err), &err);
+}
+
 static void a_name_opens_public_addresses_only(void **state)
 {
 	struct vnic_policy policy = POLICY("-any", "+example.org");
@@ -246,6 +257,7 @@ int main(void)
 		vt_test(the_last_rule_of_a_full_policy_can_have_a_name),
 		vt_test(the_names_of_all_rules_have_a_limit_and_the_policy_stays_as_it_was),
 		vt_test(a_name_cannot_be_denied),
+		vt_test(a_name_in_other_letters_is_answered_with_what_it_wants),
 		vt_test(a_name_opens_public_addresses_only),
 		vt_test(a_name_is_between_networks_and_classes),
 		vt_test(ports_and_protocols_hold_for_names_too),
