@@ -124,8 +124,8 @@ static int open_name(const char *name, const char *state_dir, struct vnic_target
 	r = open_path(path, target, err);
 	if (r == -ENOENT)
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, ENOENT, name,
-				 "neither a sandbox nor a network namespace has this name: 'vnic ns list' shows those "
-				 "there are");
+				 "neither a sandbox of this user nor a network namespace has this name: 'vnic ns list' "
+				 "shows those there are");
 	return r;
 }
 

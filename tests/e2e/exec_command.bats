@@ -141,7 +141,7 @@ END
 @test "a name that nobody has is said so" {
 	run "$VNIC" exec "$name" -- true
 	is 125 "$status"
-	is "vnic: cannot find namespace $name: No such file or directory (neither a sandbox nor a network namespace has this name: 'vnic ns list' shows those there are)" "${lines[0]}"
+	is "vnic: cannot find namespace $name: No such file or directory (neither a sandbox of this user nor a network namespace has this name: 'vnic ns list' shows those there are)" "${lines[0]}"
 	run "$VNIC" exec 4194305 -- true
 	is 125 "$status"
 	[[ ${lines[0]} == "vnic: cannot find namespace 4194305: "* ]]
