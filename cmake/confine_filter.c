@@ -126,6 +126,7 @@ static const struct {
 	{"setsockopt", {{1, SOL_SOCKET, 0}, {2, SO_SNDBUF, 0}}, 2},
 	{"setsockopt", {{1, IPPROTO_TCP, 0}, {2, TCP_NODELAY, 0}}, 2},
 	{"setsockopt", {{1, IPPROTO_TCP, 0}, {2, TCP_CONGESTION, 0}}, 2},
+	{"setsockopt", {{1, IPPROTO_TCP, 0}, {2, TCP_SYNCNT, 0}}, 2}, /* how long a resolver is waited for */
 	{"setsockopt", {{1, IPPROTO_UDP, 0}, {2, UDP_GRO, 0}}, 2},
 	{"setsockopt", {{1, IPPROTO_IP, 0}, {2, IP_RECVERR, 0}}, 2},
 	{"setsockopt", {{1, IPPROTO_IPV6, 0}, {2, IPV6_RECVERR, 0}}, 2},

@@ -142,7 +142,7 @@ int gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum
 		  struct destination *ret_destination)
 {
 	bool forwarder = dns_owns(gateway->dns, key);
-	int r = forwarder ? dns_resolver(gateway->dns, ret_destination)
+	int r = forwarder ? dns_resolver(gateway->dns, 0, ret_destination)
 			  : gateway_decide(gateway, key, proto, ret_destination);
 
 	if (r == 0)

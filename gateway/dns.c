@@ -78,10 +78,14 @@ bool dns_owns(struct dns *dns, const struct flow_key *key)
 	return dns && (is_forwarder(dns, key) || (theirs && is_server(dns, key)));
 }
 
-int dns_resolver(struct dns *dns, struct destination *ret_destination)
+int dns_resolver(struct dns *dns, unsigned passed, struct destination *ret_destination)
 {
+	unsigned count = dns->config.servers.count;
+
 	look(dns);
-	return dns_find_server(dns, dns->preferred, VNIC_PROTO_TCP, ret_destination);
+	if (passed >= count)
+		return -EHOSTUNREACH;
+	return dns_find_server(dns, (dns->preferred + passed) % count, VNIC_PROTO_TCP, ret_destination);
 }
 
 void dns_set_servers(struct dns *dns, const struct vnic_dns_servers *servers)

@@ -20,8 +20,11 @@ bool dns_owns(struct dns *dns, const struct flow_key *key);
 void dns_query(struct dns *dns, const struct flow_key *client, const void *data, size_t size);
 /* As vnic_gateway_set_resolvers. */
 void dns_set_servers(struct dns *dns, const struct vnic_dns_servers *servers);
-/* A TCP flow that is goes to this server.  Returns as gateway_admit. */
-int dns_resolver(struct dns *dns, struct destination *ret_destination);
+/*
+ * A TCP flow that is goes to this server, if so many could not be connected to.  Returns as gateway_admit;
+ * -EHOSTUNREACH: there are no more.
+ */
+int dns_resolver(struct dns *dns, unsigned passed, struct destination *ret_destination);
 
 /* REF_DNS; `sub` of the loop_ref. */
 void dns_event(struct dns *dns, uint32_t slot, unsigned sub, uint32_t events);

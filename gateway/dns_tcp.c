@@ -2,10 +2,11 @@
 /*
  * Questions over TCP, and their answers.
  *
- * Theory of operation.  A connection to the forwarder is a flow as any other, to the resolver that answered last.  But
- * each message is held until it is whole, and then treated as one that came as a datagram: a question is judged, of an
- * answer the addresses are learnt, and it is passed on as it is.  What an answer is about stands in itself, so nobody
- * keeps what was asked, in which order, or how often; a zone transfer is many answers.
+ * Theory of operation.  A connection to the forwarder is a flow as any other, to the resolver that answered last; if
+ * that cannot be connected to, to the next one.  But each message is held until it is whole, and then treated as one
+ * that came as a datagram: a question is judged, of an answer the addresses are learnt, and it is passed on as it is.
+ * What an answer is about stands in itself, so nobody keeps what was asked, in which order, or how often; a zone
+ * transfer is many answers.
  *
  * Each way has one message at a time, of which no byte too many is read: what comes behind it waits at its source.  A
  * question that is not asked becomes its own answer, which is no longer, and goes back between two of the resolver's.
@@ -14,8 +15,9 @@
  * All messages together have DNS_TCP_KEPT.  Beyond that the connection is reset and the question counted as `full`.
  * What streams keep is not counted with them: a sandbox that does not read its downloads still hears its answers.
  *
- * Rejected: asking for them ourselves, as dns_ask.c does for datagrams, so that another server could be asked.  It
- * takes another connection for each question, and a place for each answer while its asker reads an earlier one.
+ * Rejected: asking for them ourselves, as dns_ask.c does for datagrams, so that another server could be asked after
+ * the first has not answered.  It takes another connection for each question, and a place for each answer while its
+ * asker reads an earlier one.
  */
 #include "dns_tcp.h"
 

@@ -31,6 +31,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "dns.h"
 #include "fd.h"
 #include "internal.h"
 #include "reserve.h"
@@ -213,6 +214,8 @@ static int connect_host(struct tcp *tcp, struct flow *flow, const struct destina
 	set_up(fd);
 	if (to->host)
 		choose_unpaced(fd);
+	if (flow->asks) /* another resolver may answer, while who asks still waits */
+		setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &(int){1}, sizeof(int));
 	/* Or a mapped address would reach IPv4 behind the policy's back. */
 	if (to->addr.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
@@ -220,6 +223,19 @@ static int connect_host(struct tcp *tcp, struct flow *flow, const struct destina
 		return -errno;
 	/* Connected already, as over loopback, it is an event at once. */
 	return loop_add(tcp->gateway->epfd, fd, STREAM_EVENTS, ref, NULL);
+}
+
+/* The host does not connect it.  Who asks has other resolvers, and his SYN is still here. */
+static void go_elsewhere(struct tcp *tcp, struct flow *flow, int code)
+{
+	struct destination destination;
+
+	while (flow->asks && dns_resolver(tcp->gateway->dns, ++flow->passed, &destination) == 0) {
+		close_fd(&flow->fds[SIDE_HOST]);
+		if (connect_host(tcp, flow, &destination) == 0)
+			return;
+	}
+	refuse_kept(tcp, flow, code);
 }
 
 /* The policy is asked, and the host. */
@@ -243,7 +259,7 @@ static void start(struct tcp *tcp, struct flow *flow)
 		r = connect_host(tcp, flow, &destination);
 	}
 	if (r < 0)
-		refuse_kept(tcp, flow, -r);
+		go_elsewhere(tcp, flow, -r);
 }
 
 static void start_fresh(struct tcp *tcp)
@@ -451,7 +467,7 @@ void tcp_event(struct tcp *tcp, uint32_t slot, enum side side, uint32_t events)
 			int code = finish_connect(flow->fds[SIDE_HOST]);
 
 			if (code)
-				refuse_kept(tcp, flow, code);
+				go_elsewhere(tcp, flow, code);
 			else
 				connected(tcp, flow);
 		}

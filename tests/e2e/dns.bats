@@ -66,6 +66,25 @@ replace() {
 	END
 }
 
+@test "of several resolvers those that take no connection are passed over, for who asks over TCP" {
+	on_a_host <<-'END'
+		resolver 127.0.0.53 192.0.2.1
+		ip link add silent type veth peer other
+		ip link set other up
+		ip link set silent up
+		ip route add 192.0.2.99 dev silent
+		ip neigh add 192.0.2.99 dev silent lladdr 02:00:00:00:00:99
+		names 127.0.0.1 192.0.2.99 127.0.0.53
+		echo 'options use-vc' >>/etc/resolv.conf
+		[[ $("$vnic" run --log "$dir/log" -- getent ahostsv4 name.test) == 192.0.2.1*name.test* ]]
+		! grep '"failed"' "$dir/log"
+		names 127.0.0.1 127.0.0.2
+		echo 'options use-vc' >>/etc/resolv.conf
+		! "$vnic" run --log "$dir/none" -- getent hosts a.test
+		grep -q '"failed".*"remote_port":53.*refused' "$dir/none"
+	END
+}
+
 @test "the forwarder can be asked by IPv6 too" {
 	on_a_host <<-'END'
 		resolver 127.0.0.53 192.0.2.1

@@ -718,7 +718,7 @@ static void a_named_resolver_is_subject_to_the_policy(void **state)
 	ask(&world, &question);
 	got = told(&world);
 	assert_int_equal(dnsmsg_rcode(got.bytes), DNSMSG_REFUSED);
-	assert_int_equal(dns_resolver(world.gateway.dns, &destination), GATEWAY_DENIED);
+	assert_int_equal(dns_resolver(world.gateway.dns, 0, &destination), GATEWAY_DENIED);
 	assert_int_equal(world.gateway.stats.denied, SERVERS + 1);
 	assert_false(was_asked(&world, 0));
 
@@ -789,9 +789,13 @@ static void tcp_goes_to_who_answered_last(void **state)
 	ask(&world, &question);
 	let_pass(&world, 2);
 	answer(&world, 1, 100);
-	assert_int_equal(dns_resolver(world.gateway.dns, &destination), 0);
+	assert_int_equal(dns_resolver(world.gateway.dns, 0, &destination), 0);
 	assert_int_equal(destination.len, sizeof(struct sockaddr_in));
 	assert_memory_equal(&destination.addr, &expected, destination.len);
+	expected = loopback(0); /* the next one, if that cannot be connected to */
+	assert_int_equal(dns_resolver(world.gateway.dns, SERVERS - 1, &destination), 0);
+	assert_memory_equal(&destination.addr, &expected, destination.len);
+	assert_int_equal(dns_resolver(world.gateway.dns, SERVERS, &destination), -EHOSTUNREACH);
 	world_close(&world);
 }
 
