@@ -19,6 +19,7 @@
 #define OPTIONS_MAX 32
 #define LONG_BASE 256 /* getopt's value for option i is LONG_BASE + i: above every letter */
 #define GETOPT_OPERAND 1
+#define NO_OPTION "there is no such option"
 
 const struct cli_option cli_help_option = {.name = "help", .letter = 'h', .help = "show this help"};
 
@@ -104,9 +105,8 @@ static int fail_unknown(const struct command *command, const char *word, struct 
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "it could be more than one option");
 	nearest = parse_nearest(name, option_name_at, command);
 	if (nearest)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "there is no such option; did you mean --%s?",
-				 nearest);
-	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "there is no such option");
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, NO_OPTION "; did you mean --%s?", nearest);
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, NO_OPTION "; --help shows those there are");
 }
 
 /* getopt returned '?' or ':'; word is the argument it was looking at. */
@@ -124,7 +124,7 @@ static int fail_option(const struct command *command, int result, const char *wo
 	if (option)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "it takes no argument");
 	if (optopt)
-		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, "there is no such option");
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, shown, NO_OPTION "; --help shows those there are");
 	return fail_unknown(command, word, err);
 }
 

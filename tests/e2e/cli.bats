@@ -69,6 +69,8 @@ help_on() {
 	complains 2 "vnic: cannot understand --nick: there is no such option; did you mean --nic?"
 	run "$VNIC" list --jsn
 	complains 2 "vnic: cannot understand --jsn: there is no such option; did you mean --json?"
+	run "$VNIC" run --network none -- true
+	complains 2 "vnic: cannot understand --network: there is no such option; --help shows those there are"
 }
 
 @test "a command without what it needs says what that is" {

@@ -218,18 +218,18 @@ static void a_near_miss_gets_a_suggestion(void **state)
 	assert_complains(ARGV("--nmae=x", "op"), "--nmae", "there is no such option; did you mean --name?");
 	assert_complains(ARGV("--jsn", "op"), "--jsn", "there is no such option; did you mean --json?");
 	assert_complains(ARGV("--hepl"), "--hepl", "there is no such option; did you mean --help?");
-	assert_complains(ARGV("--publish", "op"), "--publish", "there is no such option");
+	assert_complains(ARGV("--publish", "op"), "--publish", "there is no such option; --help shows those there are");
 }
 
 static void each_mistake_has_its_own_sentence(void **state)
 {
 	(void)state;
-	assert_complains(ARGV("-x", "op"), "-x", "there is no such option");
+	assert_complains(ARGV("-x", "op"), "-x", "there is no such option; --help shows those there are");
 	assert_complains(ARGV("--n=1", "op"), "--n", "it could be more than one option");
 	assert_complains(ARGV("op", "op", "op"), "op", "it is one argument too many for try");
 	assert_complains(ARGV("--json"), "try", "it needs PORT PORT...");
 	assert_complains(ARGV("op", "--nmae", "op"), "--nmae", "there is no such option; did you mean --name?");
-	assert_complains(ARGV("op", "op", "-x"), "-x", "there is no such option");
+	assert_complains(ARGV("op", "op", "-x"), "-x", "there is no such option; --help shows those there are");
 	assert_complains(ARGV("op", "--name"), "--name", "it needs an argument: NAME");
 	assert_complains(ARGV("--name"), "--name", "it needs an argument: NAME");
 	assert_complains(ARGV("-n"), "-n", "it needs an argument: SPEC");
