@@ -117,9 +117,10 @@ static struct ns_surroundings look_around(unsigned namespaces)
 	struct ns_surroundings here = {.ids_mapped = true};
 	bool user = namespaces & CLONE_NEWUSER;
 	CLEANUP_FD int dir = open("/proc/self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool unseen = dir < 0 && errno != ENOENT; /* for want of descriptors, say, which the next step will tell */
 
-	for (unsigned i = 0; i < VNIC_NS_COUNT && dir >= 0; i++)
-		if (faccessat(dir, ns_kinds[i].name, F_OK, 0) == 0 || errno != ENOENT)
+	for (unsigned i = 0; i < VNIC_NS_COUNT; i++)
+		if (unseen || (dir >= 0 && (faccessat(dir, ns_kinds[i].name, F_OK, 0) == 0 || errno != ENOENT)))
 			here.kinds |= ns_kinds[i].flag;
 	if (user) {
 		here.no_user_namespaces = is_zero("/proc/sys/user/max_user_namespaces");
