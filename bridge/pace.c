@@ -39,7 +39,8 @@
 
 #define SETTLE_FRAMES 16
 #define TRIAL_FRAMES 128
-#define REST_FIRST 8 /* times TRIAL_FRAMES */
+#define TURN_FRAMES 8 /* of a turn count: a burst passes at once, and tells little of how long frames wait */
+#define REST_FIRST 8  /* times TRIAL_FRAMES */
 #define REST_MOST 2048
 #define WORSE_MOST (PACE_PLACES + 2) /* times TRIAL_FRAMES, one after the other: then it has followed everywhere */
 #define SILENCE_NS 10000000LL
@@ -109,23 +110,15 @@ static int64_t limit(const struct pace *pace)
 	return pace->way == PACE_DEFER ? pace->best.took / 8 * 9 : pace->best.took / 4 * 3;
 }
 
-/* For the frames of a trial, of which a turn may bring more: what it took, or so far, while it has not had them all. */
-static int64_t took(const struct pace *pace, int64_t now)
-{
-	int64_t ns = now - pace->began;
-
-	return pace->frames > TRIAL_FRAMES ? ns * TRIAL_FRAMES / (int64_t)pace->frames : ns;
-}
-
 static bool count_trial(struct pace *pace, int64_t now)
 {
-	if (pace->best.took && took(pace, now) >= limit(pace))
+	if (pace->best.took && now - pace->began >= limit(pace))
 		return next_trial(pace);
 	if (pace->frames < TRIAL_FRAMES)
 		return false;
 	pace->best.way = pace->way;
 	pace->best.place = pace->place;
-	pace->best.took = took(pace, now);
+	pace->best.took = now - pace->began;
 	return next_trial(pace);
 }
 
@@ -139,7 +132,7 @@ static bool follow(struct pace *pace)
 
 static bool count_kept(struct pace *pace, int64_t now)
 {
-	int64_t ns = took(pace, now);
+	int64_t ns = now - pace->began;
 
 	if (pace->frames < TRIAL_FRAMES)
 		return false;
@@ -164,7 +157,7 @@ bool pace_count(struct pace *pace, unsigned frames, int64_t now)
 	pace->last = now;
 	if (done && !crowded_lately(pace))
 		pace->shun = pace->shun_until = 0;
-	pace->frames += frames;
+	pace->frames += frames < TURN_FRAMES ? frames : TURN_FRAMES;
 	if (silence) {
 		pace->rest = REST_FIRST;
 		return begin_round(pace);
