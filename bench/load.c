@@ -425,23 +425,28 @@ static int hold(char *args[])
 	return 0;
 }
 
-/* Runs a command COUNT times, one after the other, and prints what each took, in microseconds. */
+/*
+ * Runs a command COUNT times, one after the other, each after as many milliseconds of rest, and prints what each took,
+ * in microseconds.
+ */
 static int repeat(char *args[])
 {
 	size_t count = number(args[0]);
+	const struct timespec rest = {.tv_nsec = (long)number(args[1]) * 1000000};
 	struct times times = times_begin(count);
 
 	for (size_t i = 0; i < count; i++) {
+		nanosleep(&rest, NULL);
 		uint64_t begin = now();
 		pid_t child;
-		int status, failure = posix_spawnp(&child, args[1], NULL, NULL, args + 1, environ);
+		int status, failure = posix_spawnp(&child, args[2], NULL, NULL, args + 2, environ);
 
 		if (failure != 0)
-			errx(1, "%s: %s", args[1], strerror(failure));
+			errx(1, "%s: %s", args[2], strerror(failure));
 		if (waitpid(child, &status, 0) != child)
 			err(1, "waitpid");
 		if (status != 0)
-			errx(1, "%s: status %d", args[1], status);
+			errx(1, "%s: status %d", args[2], status);
 		times.ns[times.count++] = now() - begin;
 	}
 	for (size_t i = 0; i < count; i++)
@@ -467,7 +472,7 @@ static const struct verb {
 	{"connect", "ADDRESS PORT COUNT", 3, connects},
 	{"ask", "tcp|udp|icmp ADDRESS PORT COUNT", 4, ask},
 	{"hold", "ADDRESS PORT COUNT", 3, hold},
-	{"repeat", "COUNT COMMAND...", OR_MORE + 2, repeat},
+	{"repeat", "COUNT REST COMMAND...", OR_MORE + 3, repeat},
 };
 
 static int has_arguments(int count, int wanted)

@@ -16,7 +16,8 @@ from harness.subject import Demand, Failed, Metric, Subject, against_best
 from harness.world import USER
 
 AT_ONCE = 4
-RUNS = {"user": 20, "user, 4 at a time": 10, "root": 10, "root, 4 at a time": 4}
+RUNS = {"user": 20, "user, 4 at a time": 10, "user, rested": 5, "root": 10, "root, 4 at a time": 4}
+REST_MS = 100  # before each, where the kernel is to have done with the former one
 
 # The peer's end is born in its namespace and addresses need no duplicate detection: ip(8) at its best.
 IP_BEGIN = """set -e
@@ -115,7 +116,7 @@ def prepare(world):
             os.chown(path, USER, USER)
 
 
-AS_USER, AS_ROOT = list(RUNS)[:2], list(RUNS)[2:]
+AS_USER, AS_ROOT = list(RUNS)[:3], list(RUNS)[3:]
 
 
 def side(argv, cases):
@@ -138,14 +139,15 @@ def user_script(text):
 
 def measure(lane, case):
     world, argv, cases = lane
-    who, _, many = case.partition(", ")
+    who, _, how = case.partition(", ")
     if case not in cases:
         return None
-    times, count = [], str(3 if world.quick else RUNS[case])
+    times = []
+    count, rest = str(3 if world.quick else RUNS[case]), str(REST_MS if how == "rested" else 0)
     with contextlib.ExitStack() as stack:
-        workers = [stack.enter_context(world.process([world.load, "repeat", count, *argv(number)], "host",
+        workers = [stack.enter_context(world.process([world.load, "repeat", count, rest, *argv(number)], "host",
                                                      as_user=who == "user"))
-                   for number in range(AT_ONCE if many else 1)]
+                   for number in range(AT_ONCE if how == "4 at a time" else 1)]
         for worker in workers:
             text = worker.finish()
             if not text.endswith("]\n"):
@@ -159,7 +161,8 @@ SUBJECT = Subject(
     title="From `run` to the end of `true`",
     about="the program is called, makes a network, runs `true` in it, and is gone. vnic's sandbox has working IPv4 and "
     "IPv6 then; `unshare -Urn` and `bwrap` only make namespaces; `ip` is the NIC alone with ip(8), `ip, all` the way to the "
-    "gateway too; CNI's ptp and netavark's bridge give a namespace one address.",
+    "gateway too; CNI's ptp and netavark's bridge give a namespace one address. One after the other each starts while the "
+    "kernel takes back the former; `rested`: 0.1 s later.",
     metrics=[Metric("time", "ms", more_is_better=False),
              Metric("p99", "ms", more_is_better=False, plot=False, percent_of=("time", 99))],
     cases={case: case for case in RUNS},
@@ -175,6 +178,7 @@ SUBJECT = Subject(
     world=prepare,
     measure=measure,
     demands=[Demand("as a user: vnic / unshare -Urn", against_best("time", "user", ["unshare"]), at_most=3),
+             Demand("the same, rested", against_best("time", "user, rested", ["unshare"]), at_most=3),
              Demand("as a user: pasta / vnic", against_best("time", "user", ["vnic"], side="pasta"), at_least=10)],
     rounds=8,
     quick_cases=["user", "root"],
