@@ -19,8 +19,9 @@
  * becomes slow, the thread goes back, and if that does not help, on to the other places, before all begins anew.
  *
  * But where others want the CPUs for long, such a thread has hardly any, and may wait for tenths of a second.  A look
- * that comes late tells so, as does a move that takes long, and ends it for a minute, or until a silence in which no
- * look is late; who sees one while he spins, or just before, does not try it in this round.  And who has no right to
+ * that comes late tells so, as does a move that takes long, and ends it for a moment, then ever longer, up to a minute,
+ * or until a silence in which no look is late; who sees one while he spins, or just before, does not try it in this
+ * round.  And who has no right to
  * come back from it does not go there; the kernel tells that only to who has gone, so a thread of no other use goes
  * first.
  *

@@ -41,8 +41,7 @@ static void come_back_to(struct vnic_relay *relay, struct port *port)
 		relay->left_told = eventfd_write(relay->left_fd, 1) == 0;
 }
 
-/* To look for another frame costs the first one time: not where frames come one by one, with others' turns in between.
- */
+/* To look for another frame costs the first one time.  So none is looked for where they come one by one, in turns. */
 static unsigned turn_size(const struct vnic_relay *relay, const struct port *port)
 {
 	return port->lone && relay->turns - port->turn > 1 ? 1 : relay->config.batch;
