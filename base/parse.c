@@ -116,6 +116,20 @@ int parse_sockaddr(const char *text, struct sockaddr_storage *ret_addr, socklen_
 	return 0;
 }
 
+const char *host_flaw(const struct vnic_addr *addr)
+{
+	struct vnic_addr own = vnic_addr_host(addr, 0);
+
+	if (addr->family != AF_INET || addr->prefix > 30) /* 31: RFC 3021 */
+		return NULL;
+	struct vnic_addr broadcast = vnic_addr_host(addr, UINT32_MAX >> addr->prefix);
+	if (!memcmp(addr->bytes, own.bytes, sizeof(own.bytes)))
+		return "this is the address of its network itself, which no host can have";
+	if (!memcmp(addr->bytes, broadcast.bytes, sizeof(broadcast.bytes)))
+		return "this is the broadcast address of its network, which no host can have";
+	return NULL;
+}
+
 int parse_host(const char *text, struct vnic_addr *ret_addr, struct vnic_error *err)
 {
 	static const struct vnic_addr others[] = {
@@ -129,6 +143,8 @@ int parse_host(const char *text, struct vnic_addr *ret_addr, struct vnic_error *
 		if (vnic_addr_contains(&others[i], &addr))
 			r = vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
 				      "a link's address is neither of the loopback, nor of multicast, nor zero");
+	if (r == 0 && host_flaw(&addr))
+		r = vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text, "%s", host_flaw(&addr));
 	if (r == 0)
 		*ret_addr = addr;
 	return r;

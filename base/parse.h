@@ -24,9 +24,12 @@ int parse_ifname(const char *text, const char *what, char ret_name[16], struct v
 /* "10.0.0.1:80" or "[fd00::1]:80". */
 int parse_sockaddr(const char *text, struct sockaddr_storage *ret_addr, socklen_t *ret_len, struct vnic_error *err);
 
+/* Why a host cannot have this address, with the prefix of its network; NULL: it can, as any of IPv6. */
+const char *host_flaw(const struct vnic_addr *addr);
+
 /*
  * "10.9.0.1/24" or "fd09::1/64", of which a link can have the address for its own: -EINVAL for one of the loopback, of
- * multicast, or zero.
+ * multicast, zero, or with a flaw.
  */
 int parse_host(const char *text, struct vnic_addr *ret_addr, struct vnic_error *err);
 

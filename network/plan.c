@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "parse.h"
+
 /*
  * Above those that tunnel drivers take in each new namespace (tunl0, sit0, ...).  The two ends must differ: a
  * link whose peer has its own ifindex looks like one without a peer, and the kernel lets its carrier
@@ -135,6 +137,9 @@ static int place_gateways(struct nic_plan *plan, struct vnic_error *err)
 			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, vnic_addr_text(&nic->gw[g], false, text),
 					 "gw= lies in none of the NIC's networks (ip=)");
 		nic->gw[g].prefix = net->prefix;
+		if (host_flaw(&nic->gw[g]))
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, vnic_addr_text(&nic->gw[g], true, text), "%s",
+					 host_flaw(&nic->gw[g]));
 		if (nic_is_routed(nic))
 			plan->outer[plan->outer_count++] = nic->gw[g];
 	}
@@ -164,6 +169,8 @@ static void place_dns(struct nic_plan *plan, bool ipv6)
 			continue;
 		for (uint32_t host = DNS_HOST; is_taken(plan, &addr);)
 			addr = vnic_addr_host(net, ++host);
+		if (host_flaw(&addr)) /* none of its hosts is free */
+			continue;
 		plan->dns[v6] = plan->outer[plan->outer_count++] = addr;
 	}
 }

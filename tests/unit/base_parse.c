@@ -105,6 +105,25 @@ static void an_empty_item_is_refused(void **state)
 	}
 }
 
+static void the_first_and_the_last_address_of_a_network_are_no_hosts(void **state)
+{
+	static const char *const bad[] = {"10.0.2.0/24", "10.0.2.255/24", "10.0.0.0/8", "10.255.255.255/8",
+					  "10.0.2.4/30", "10.0.2.7/30",   "240.0.0.0/4"};
+	static const char *const good[] = {"10.0.2.1/24",   "10.0.2.255/23", "10.0.3.0/23",   "10.0.2.4/31",
+					   "10.0.2.5/31",   "10.0.2.0/32",   "10.0.2.255/32", "10.0.2.5/30",
+					   "10.0.2.6/30",   "fd00::/64",     "fd00::/126",    "fd00::3/126",
+					   "fd00::ffff/112"};
+	struct vnic_addr addr = {0};
+	struct vnic_error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		vt_fails(parse_host(bad[i], &addr, &err), &err, VNIC_STEP_USAGE, EINVAL);
+	assert_int_equal(addr.family, 0);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		vt_ok(parse_host(good[i], &addr, &err), &err);
+}
+
 static const char *word_at(const void *ctx, int index)
 {
 	const char *const *words = ctx;
@@ -136,6 +155,7 @@ int main(void)
 		vt_test(an_interface_name_is_what_the_kernel_takes),
 		vt_test(items_are_cut_at_commas_and_split_at_the_first_equals_sign),
 		vt_test(an_empty_item_is_refused),
+		vt_test(the_first_and_the_last_address_of_a_network_are_no_hosts),
 		vt_test(the_nearest_word_is_found_within_few_mistakes),
 	};
 

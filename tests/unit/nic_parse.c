@@ -131,6 +131,10 @@ static void each_mistake_has_its_own_sentence(void **state)
 	assert_complains("tap,queues=0", "0", "queues= takes a number from 1 to 256");
 	assert_complains("veth,ip=10.9.0.1", "10.9.0.1", "ip= needs a prefix length, as in 10.0.2.100/24, or is dhcp");
 	assert_complains("veth,ip=10.9.0.300/24", "10.9.0.300/24", "this is not an IP address");
+	assert_complains("veth,ip=10.9.0.0/24", "10.9.0.0/24",
+			 "this is the address of its network itself, which no host can have");
+	assert_complains("veth,ip=10.9.0.255/24", "10.9.0.255/24",
+			 "this is the broadcast address of its network, which no host can have");
 	assert_complains("veth,gw=10.9.0.1/24", "10.9.0.1/24", "gw= is an address without a prefix length, or none");
 	assert_complains("veth,gw=10.9.0.1,gw=10.9.0.2", "10.9.0.2", "a NIC takes one gw= of each address family");
 	assert_complains("veth,to=nowhere", "nowhere", "to= takes gateway, bridge:NAME or none");

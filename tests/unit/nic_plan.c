@@ -261,6 +261,8 @@ static void the_forwarder_takes_the_first_free_address_from_the_third_on(void **
 	assert_int_equal(p.nics[0].dns[1].family, 0);
 	assert_int_equal(p.nics[1].dns[0].family, 0); /* no room */
 	assert_int_equal(p.nics[2].dns[0].family, 0); /* no way to the gateway */
+	p = plan(TEXTS("veth,ip=10.9.0.1/29,ip=10.9.0.3/29,ip=10.9.0.4/29,ip=10.9.0.5/29,ip=10.9.0.6/29"));
+	assert_int_equal(p.nics[0].dns[0].family, 0); /* only its broadcast address is left */
 }
 
 static void several_nics_differ_in_all_that_must_differ(void **state)
@@ -367,6 +369,10 @@ static void what_cannot_be_together_is_refused(void **state)
 			 "gw= lies in none of the NIC's networks (ip=)");
 	assert_complains(TEXTS("veth,ip=10.9.0.1/24,gw=10.9.0.1"), "10.9.0.1",
 			 "it is both ip= and gw= of the same NIC");
+	assert_complains(TEXTS("veth,ip=10.9.0.1/24,gw=10.9.0.255"), "10.9.0.255/24",
+			 "this is the broadcast address of its network, which no host can have");
+	assert_complains(TEXTS("veth,ip=10.9.0.1/24,gw=10.9.0.0"), "10.9.0.0/24",
+			 "this is the address of its network itself, which no host can have");
 }
 
 int main(void)
