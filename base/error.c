@@ -68,7 +68,10 @@ static const char *const step_texts[] = {
 };
 static_assert(sizeof(step_texts) / sizeof(step_texts[0]) == VNIC_STEP_COUNT, "a step lacks its text");
 
-/* First match wins. code 0: any; step VNIC_STEP_NONE: any.  For USER the commands say who calls (cli_remedy). */
+/*
+ * First match wins. code 0: any; step VNIC_STEP_NONE: any.  For USER the commands say who calls (cli_remedy).  What
+ * only the doctor knows stands at the end, in the same words each time: he leaves them out (cli/doctor.c).
+ */
 static const struct {
 	enum vnic_step step;
 	int code;
@@ -98,12 +101,12 @@ static const struct {
 	 "32"},
 	{VNIC_STEP_UNSHARE, ENOSPC, "the limit on namespaces is reached: see /proc/sys/user/max_*_namespaces"},
 	{VNIC_STEP_CLONE, EPERM,
-	 "user namespaces are forbidden here: see kernel.unprivileged_userns_clone, "
-	 "kernel.apparmor_restrict_unprivileged_userns, and 'vnic doctor'"},
+	 "user namespaces are forbidden here: look at kernel.unprivileged_userns_clone, "
+	 "kernel.apparmor_restrict_unprivileged_userns and a container's seccomp profile; see 'vnic doctor'"},
 	{VNIC_STEP_CLONE, EUSERS, "user namespaces are nested too deep (32 levels)"},
 	{VNIC_STEP_FORK, EAGAIN, "too many processes: see 'ulimit -u' and the cgroup's pids.max"},
 	{VNIC_STEP_CLONE, EAGAIN, "too many processes: see 'ulimit -u' and the cgroup's pids.max"},
-	{VNIC_STEP_IDMAP, EPERM, "the kernel or a security module forbids the mapping: see 'vnic doctor'"},
+	{VNIC_STEP_IDMAP, EPERM, "the kernel or a security module forbids the mapping; see 'vnic doctor'"},
 	{VNIC_STEP_IDMAP, ENOENT, "newuidmap and newgidmap are missing: install the package uidmap, or use --map root"},
 	{VNIC_STEP_IDMAP, EACCES,
 	 "this process changed its ids since it was executed, so that its own /proc files are root's: "
@@ -111,7 +114,8 @@ static const struct {
 	{VNIC_STEP_IDMAP, ENODATA,
 	 "'sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER' gives ranges, or use --map root"},
 	{VNIC_STEP_LINK_ADD, EPERM,
-	 "needs CAP_NET_ADMIN in the namespaces of both ends; on Ubuntu 23.10 and later see 'vnic doctor' (AppArmor)"},
+	 "needs CAP_NET_ADMIN in the namespaces of both ends, which AppArmor takes away on Ubuntu 23.10 and later; see "
+	 "'vnic doctor'"},
 	{VNIC_STEP_FILTER, ENOSYS, "filters need libpcap: install the package libpcap0.8"},
 	{VNIC_STEP_FILTER, EINVAL, "the expression is written as for tcpdump: see pcap-filter(7)"},
 	{VNIC_STEP_LINK_SET, EPERM,
@@ -120,15 +124,15 @@ static const struct {
 	{VNIC_STEP_TAP_SET, EPERM, "needs CAP_NET_ADMIN: who owns a device may use it, and not change its settings"},
 	{VNIC_STEP_ADDR, EPERM,
 	 "needs CAP_NET_ADMIN: a device that this user owns has its addresses before, and no ip= here"},
-	{VNIC_STEP_LINK_ADD, EOPNOTSUPP, "the kernel lacks this kind of link: see 'vnic doctor'"},
+	{VNIC_STEP_LINK_ADD, EOPNOTSUPP, "the kernel lacks this kind of link; see 'vnic doctor'"},
 	{VNIC_STEP_LINK_ADD, EEXIST, "a link of this name is already there; choose another name"},
 	{VNIC_STEP_LINK_GET, ENODEV, "'ip link' lists the links of a network namespace"},
 	{VNIC_STEP_ADDR, EEXIST, "the address is already on the link"},
-	{VNIC_STEP_NFT, ENOENT, "the kernel lacks nft_tproxy (CONFIG_NFT_TPROXY): see 'vnic doctor'"},
+	{VNIC_STEP_NFT, ENOENT, "the kernel lacks nft_tproxy (CONFIG_NFT_TPROXY); see 'vnic doctor'"},
 	{VNIC_STEP_NFT, EPROTONOSUPPORT,
-	 "the kernel lacks nf_tables: 'sudo modprobe nf_tables nft_tproxy', and see 'vnic doctor'"},
+	 "the kernel lacks nf_tables: 'sudo modprobe nf_tables nft_tproxy'; see 'vnic doctor'"},
 	{VNIC_STEP_NFT, EOPNOTSUPP,
-	 "the kernel lacks nf_tables: 'sudo modprobe nf_tables nft_tproxy', and see 'vnic doctor'"},
+	 "the kernel lacks nf_tables: 'sudo modprobe nf_tables nft_tproxy'; see 'vnic doctor'"},
 	{VNIC_STEP_REDIRECT, ENOENT,
 	 "the kernel lacks redirection: 'sudo modprobe -a sch_ingress cls_u32 act_mirred', or leave out "
 	 "--fast-path"},

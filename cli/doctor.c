@@ -88,13 +88,25 @@ static bool blames_userns(const struct vnic_error *err)
 	return err->step == VNIC_STEP_NS_CHECK || (!vnic_privileged() && refused && err->step != VNIC_STEP_TUN_OPEN);
 }
 
+/* A remedy may send to the doctor, at its end; the user is there. */
+static const char *without_doctor(const char *remedy, char *buf)
+{
+	const char *tail = remedy ? strstr(remedy, "; see 'vnic doctor'") : NULL;
+
+	if (!tail)
+		return remedy;
+	memmove(buf, remedy, (size_t)(tail - remedy));
+	buf[tail - remedy] = '\0';
+	return buf;
+}
+
 static void say_error(struct finding *ret, enum state state, const struct vnic_error *err)
 {
 	vnic_error_text(err, ret->text, sizeof(ret->text));
 	ret->state = state;
 	ret->remedy = blames_userns(err) ? userns_remedy() : NULL;
 	if (!ret->remedy)
-		ret->remedy = cli_remedy(err, ret->room, sizeof(ret->room));
+		ret->remedy = without_doctor(cli_remedy(err, ret->room, sizeof(ret->room)), ret->room);
 }
 
 /* --- trying ------------------------------------------------------------------------- */

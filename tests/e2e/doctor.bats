@@ -7,6 +7,7 @@ bats_require_minimum_version 1.5.0
 # examine SCRIPT: what the doctor finds where the script has been run, as root of a user namespace
 examine() {
 	run unshare --user --map-root-user --net --mount bash -euc "$1"'; exec "$VNIC" doctor --json'
+	[[ $output != *"vnic doctor"* ]] # no remedy leads back here
 }
 
 # finds NAME STATE [TEXT]: the text is in what is said of it, or in the remedy
@@ -32,6 +33,15 @@ assert check["state"] == state and text in check["text"] + "; " + check.get("rem
 	((status == 0)) && finds IPv6 limited net.ipv6.conf.all.disable_ipv6=0
 	examine 'mount -t tmpfs none /proc/sys/net'
 	finds IPv6 limited "the kernel has no IPv6"
+}
+
+@test "where a command's remedy sends to the doctor, its own says the rest" {
+	run "$BATS_TEST_DIRNAME/../lib/forbid" user-namespaces "$VNIC" doctor --json
+	[[ $status -eq 1 && $output != *"vnic doctor"* ]]
+	finds "user namespaces" missing "seccomp profile"
+	run "$BATS_TEST_DIRNAME/../lib/forbid" netfilter "$VNIC" doctor --json
+	[[ $status -eq 1 && $output != *"vnic doctor"* ]]
+	finds "nf_tables, tproxy" missing "modprobe nf_tables"
 }
 
 @test "ping sockets are this group's or not" {

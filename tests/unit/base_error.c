@@ -132,6 +132,24 @@ static void an_unknown_cause_has_no_remedy(void **state)
 	assert_null(remedy(VNIC_STEP_USAGE, EINVAL));
 }
 
+/* So that he can leave it out: cli/doctor.c. */
+static void all_that_send_to_the_doctor_do_it_in_the_same_words_at_their_end(void **state)
+{
+	static const char tail[] = "; see 'vnic doctor'";
+
+	(void)state;
+	for (int step = 0; step < VNIC_STEP_COUNT; step++)
+		for (int code = 1; code < 200; code++) {
+			const char *text = remedy((enum vnic_step)step, code),
+				   *doctor = text ? strstr(text, "doctor") : NULL;
+
+			if (doctor)
+				assert_string_equal(text + strlen(text) - strlen(tail), tail);
+			if (doctor)
+				assert_ptr_equal(doctor, text + strlen(text) - strlen("doctor'"));
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +163,7 @@ int main(void)
 		vt_test(a_text_that_does_not_fit_is_cut_and_ended),
 		vt_test(every_step_has_a_text),
 		vt_test(a_known_cause_has_a_remedy),
+		vt_test(all_that_send_to_the_doctor_do_it_in_the_same_words_at_their_end),
 		vt_test(running_out_of_descriptors_has_a_remedy_at_every_step),
 		vt_test(an_unknown_cause_has_no_remedy),
 	};
