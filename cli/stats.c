@@ -29,7 +29,7 @@ static void print_nics(const struct figures *figures)
 	for (int i = 0; i < figures->nic_count; i++)
 		fprintf(stderr,
 			"vnic: nic     %s dropped %" PRIu64 " in, %" PRIu64 " out; %" PRIu64 " by their source\n",
-			figures->nics[i].name, figures->nics[i].in, figures->nics[i].out, figures->nics[i].refused);
+			figures->nics[i].name, figures->nics[i].in, figures->nics[i].out, figures->nics[i].source);
 }
 
 static void print_text(const struct figures *figures)
@@ -39,12 +39,11 @@ static void print_text(const struct figures *figures)
 
 	fprintf(stderr,
 		"vnic: flows   tcp %" PRIu64 " (%u open), udp %" PRIu64 " (%u open), icmp %" PRIu64
-		" (%u open), %" PRIu64 " published\n",
+		" (%u open), %" PRIu64 " published; not started: %" PRIu64 " denied, %" PRIu64 " failed, %" PRIu64
+		" beyond a limit\n",
 		flows->tcp_flows, flows->tcp_open, flows->udp_flows, flows->udp_open, flows->icmp_flows,
-		flows->icmp_open, flows->published);
+		flows->icmp_open, flows->published, flows->denied, flows->failed, flows->full);
 	fprintf(stderr, "vnic: bytes   %" PRIu64 " out, %" PRIu64 " in\n", flows->bytes_out, flows->bytes_in);
-	fprintf(stderr, "vnic: refused %" PRIu64 " denied, %" PRIu64 " failed, %" PRIu64 " beyond a limit\n",
-		flows->denied, flows->failed, flows->full);
 	fprintf(stderr,
 		"vnic: dropped %" PRIu64 " malformed, %" PRIu64 " ignored, %" PRIu64 " fragments; datagrams: %" PRIu64
 		" unsent, %" PRIu64 " overrun; %" PRIu64 " lines of the log\n",
@@ -76,8 +75,8 @@ static json_t *nics_json(const struct figures *figures)
 	for (int i = 0; i < figures->nic_count; i++)
 		json_array_append_new(nics, json_pack("{s:s, s:I, s:I, s:I}", "name", figures->nics[i].name,
 						      "dropped_in", NUMBER(figures->nics[i].in), "dropped_out",
-						      NUMBER(figures->nics[i].out), "refused",
-						      NUMBER(figures->nics[i].refused)));
+						      NUMBER(figures->nics[i].out), "dropped_source",
+						      NUMBER(figures->nics[i].source)));
 	return nics;
 }
 

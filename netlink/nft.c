@@ -487,7 +487,7 @@ int nft_router_apply(const struct nft_router *router, struct vnic_error *err)
 	return r == -ENOENT ? apply(router, false, err) : r;
 }
 
-int nft_router_refused(const char *nic, uint64_t *ret_packets, struct vnic_error *err)
+int nft_router_dropped(const char *nic, uint64_t *ret_packets, struct vnic_error *err)
 {
 	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
 	int r = socket_open(NETLINK_NETFILTER, &nl, err);

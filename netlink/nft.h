@@ -41,6 +41,6 @@ int nft_router_apply(const struct nft_router *router, struct vnic_error *err);
  * Packets out of the sandbox, by the NIC of this name, that were dropped for their source: it is none of the NIC's, or
  * one of IPv6 too many.  In the caller's network namespace.  -ENOENT: they are not counted.
  */
-int nft_router_refused(const char *nic, uint64_t *ret_packets, struct vnic_error *err);
+int nft_router_dropped(const char *nic, uint64_t *ret_packets, struct vnic_error *err);
 
 #endif

@@ -325,7 +325,7 @@ static int read_drops(struct vnic_nl *nl, const struct routed_nic *nic, struct v
 	memcpy(drops.name, nic->name, IFNAMSIZ);
 	drops.in = outer.tx_dropped;
 	drops.out = outer.rx_dropped;
-	r = nft_router_refused(nic->outer, &drops.refused, err);
+	r = nft_router_dropped(nic->outer, &drops.source, err);
 	if (r < 0 && r != -ENOENT) /* the kernel cannot count them, or it is no NIC of the gateway's */
 		return r;
 	*ret_drops = drops;

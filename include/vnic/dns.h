@@ -50,7 +50,7 @@ struct vnic_dns_stats {
 	uint64_t queries;    /* taken from the sandbox */
 	uint64_t answers;    /* a resolver's, passed on, or said to be too large */
 	uint64_t failed;     /* malformed; no resolver answered, or none may be asked; denied */
-	uint64_t full;       /* refused, for too many were under way, or too much was */
+	uint64_t full;       /* turned away, for too many were under way, or too much was */
 	uint64_t repeated;   /* by an asker whose question was under way; one answer is for all */
 	uint32_t open;       /* under way */
 	uint64_t streams;    /* of those taken as datagrams, asked again over TCP, for the answer did not fit */

@@ -96,7 +96,7 @@ struct vnic_gateway_stats {
 	uint64_t denied, failed, full; /* not started: policy; the host's answer; a cap */
 	uint64_t malformed, ignored;   /* of the slow path; ignored: begin no flow, or were lost on the way back */
 	/*
-	 * Datagrams lost: not taken by a full queue or refused on the way out; come faster than they were taken, of
+	 * Datagrams lost: not taken by a full queue or by the host; come faster than they were taken, of
 	 * which the kernel counts a super-datagram once.
 	 */
 	uint64_t udp_unsent, udp_overrun;

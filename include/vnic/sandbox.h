@@ -156,7 +156,7 @@ VNIC_API int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gatewa
 struct vnic_nic_drops {
 	char name[IF_NAMESIZE]; /* as the sandbox has it */
 	uint64_t in, out;
-	uint64_t refused; /* out of the sandbox, from a source that is none of the NIC's, or one of IPv6 too many */
+	uint64_t source; /* out of the sandbox, from a source that is none of the NIC's, or one of IPv6 too many */
 };
 /* Of the NICs whose other end is in the router; those of a guest until its VMM ends.  Returns how many there are. */
 VNIC_API int vnic_sandbox_drops(struct vnic_sandbox *sandbox, struct vnic_nic_drops ret_drops[VNIC_NICS],

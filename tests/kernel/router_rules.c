@@ -104,12 +104,12 @@ static void the_routers_own_address_as_a_source_is_dropped(const char *remote, c
 }
 OF_BOTH_FAMILIES(the_routers_own_address_as_a_source_is_dropped)
 
-static uint64_t refused(const struct world *world)
+static uint64_t dropped(const struct world *world)
 {
 	struct vnic_error err;
 	uint64_t packets = 0;
 
-	vt_ok(nft_router_refused(world->plan.nics[0].outer_name, &packets, &err), &err);
+	vt_ok(nft_router_dropped(world->plan.nics[0].outer_name, &packets, &err), &err);
 	return packets;
 }
 
@@ -120,7 +120,7 @@ static void a_source_that_is_not_the_nics_is_counted_and_one_that_has_none_is_no
 	const char *none = is_v6(remote) ? "::" : "0.0.0.0";
 	CLEANUP_WORLD struct world world = world_new();
 	CLEANUP_FD int wire = sandbox_wire(&world);
-	uint64_t before = refused(&world); /* 0: nothing was said, or by none */
+	uint64_t before = dropped(&world); /* 0: nothing was said, or by none */
 	struct vnic_error err;
 
 	assert_int_equal(before, 0);
@@ -129,8 +129,8 @@ static void a_source_that_is_not_the_nics_is_counted_and_one_that_has_none_is_no
 	send_syn(&world, wire, is_v6(remote) ? ROUTER6 : ROUTER4, remote, 666);
 	send_datagram(&world, wire, sandbox, remote, "true");
 	assert_only_datagram(world.slow.udp[world_slot(remote)], "true");
-	assert_int_equal(refused(&world), 2);
-	vt_fails(nft_router_refused("none", &before, &err), &err, VNIC_STEP_NFT, ENOENT);
+	assert_int_equal(dropped(&world), 2);
+	vt_fails(nft_router_dropped("none", &before, &err), &err, VNIC_STEP_NFT, ENOENT);
 	assert_int_equal(before, 0);
 }
 OF_BOTH_FAMILIES(a_source_that_is_not_the_nics_is_counted_and_one_that_has_none_is_not)
@@ -155,7 +155,7 @@ static void so_many_sources_of_ipv6_and_no_more_are_known_beside_the_nics_own(vo
 	send_datagram(&world, wire, "fd00::2:1", REMOTE6, "one more");
 	send_datagram(&world, wire, SANDBOX6, REMOTE6, "own");
 	assert_only_datagram(udp, "own");
-	assert_int_equal(refused(&world), 2);
+	assert_int_equal(dropped(&world), 2);
 }
 
 static void the_other_nics_prefix_is_a_foreign_source(void **state)
