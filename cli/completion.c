@@ -23,7 +23,7 @@ static const char *spec_of(const struct cli_option *option)
 {
 	static const struct {
 		const char *arg, *spec;
-	} specs[] = {{"SPEC", "nic"}, {"TAP", "guest"}, {"RULE", "rule"}};
+	} specs[] = {{"SPEC", "nic"}, {"TAP", "guest"}, {"RULE", "rule"}, {"LIST", "list"}};
 
 	for (size_t i = 0; option->arg && i < sizeof(specs) / sizeof(specs[0]); i++)
 		if (!strcmp(option->arg, specs[i].arg))

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Completions within a NIC ("veth,ip=...") and a relay's port ("tap:eth0,netns=..."): kinds, then the keys of the kind,
- * then the words that a key's value may be; and the words that a rule may begin with.  In each shell it is a function
- * of the tables of the library's parsers.
+ * then the words that a key's value may be; the words that a rule may begin with; lists of namespaces; and what a relay
+ * is told with --at, which stands where ports do.  In each shell it is a function of the tables of the parsers.
  *
- * The first word of a case is what is completed: nic; guest, a NIC of a guest; port; rule.
+ * The first word of a case is what is completed: nic; guest, a NIC of a guest; port; rule; list; told.
  */
 #include "completion.h"
 
@@ -14,6 +14,8 @@
 #include <string.h>
 
 #include <vnic/vnic.h>
+
+#include "relay_control.h"
 
 /* How a shell writes a case. */
 struct form {
@@ -59,6 +61,14 @@ static void rule_words(const struct form *form)
 	puts(form->after);
 }
 
+static void list_words(const struct form *form)
+{
+	printf("%slist-%s", form->before, form->between);
+	for (unsigned i = 0; i < VNIC_NS_COUNT; i++)
+		word(vnic_ns_index_text((enum vnic_ns_index)i), "");
+	printf("all%s\n", form->after);
+}
+
 /* --- keys ----------------------------------------------------------------------------- */
 
 typedef const struct vnic_key *(*key_at_fn)(unsigned kind, unsigned index);
@@ -85,6 +95,28 @@ static void side_keys(void)
 
 	for (unsigned i = 0; (key = vnic_port_side_key_at(i)); i++)
 		key_word(key);
+}
+
+/* The commands of --at, and what may be the third word of each. */
+static void told_words(const struct form *form)
+{
+	const char *text;
+
+	printf("%stold-%s", form->before, form->between);
+	for (unsigned i = 0; (text = relay_control_form(i)); i++)
+		printf("%.*s ", (int)strcspn(text, " "), text);
+	puts(form->after);
+	for (unsigned i = 0; (text = relay_control_form(i)); i++) {
+		const char *last = strrchr(text, ' ');
+
+		if (!last)
+			continue;
+		printf("%stold-%.*s%s", form->before, (int)strcspn(text, " "), text, form->between);
+		completion_words(last + 1);
+		if (strchr(last, '='))
+			side_keys();
+		printf("%s%s\n", strchr(last, '=') ? "in. out." : "", form->after);
+	}
 }
 
 static void keys_of(const struct form *form, const char *what, const char *kind_text, unsigned kind, key_at_fn key_at)
@@ -159,6 +191,8 @@ static void all_keys(const struct form *form)
 	nic_kinds(form);
 	port_kinds(form);
 	rule_words(form);
+	list_words(form);
+	told_words(form);
 	each_kind(form, keys_of);
 }
 
@@ -170,30 +204,39 @@ void completion_spec_bash(void)
 	static const struct form form = {"\t'", "') words='", "' ;;", NULL};
 	static const struct form value = {"\t\t'", "') words='", "' ;;", "') words=$(_vnic_targets) ;;"};
 
-	fputs("# _vnic_spec nic|guest|port|rule: completes what is under the cursor\n"
+	fputs("# _vnic_spec nic|guest|port|rule|list: completes what is under the cursor\n"
 	      "_vnic_spec()\n{\n"
-	      "\tlocal word=${COMP_LINE:0:COMP_POINT} cur=${COMP_WORDS[COMP_CWORD]} kind= key side= words=\n"
-	      "\tlocal sides='",
+	      "\tlocal what=$1 line=${COMP_LINE:0:COMP_POINT} cur=${COMP_WORDS[COMP_CWORD]} word kind= key side= "
+	      "words=\n"
+	      "\tlocal told sides='",
 	      stdout);
 	side_keys();
 	puts("'\n"
-	     "\tword=${word##*[[:space:]]}\n"
+	     "\tword=${line##*[[:space:]]}\n"
 	     "\t[[ $word != --* ]] || word=${word#*=}\n"
-	     "\t[[ $word != *,* ]] || kind=${word%%[:,]*}\n"
+	     "\t[[ $word != *,* || $what == list ]] || kind=${word%%[:,]*}\n"
 	     "\tkey=${word##*,}\n"
 	     "\tcur=${cur##*[:=]}\n"
+	     "\tif [[ $what == port && $line == *[[:space:]]--at[[:space:]=]* ]]; then\n"
+	     "\t\tread -ra told <<<\"${line#*[[:space:]]--at[[:space:]=]}.\"\n"
+	     "\t\tcase ${#told[@]} in\n"
+	     "\t\t2) what=told kind= ;;\n"
+	     "\t\t4) what=told kind=${told[1]} ;;\n"
+	     "\t\t*) return ;;\n"
+	     "\t\tesac\n"
+	     "\tfi\n"
 	     "\t[[ $kind || $key != *[:=]* ]] || return\n"
-	     "\tcase $1-$kind in");
+	     "\tcase $what-$kind in");
 	all_keys(&form);
 	puts("\tesac\n"
-	     "\t[[ $1 != port || ! $kind ]] || words+=\" $sides in. out.\"\n"
+	     "\t[[ $what != port || ! $kind ]] || words+=\" $sides in. out.\"\n"
 	     "\tif [[ $key == *=* ]]; then\n"
-	     "\t\tcase $1-$kind-${key%%=*} in");
+	     "\t\tcase $what-$kind-${key%%=*} in");
 	each_kind(&value, values_of);
 	puts("\t\t*) return ;;\n"
 	     "\t\tesac\n"
 	     "\t\tkey=${key#*=}\n"
-	     "\telif [[ $1-$key == port-in.* || $1-$key == port-out.* ]]; then\n"
+	     "\telif [[ $what-$key =~ ^(port|told)-(in|out)\\. ]]; then\n"
 	     "\t\tside=${key%%.*}. key=${key#*.} words=$sides\n"
 	     "\tfi\n"
 	     "\tcompopt -o nospace 2>/dev/null\n"
@@ -207,27 +250,36 @@ void completion_spec_zsh(void)
 	static const struct form value = {"\t\t('", "') words=(", ") ;;", "') _vnic_targets -S ''; return ;;"};
 
 	fputs("_vnic_spec()\n{\n"
-	      "\tlocal kind= key\n"
+	      "\tlocal what=$1 kind= key\n"
+	      "\tlocal -i at=${words[(I)--at(=*|)]}\n"
+	      "\tif [[ $what == port ]] && (( at )); then\n"
+	      "\t\t[[ $words[at] != --at ]] || (( at++ ))\n"
+	      "\t\tcase $(( CURRENT - at )) in\n"
+	      "\t\t(1) what=told ;;\n"
+	      "\t\t(3) what=told kind=$words[at+1] ;;\n"
+	      "\t\t(*) return 1 ;;\n"
+	      "\t\tesac\n"
+	      "\tfi\n"
 	      "\tlocal -a words sides\n"
 	      "\tsides=(",
 	      stdout);
 	side_keys();
 	puts(")\n"
-	     "\t[[ $PREFIX != *,* ]] || kind=${PREFIX%%[:,]*}\n"
+	     "\t[[ $PREFIX != *,* || $what == (list|told) ]] || kind=${PREFIX%%[:,]*}\n"
 	     "\tcompset -P '*,'\n"
 	     "\t[[ -n $kind || $PREFIX != *[:=]* ]] || return 1\n"
-	     "\tcase $1-$kind in");
+	     "\tcase $what-$kind in");
 	all_keys(&form);
 	puts("\tesac\n"
-	     "\t[[ $1 != port || -z $kind ]] || words+=($sides in. out.)\n"
+	     "\t[[ $what != port || -z $kind ]] || words+=($sides in. out.)\n"
 	     "\tif [[ $PREFIX == *=* ]]; then\n"
 	     "\t\tkey=${PREFIX%%=*}\n"
 	     "\t\tcompset -P \"$key=\"\n"
-	     "\t\tcase $1-$kind-$key in");
+	     "\t\tcase $what-$kind-$key in");
 	each_kind(&value, values_of);
 	puts("\t\t(*) return 1 ;;\n"
 	     "\t\tesac\n"
-	     "\telif [[ $1-$PREFIX == port-(in|out).* ]]; then\n"
+	     "\telif [[ $what-$PREFIX == (port|told)-(in|out).* ]]; then\n"
 	     "\t\tcompset -P '*.'\n"
 	     "\t\twords=($sides)\n"
 	     "\tfi\n"
@@ -242,28 +294,51 @@ void completion_spec_fish(void)
 					  "'\n\t\t\t\tset words (__vnic_targets)"};
 
 	fputs("function __vnic_spec\n"
+	      "\tset -l what $argv[1]\n"
 	      "\tset -l word (string replace -r -- '^--[a-z]*=' '' (commandline -ct))\n"
 	      "\tset -l head (string match -r -- '^.*,' $word)\n"
 	      "\tset -l kind (string replace -r -- '[:,].*' '' $head)\n"
 	      "\tset -l key (string replace -r -- '^.*,' '' $word)\n"
 	      "\tset -l words\n"
+	      "\ttest $what = list; and set kind\n"
+	      "\tset -l told (commandline -opc)\n"
+	      "\tset -l at 0\n"
+	      "\tfor i in (seq (count $told))\n"
+	      "\t\tswitch $told[$i]\n"
+	      "\t\t\tcase --at\n"
+	      "\t\t\t\tset at (math $i + 1)\n"
+	      "\t\t\tcase '--at=*'\n"
+	      "\t\t\t\tset at $i\n"
+	      "\t\tend\n"
+	      "\tend\n"
+	      "\tif test $what = port; and test $at != 0\n"
+	      "\t\tswitch (math (count $told) - $at)\n"
+	      "\t\t\tcase 0\n"
+	      "\t\t\t\tset what told\n"
+	      "\t\t\tcase 2\n"
+	      "\t\t\t\tset what told\n"
+	      "\t\t\t\tset kind $told[(math $at + 1)]\n"
+	      "\t\t\tcase '*'\n"
+	      "\t\t\t\treturn\n"
+	      "\t\tend\n"
+	      "\tend\n"
 	      "\tset -l sides ",
 	      stdout);
 	side_keys();
 	puts("\n"
 	     "\ttest -z \"$kind\"; and string match -qr -- '[:=]' $key; and return\n"
-	     "\tswitch \"$argv[1]-$kind\"");
+	     "\tswitch \"$what-$kind\"");
 	all_keys(&form);
 	puts("\tend\n"
-	     "\ttest $argv[1] = port; and test -n \"$kind\"; and set -a words $sides in. out.\n"
+	     "\ttest $what = port; and test -n \"$kind\"; and set -a words $sides in. out.\n"
 	     "\tset -l parts (string match -r -- '^([^=]*)=' $key)\n"
 	     "\tif set -q parts[2]\n"
 	     "\t\tset head \"$head$parts[1]\"\n"
 	     "\t\tset words\n"
-	     "\t\tswitch \"$argv[1]-$kind-$parts[2]\"");
+	     "\t\tswitch \"$what-$kind-$parts[2]\"");
 	each_kind(&value, values_of);
 	puts("\t\tend\n"
-	     "\telse if test $argv[1] = port; and string match -qr -- '^(in|out)\\.' $key\n"
+	     "\telse if contains $what port told; and string match -qr -- '^(in|out)\\.' $key\n"
 	     "\t\tset words (string replace -r -- '\\..*' '.' $key)$sides\n"
 	     "\tend\n"
 	     "\tprintf '%s\\n' \"$head\"$words\n"

@@ -122,6 +122,13 @@ static const struct {
 	{"isolate", "isolate PORT on|off", 3, do_isolate},
 };
 
+const char *relay_control_form(unsigned index)
+{
+	static const unsigned count = sizeof(verbs) / sizeof(verbs[0]);
+
+	return index < count ? verbs[index].form : index == count ? "stats" : NULL;
+}
+
 static int run_verb(struct relay_control *control, int count, char *const *words, struct vnic_error *err)
 {
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {

@@ -23,6 +23,9 @@ int relay_control_begin(struct relay_control *control, const char *path, struct 
 			struct vnic_port *ports, int port_count, struct vnic_error *err);
 void relay_control_end(struct relay_control *control);
 
+/* How the commands are written, "link PORT up|down", or NULL after the last; static. */
+const char *relay_control_form(unsigned index);
+
 /* The other end: sends the words as one command, prints the answer; its error is the relay's. */
 int relay_control_ask(const char *path, char *const *words, struct vnic_error *err);
 

@@ -137,19 +137,37 @@ completes() {
 	offers "$1" "vnic relay veth:a,ip=10.9.0.1/24 se" seqpacket:
 	offers "$1" "vnic relay vx" vxlan:id=
 	offers "$1" "vnic relay tap:et" ""
+	# Lists of namespaces.
+	offers "$1" "vnic run --unshare " "all cgroup ipc mnt net pid time user uts"
+	offers "$1" "vnic vm --unshare n" net
+	offers "$1" "vnic run --unshare net --share u" "user uts"
+	offers "$1" "vnic run --share net --hostn" --hostname
+	# What a relay is told, instead of ports.
+	offers "$1" "vnic relay --at so" some-file
+	offers "$1" "vnic relay --at some-file " "clear isolate link set stats"
+	offers "$1" "vnic relay --at some-file li" link
+	offers "$1" "vnic relay --at some-file link " ""
+	offers "$1" "vnic relay --at some-file link 0 " "down up"
+	offers "$1" "vnic relay --at some-file isolate 0 o" "off on"
+	offers "$1" "vnic relay --at some-file clear 0 " ""
+	offers "$1" "vnic relay --at some-file set 0 de" delay=
+	offers "$1" "vnic relay --at some-file set 0 delay=" ""
+	offers "$1" "vnic relay --at some-file link 0 up " ""
 	# Nothing that is refused there.
 	offers "$1" "vnic vm -n tap,n" ""
 	offers "$1" "vnic run -n tun,ip=" ""
 	offers "$1" "vnic run -n macvlan,ip=" ""
 	# What is before the key is replaced with it where the shell counts it in.
-	local nic='' tap='' port='' file='' second='' side='' to='' tun='' guest='' gw='' ip='' speed='' netns=''
+	local list='' weather='' nic='' tap='' port='' file='' second='' side='' to='' tun='' guest='' gw='' ip='' speed='' netns=''
 	case $1 in
-	in_bash) nic=veth, tap=tap, port=eth0, file=x, second=red, side=eth0,in. ;;
+	in_bash) list=net, weather=10ms, nic=veth, tap=tap, port=eth0, file=x, second=red, side=eth0,in. ;;
 	in_fish)
-		nic=veth, tap=tap, port=tap:eth0, file=pcap:x, second=tap:eth0,netns=red, side=tap:eth0,in.
+		list=net, weather=delay=10ms, nic=veth, tap=tap, port=tap:eth0, file=pcap:x, second=tap:eth0,netns=red, side=tap:eth0,in.
 		to=veth,to= tun=tun,to= guest=tap,to= gw=tap,ip=10.9.0.1/24,gw= ip=tap,ip= speed=pcap:x,speed= netns=tap:eth0,netns=
 		;;
 	esac
+	offers "$1" "vnic run --share net,u" "${list}user ${list}uts"
+	offers "$1" "vnic relay --at x set 0 delay=10ms,lo" "${weather}loss="
 	offers "$1" "vnic run --nic veth,m" "${nic}mac= ${nic}mtu="
 	offers "$1" "vnic run -n veth,na" "${nic}name="
 	offers "$1" "vnic relay veth:a tap:eth0,q" "${port}queues="
