@@ -179,15 +179,21 @@ static int read_figures(const struct cli_args *args, enum figures *ret_figures, 
 	return 0;
 }
 
+/* So many at a time, and figures once: who sends SIGUSR1 without end must not keep the end from being seen. */
+#define SIGNALS 64
+
 static void take_signals(struct vnic_sandbox *sandbox, struct front *front, enum figures figures)
 {
+	bool asked = false;
 	int signal;
 
-	while ((signal = front_next_signal(front)))
+	for (int i = 0; i < SIGNALS && (signal = front_next_signal(front)); i++)
 		if (signal == SIGUSR1 && figures)
-			stats_print(sandbox, figures == FIGURES_JSON);
+			asked = true;
 		else if (signal != SIGCHLD)
 			vnic_sandbox_signal(sandbox, signal, NULL);
+	if (asked)
+		stats_print(sandbox, figures == FIGURES_JSON);
 }
 
 static int serve(struct vnic_sandbox *sandbox, struct front *front, int exit_fd, enum figures figures, int *ret_status,
