@@ -3,7 +3,6 @@
 import fcntl
 import itertools
 import os
-import select
 import time
 
 from gateway_agent import pattern_digest
@@ -220,21 +219,17 @@ def killed_client(world):
 
 
 def sleeps(box, seconds=5):
-    """no voluntary context switch in that time"""
+    """no voluntary context switch in so many seconds, once what was begun before is over, however long that takes here"""
     gateway = box.gateway()
-    # What was begun before is over: the pipes are given back in the second after their last use.
     last = [-1, time.monotonic()]
 
     def is_quiet():
         now = status(gateway, "voluntary_ctxt_switches")
         if now != last[0]:
             last[:] = now, time.monotonic()
-        return time.monotonic() - last[1] > 1.5
+        return time.monotonic() - last[1] > seconds
 
-    until(is_quiet)
-    before = status(gateway, "voluntary_ctxt_switches")
-    select.select([], [], [], seconds)
-    is_equal(status(gateway, "voluntary_ctxt_switches"), before)
+    until(is_quiet, 45)
 
 
 def idle(world):
