@@ -17,6 +17,8 @@
 #define TYPE_OPT 41
 #define TYPE_SVCB 64
 #define TYPE_HTTPS 65
+#define TYPE_IXFR 251
+#define TYPE_AXFR 252
 #define CLASS_IN 1
 #define PARAM_HEAD 4 /* key, length: RFC 9460 2.2 */
 #define PARAM_IPV4HINT 4
@@ -191,14 +193,20 @@ bool dnsmsg_name(const void *query, const struct dnsmsg_query *info, char ret_na
 	return true;
 }
 
+static bool asks_for_zone(const struct dnsmsg_query *info, const uint8_t *message)
+{
+	unsigned type = get16(message + info->question - QUESTION_REST);
+
+	return type == TYPE_AXFR || type == TYPE_IXFR;
+}
+
 struct dnsmsg_walk dnsmsg_walk_answer(const struct dnsmsg_query *info, const void *answer, size_t size)
 {
 	const uint8_t *header = answer;
+	bool empty = size <= info->question || asks_for_zone(info, answer);
 
-	return (struct dnsmsg_walk){.message = answer,
-				    .size = size,
-				    .at = info->question,
-				    .left = size > info->question ? get16(header + 6) : 0};
+	return (struct dnsmsg_walk){
+		.message = answer, .size = size, .at = info->question, .left = empty ? 0 : get16(header + 6)};
 }
 
 static size_t address_size(bool v6)

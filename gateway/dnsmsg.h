@@ -62,7 +62,7 @@ struct dnsmsg_walk {
 	bool v6;
 	uint32_t ttl;
 };
-/* Of what answers this query. */
+/* Of what answers this query; a zone transfer has none, for they are of other names. */
 struct dnsmsg_walk dnsmsg_walk_answer(const struct dnsmsg_query *info, const void *answer, size_t size);
 /*
  * The next address (A, AAAA, a hint in SVCB and HTTPS) and its TTL in seconds; false: there is none, or what follows is

@@ -130,6 +130,24 @@ static void each_address_of_an_answer_is_learnt_and_nothing_else_in_it(void **st
 	names_free(names);
 }
 
+static void a_zone_transfer_teaches_nothing(void **state)
+{
+	struct vnic_addr one = address(1);
+
+	(void)state;
+	begin();
+	for (uint16_t type = 251; type <= 252; type++) { /* IXFR, AXFR */
+		struct dns_message question = dns_question(1, "allowed.example"), answer;
+
+		question.bytes[question.size - 3] = (uint8_t)type;
+		answer = question;
+		dns_add_record(&answer, 1, 60, one.bytes, 4);
+		learn_message(&question, &answer);
+	}
+	assert_int_equal(count(), 0);
+	names_free(names);
+}
+
 /* An HTTPS record: priority, the owner's name, and parameters. */
 static void add_service(struct dns_message *answer, uint8_t priority, const void *params, size_t size)
 {
@@ -330,6 +348,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vt_test(an_address_has_the_rules_of_its_names),
 		vt_test(each_address_of_an_answer_is_learnt_and_nothing_else_in_it),
+		vt_test(a_zone_transfer_teaches_nothing),
 		vt_test(hints_of_a_service_are_learnt),
 		vt_test(what_is_not_well_formed_in_a_service_is_not),
 		vt_test(an_answer_that_is_cut_off_gives_what_is_whole),
