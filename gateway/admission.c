@@ -141,13 +141,8 @@ void gateway_deny(struct vnic_gateway *gateway, const struct vnic_policy_flow *f
 int gateway_admit(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,
 		  struct destination *ret_destination)
 {
-	bool forwarder = dns_owns(gateway->dns, key);
-	int r = forwarder ? dns_resolver(gateway->dns, 0, ret_destination)
-			  : gateway_decide(gateway, key, proto, ret_destination);
-
-	if (r == 0)
-		ret_destination->forwarder = forwarder;
-	return r;
+	return dns_owns(gateway->dns, key) ? dns_resolver(gateway->dns, 0, ret_destination)
+					   : gateway_decide(gateway, key, proto, ret_destination);
 }
 
 int gateway_decide(struct vnic_gateway *gateway, const struct flow_key *key, enum vnic_proto proto,

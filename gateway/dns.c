@@ -80,12 +80,21 @@ bool dns_owns(struct dns *dns, const struct flow_key *key)
 
 int dns_resolver(struct dns *dns, unsigned passed, struct destination *ret_destination)
 {
-	unsigned count = dns->config.servers.count;
+	unsigned count, server;
+	int r = -EHOSTUNREACH;
 
 	look(dns);
-	if (passed >= count)
-		return -EHOSTUNREACH;
-	return dns_find_server(dns, (dns->preferred + passed) % count, VNIC_PROTO_TCP, ret_destination);
+	count = dns->config.servers.count;
+	for (unsigned i = 0; i < count && r != 0; i++) {
+		server = (dns->preferred + i) % count;
+		if (passed & 1u << server)
+			continue;
+		passed |= 1u << server;
+		r = dns_find_server(dns, server, VNIC_PROTO_TCP, ret_destination);
+	}
+	if (r == 0)
+		ret_destination->resolvers = (uint8_t)passed;
+	return r;
 }
 
 void dns_set_servers(struct dns *dns, const struct vnic_dns_servers *servers)

@@ -21,8 +21,8 @@ void dns_query(struct dns *dns, const struct flow_key *client, const void *data,
 /* As vnic_gateway_set_resolvers. */
 void dns_set_servers(struct dns *dns, const struct vnic_dns_servers *servers);
 /*
- * A TCP flow that is goes to this server, if so many could not be connected to.  Returns as gateway_admit;
- * -EHOSTUNREACH: there are no more.
+ * A TCP flow that is goes to this server: the first that may be asked, but for those `passed`, which are bits, for they
+ * could not be connected to.  Returns as gateway_admit; -EHOSTUNREACH: there are no more.
  */
 int dns_resolver(struct dns *dns, unsigned passed, struct destination *ret_destination);
 

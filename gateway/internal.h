@@ -96,8 +96,8 @@ void gateway_wake_at(struct vnic_gateway *gateway, int64_t when);
 
 /* Where the host side of a flow goes. */
 struct destination {
-	bool host;      /* the host itself: its loopback, or an address of its own */
-	bool forwarder; /* one of its resolvers, for who asked the forwarder */
+	bool host;         /* the host itself: its loopback, or an address of its own */
+	uint8_t resolvers; /* for who asks the forwarder: those passed over, and this one, as bits; 0: none of them */
 	struct sockaddr_storage addr;
 	socklen_t len;
 };

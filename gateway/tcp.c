@@ -230,7 +230,8 @@ static void go_elsewhere(struct tcp *tcp, struct flow *flow, int code)
 {
 	struct destination destination;
 
-	while (flow->asks && dns_resolver(tcp->gateway->dns, ++flow->passed, &destination) == 0) {
+	while (flow->asks && dns_resolver(tcp->gateway->dns, flow->resolvers, &destination) == 0) {
+		flow->resolvers = destination.resolvers;
 		close_fd(&flow->fds[SIDE_HOST]);
 		if (connect_host(tcp, flow, &destination) == 0)
 			return;
@@ -255,7 +256,8 @@ static void start(struct tcp *tcp, struct flow *flow)
 		return;
 	}
 	if (r == 0) {
-		flow->asks = destination.forwarder;
+		flow->resolvers = destination.resolvers;
+		flow->asks = flow->resolvers != 0;
 		r = connect_host(tcp, flow, &destination);
 	}
 	if (r < 0)

@@ -24,7 +24,7 @@ struct flow {
 	bool arrived;       /* of a client of a published port */
 	bool again;         /* on the list of those whose turn was cut short */
 	bool asks;          /* the forwarder: what it carries is messages */
-	uint8_t passed;     /* resolvers that could not be connected to then */
+	uint8_t resolvers;  /* if it asks: those that it was sent to */
 	uint32_t hash_next; /* in its bucket */
 	uint32_t next;      /* in the list it is on: free, fresh, waiting, offered, again */
 	int64_t offered_at;
