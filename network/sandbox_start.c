@@ -74,6 +74,16 @@ static void take_helpers(struct vnic_sandbox *sandbox, struct build *build)
 	sandbox->opener_socket = take_fd(&build->opener[0]);
 }
 
+/* Who has failed has no namespace to link: what it said is the cause.  Else `r`. */
+static int cause_of(int r, int control, struct vnic_error *err)
+{
+	struct ns_message message;
+
+	if (ns_message_recv(control, false, &message, NULL, NULL) == 0 && message.type == NS_FAILED)
+		return ns_message_failure(&message, err);
+	return r;
+}
+
 static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct vnic_error *err)
 {
 	const struct helper *router = &sandbox->helpers[ROUTER];
@@ -82,13 +92,11 @@ static int start_init(struct vnic_sandbox *sandbox, struct build *build, struct 
 
 	take_helpers(sandbox, build);
 	if (r == 0 && build->plan.count && !plan_is_handed(&build->plan)) {
-		struct ns_message message;
-
 		r = build_links(build, router->pid ? ns_proc_pid(router->pid, router->pidfd) : 0, &sandbox->init, err);
-		/* An init that has failed has no namespaces to link: what it said is the cause. */
-		if (r < 0 && ns_message_recv(sandbox->init.control, false, &message, NULL, NULL) == 0 &&
-		    message.type == NS_FAILED)
-			r = ns_message_failure(&message, err);
+		if (r < 0)
+			r = cause_of(r, router->control, err);
+		if (r < 0)
+			r = cause_of(r, sandbox->init.control, err);
 	}
 	if (r == 0 && router->pid)
 		r = ns_step_signal(build->router_step.go, err);
