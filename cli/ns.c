@@ -48,7 +48,7 @@ static int del(const struct cli_args *args, struct vnic_error *err)
 
 static const char *kind_of(const struct vnic_netns_info *info)
 {
-	return info->sandbox ? "sandbox" : info->pid ? "holder" : "file";
+	return info->sandbox ? "sandbox" : info->held ? "holder" : "file";
 }
 
 static int list_line(const struct vnic_netns_info *info, void *ctx)

@@ -14,6 +14,9 @@
  * The second byte is a gate, held for the moment in which one takes the lock: so that nobody is told that
  * a name is in use because somebody else is just removing its stale file.
  *
+ * The number of a process means something in its pid namespace only, and sandboxes within a sandbox may have the same
+ * directory of names: so the namespace stands beside it.
+ *
  * Rejected: a pid file alone (numbers are used again); a socket in the file system (it stays there
  * too, and says less); the abstract socket namespace (belongs to a network namespace, open to all users).
  */
@@ -70,6 +73,8 @@ static int path_of(const char *name, const char *state_dir, char ret_path[256], 
 }
 
 enum { OWNER, GATE }; /* bytes of the file */
+
+#define OWNER_TEXT 64
 
 static int lock_byte(int fd, int command, short type, off_t byte)
 {
@@ -151,10 +156,20 @@ int vnic_name_take(const char *name, const char *state_dir, struct vnic_name *re
 	}
 }
 
+/* 0: it cannot be told. */
+static uintmax_t own_pid_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) < 0 ? 0 : st.st_ino;
+}
+
 int vnic_name_publish(struct vnic_name *name, pid_t pid, bool sandbox, struct vnic_error *err)
 {
-	char text[32];
-	int len = snprintf(text, sizeof(text), "%d %s\n", pid, sandbox ? "sandbox" : "holder");
+	/* The front knows its command as /proc does. */
+	uintmax_t namespace = sandbox && !ns_proc_is_own() ? 0 : own_pid_namespace();
+	char text[OWNER_TEXT];
+	int len = snprintf(text, sizeof(text), "%d %s %ju\n", pid, sandbox ? "sandbox" : "holder", namespace);
 
 	if (ftruncate(name->fd, 0) < 0 || pwrite(name->fd, text, (size_t)len, 0) != len)
 		return vnic_fail(err, VNIC_STEP_WRITE, errno, name->path, NULL);
@@ -174,14 +189,18 @@ void vnic_name_drop(struct vnic_name *name)
 /* The file's owner; pid 0 when nothing (or half a line) is published. */
 static int read_owner(int fd, struct ns_name_owner *ret_owner)
 {
-	char text[32] = "", kind[16];
+	char text[OWNER_TEXT] = "", kind[16];
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	uintmax_t namespace = 0, own = own_pid_namespace();
 	int pid;
 
 	if (n < 0)
 		return -errno;
-	if (n > 0 && text[n - 1] == '\n' && sscanf(text, "%d %15s", &pid, kind) == 2 && pid > 0)
-		*ret_owner = (struct ns_name_owner){.pid = pid, .sandbox = !strcmp(kind, "sandbox"), .pidfd = -1};
+	if (n == 0 || text[n - 1] != '\n' || sscanf(text, "%d %15s %ju", &pid, kind, &namespace) < 2 || pid <= 0)
+		return 0;
+	ret_owner->sandbox = !strcmp(kind, "sandbox");
+	ret_owner->elsewhere = namespace && own && namespace != own;
+	ret_owner->pid = ret_owner->elsewhere ? 0 : pid;
 	return 0;
 }
 

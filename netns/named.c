@@ -62,6 +62,9 @@ int vnic_netns_del(const char *name, const char *state_dir, bool *ret_absent, st
 		return r;
 	r = state_dir ? ns_name_find(name, state_dir, &owner, err) : -ENOENT;
 	CLEANUP_FD int pidfd = owner.pidfd;
+	if (r == 0 && owner.elsewhere)
+		return vnic_fail(err, VNIC_STEP_NS_UNPIN, EBUSY, name,
+				 "it was made in another pid namespace: delete it there");
 	if (r == 0 && owner.sandbox)
 		return vnic_fail(err, VNIC_STEP_NS_UNPIN, EBUSY, name, "it is a running sandbox (pid %d)", owner.pid);
 	if (r == 0 && owner.pid == 0)
@@ -96,12 +99,13 @@ static int describe_held(const char *name, const char *state_dir, struct vnic_ne
 	char path[64];
 	int r = ns_name_find(name, state_dir, &owner, err);
 
-	if (r == -ENOENT || r == -EINVAL || r == -ELOOP || r == -EISDIR)
+	if (r == -ENOENT || r == -EINVAL || r == -ELOOP || r == -EISDIR || r == -ENXIO)
 		return 0;
 	if (r < 0)
 		return r;
 	CLEANUP_FD int pidfd = owner.pidfd;
 	ret_info->pid = owner.pid;
+	ret_info->held = true;
 	ret_info->sandbox = owner.sandbox;
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", owner.pid);
 	ret_info->inode = owner.pid ? inode_of(path) : 0;

@@ -80,7 +80,8 @@ int ns_orphan(const char *name, unsigned namespaces, int *keep, unsigned keep_co
 struct ns_name_owner {
 	pid_t pid; /* 0: the name is taken but nothing is published yet */
 	bool sandbox;
-	int pidfd; /* -1: pid 0; to be closed */
+	bool elsewhere; /* the number is one of another pid namespace: pid is 0, for here somebody else may have it */
+	int pidfd;      /* -1: pid 0; to be closed */
 };
 /* -ENOENT: nobody has it (a stale file is removed). */
 int ns_name_find(const char *name, const char *state_dir, struct ns_name_owner *ret_owner, struct vnic_error *err);
@@ -274,6 +275,8 @@ int ns_child_start(const struct vnic_spawn *spawn, const struct ns_idmap *map, b
  * namespace (VNIC_KEPT_PROC of the sandbox that we are in).
  */
 pid_t ns_proc_pid(pid_t pid, int pidfd);
+/* Has /proc the numbers of our own pid namespace? */
+bool ns_proc_is_own(void);
 
 /* Takes the parent's ends of the step and waits for NS_READY. */
 int ns_child_ready(struct vnic_child *child, struct vnic_error *err);

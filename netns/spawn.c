@@ -42,13 +42,16 @@ static pid_t pid_of(int pidfd)
 	return pid > 0 ? pid : 0; /* the kernel says -1 */
 }
 
-pid_t ns_proc_pid(pid_t pid, int pidfd)
+bool ns_proc_is_own(void)
 {
 	char self[16] = "";
 
-	if (readlink("/proc/self", self, sizeof(self) - 1) > 0 && atoi(self) != getpid())
-		return pid_of(pidfd);
-	return pid;
+	return readlink("/proc/self", self, sizeof(self) - 1) <= 0 || atoi(self) == getpid();
+}
+
+pid_t ns_proc_pid(pid_t pid, int pidfd)
+{
+	return ns_proc_is_own() ? pid : pid_of(pidfd);
 }
 
 static struct vnic_child take_child(struct vnic_child *child)

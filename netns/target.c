@@ -114,6 +114,9 @@ static int open_name(const char *name, const char *state_dir, struct vnic_target
 	if (r < 0)
 		return r;
 	r = state_dir ? ns_name_find(name, state_dir, &owner, err) : -ENOENT;
+	if (r == 0 && owner.elsewhere)
+		return vnic_fail(err, VNIC_STEP_NS_OPEN, ESRCH, name,
+				 "it was made in another pid namespace, and is reached from there only");
 	if (r == 0 && owner.pid == 0)
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, EAGAIN, name, "it is just being made, or just ending");
 	if (r == 0)

@@ -160,7 +160,8 @@ VNIC_API int vnic_netns_del(const char *name, const char *state_dir, bool *ret_a
 
 struct vnic_netns_info {
 	char name[VNIC_NAME_MAX + 1];
-	pid_t pid;      /* of the holder, or of a sandbox's command; 0 for a file */
+	pid_t pid;      /* of the holder, or of a sandbox's command; 0 for a file, or in another pid namespace */
+	bool held;      /* by a process; false: by a file */
 	bool sandbox;   /* made by a running sandbox */
 	uint64_t inode; /* of the network namespace; 0: could not be looked at */
 };
@@ -178,7 +179,10 @@ struct vnic_name {
 #define VNIC_NAME_EMPTY ((struct vnic_name){.fd = -1})
 VNIC_API int vnic_name_take(const char *name, const char *state_dir, struct vnic_name *ret_name,
 			    struct vnic_error *err);
-/* Records whose namespaces the name stands for; `sandbox` as in vnic_netns_info. */
+/*
+ * Records whose namespaces the name stands for, by its number in the caller's pid namespace; `sandbox` as in
+ * vnic_netns_info.  Who is in another pid namespace is told so, and nothing else.
+ */
 VNIC_API int vnic_name_publish(struct vnic_name *name, pid_t pid, bool sandbox, struct vnic_error *err);
 /* Removes the file and the caller's hold on it. */
 VNIC_API void vnic_name_drop(struct vnic_name *name);

@@ -41,6 +41,18 @@ start_relay() {
 	[[ $status -eq 0 && $output == *"$red"* ]] || { echo "$status: $output" && return 1; }
 }
 
+@test "a namespace that was made in a sandbox is nobody's outside of it" {
+	exec 5< <(exec "$VNIC" run --nic none -- sh -c '"$1" ns add "$2" && "$1" exec "$2" -- true && echo made && exec sleep 1000' - "$VNIC" "$red")
+	relay=$!
+	read -r -t 30 -u 5 line
+	[[ $line == made ]]
+	"$VNIC" ns list | grep -qE "^$red +holder +- +-$"
+	run "$VNIC" exec "$red" -- true
+	[[ $status -eq 125 && $output == *"another pid namespace"* ]] || { echo "$status: $output" && return 1; }
+	run "$VNIC" ns del "$red"
+	[[ $status -eq 1 && $output == *"another pid namespace"* ]] || { echo "$status: $output" && return 1; }
+}
+
 @test "ip netns sees ours and we see its" {
 	((EUID == 0)) || skip "ip netns needs root"
 	"$VNIC" ns add "$red"

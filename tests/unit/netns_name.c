@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,6 +98,55 @@ static void the_owner_is_found_while_it_lives(void **state)
 	close_fd(&owner.pidfd);
 	vnic_name_drop(&name);
 	vt_fails(ns_name_find("red", dir, &owner, &err), &err, VNIC_STEP_NS_OPEN, ENOENT);
+}
+
+/* As who made it in a sandbox that shares the directory: here the number is ours. */
+static void a_number_of_another_pid_namespace_is_nobodys_here(void **state)
+{
+	struct vnic_target target = VNIC_TARGET_EMPTY;
+	struct ns_name_owner owner;
+	struct vnic_name name;
+	struct vnic_error err;
+	bool absent;
+	char text[64];
+	int len = snprintf(text, sizeof(text), "%d holder 1\n", getpid());
+
+	(void)state;
+	vt_ok(vnic_name_take("red", dir, &name, &err), &err);
+	assert_int_equal(pwrite(name.fd, text, (size_t)len, 0), len);
+	vt_ok(ns_name_find("red", dir, &owner, &err), &err);
+	assert_int_equal(owner.pid, 0);
+	assert_int_equal(owner.pidfd, -1);
+	assert_true(owner.elsewhere);
+	vt_fails(vnic_target_open("red", dir, &target, &err), &err, VNIC_STEP_NS_OPEN, ESRCH);
+	vt_fails(vnic_netns_del("red", dir, &absent, &err), &err, VNIC_STEP_NS_UNPIN, EBUSY); /* we would be killed */
+	vnic_name_drop(&name);
+}
+
+static int count_names(const struct vnic_netns_info *info, void *ctx)
+{
+	int *count = ctx;
+
+	*count += info->held;
+	return 0;
+}
+
+static void a_socket_among_the_names_is_left_out(void **state)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), count = 0;
+	struct vnic_name name;
+	struct vnic_error err;
+
+	(void)state;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/control", dir);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	vt_ok(vnic_name_take("red", dir, &name, &err), &err);
+	vt_ok(vnic_netns_list(dir, count_names, &count, &err), &err);
+	assert_int_equal(count, 1);
+	vnic_name_drop(&name);
+	unlink(addr.sun_path);
+	close(fd);
 }
 
 static void looking_at_a_name_never_makes_taking_it_fail(void **state)
@@ -302,6 +353,8 @@ int main(void)
 		name_test(a_name_that_is_none_is_refused_with_the_reason),
 		name_test(a_taken_name_is_refused_and_free_after_the_drop),
 		name_test(the_owner_is_found_while_it_lives),
+		name_test(a_number_of_another_pid_namespace_is_nobodys_here),
+		name_test(a_socket_among_the_names_is_left_out),
 		name_test(looking_at_a_name_never_makes_taking_it_fail),
 		name_test(a_killed_owner_leaves_a_free_name),
 		name_test(whoever_comes_across_a_stale_file_removes_it),
