@@ -144,7 +144,8 @@ static int join_file(const struct vnic_target *target, unsigned *ret_kept, struc
 		return vnic_fail(err, VNIC_STEP_NS_JOIN, errno, target->text, "refused: user");
 	if (setns(target->netns_fd, CLONE_NEWNET) < 0)
 		return vnic_fail(err, VNIC_STEP_NS_JOIN, errno, target->text, "refused: net");
-	return follow_network(target, ret_kept, err);
+	int r = target->userns_fd >= 0 ? ns_become_somebody(err) : 0; /* see ns_join */
+	return r < 0 ? r : follow_network(target, ret_kept, err);
 }
 
 /* A holder has no mounts of its own: by its name it is entered like the pin that root would have made. */

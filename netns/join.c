@@ -37,12 +37,12 @@ static bool is_known(const char *kind)
 }
 
 /* The inside id of the first line: root where root is mapped, the user's own with a map to self. */
-static uint32_t first_id(pid_t pid, const char *file)
+static uint32_t first_id(const char *process, const char *file)
 {
 	uint32_t id = 0;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	snprintf(path, sizeof(path), "/proc/%s/%s", process, file);
 	FILE *map = fopen(path, "re");
 	if (map) {
 		if (fscanf(map, "%u", &id) != 1)
@@ -54,7 +54,7 @@ static uint32_t first_id(pid_t pid, const char *file)
 
 static int fill_set(const struct vnic_target *target, struct ns_set *set, struct vnic_error *err)
 {
-	char path[64];
+	char path[64], process[16];
 
 	for (unsigned i = 0; i < VNIC_NS_COUNT; i++) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/%s", target->pid, ns_kinds[i].name);
@@ -71,8 +71,9 @@ static int fill_set(const struct vnic_target *target, struct ns_set *set, struct
 		set->mask |= ns_kinds[i].flag;
 		set->fds[i] = take_fd(&fd);
 	}
-	set->uid = first_id(target->pid, "uid_map");
-	set->gid = first_id(target->pid, "gid_map");
+	snprintf(process, sizeof(process), "%d", target->pid);
+	set->uid = first_id(process, "uid_map");
+	set->gid = first_id(process, "gid_map");
 	if (ns_has_ended(target->pidfd))
 		return vnic_fail(err, VNIC_STEP_NS_OPEN, ESRCH, target->text, "it has ended");
 	return 0;
@@ -125,6 +126,11 @@ int ns_become(uid_t uid, gid_t gid, struct vnic_error *err)
 	if (syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, uid, uid, uid) < 0)
 		return vnic_fail(err, VNIC_STEP_CAPS, errno, "user and group ids", NULL);
 	return 0;
+}
+
+int ns_become_somebody(struct vnic_error *err)
+{
+	return ns_become(first_id("self", "uid_map"), first_id("self", "gid_map"), err);
 }
 
 int ns_join(const struct ns_set *set, int pidfd, const char *object, struct vnic_error *err)

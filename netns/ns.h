@@ -117,6 +117,8 @@ int ns_join(const struct ns_set *set, int pidfd, const char *object, struct vnic
  * threads.
  */
 int ns_become(uid_t uid, gid_t gid, struct vnic_error *err);
+/* In a user namespace that was joined by its file: the ids of ns_set, from its maps. */
+int ns_become_somebody(struct vnic_error *err);
 /* The way of old kernels; returns the mask of those that were refused, *ret_code is the errno. */
 unsigned ns_join_one_by_one(const struct ns_set *set, int *ret_code);
 

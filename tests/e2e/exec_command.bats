@@ -57,6 +57,16 @@ teardown() {
 	is "$("$VNIC" exec "$name" -- readlink /proc/self/ns/net)" "$("$VNIC" exec "$pid" -- readlink /proc/self/ns/net)"
 }
 
+@test "by the path of a user's namespace root, too, is root in it" {
+	local user=()
+	((EUID)) || user=(setpriv --reuid=65534 --regid=65534 --clear-groups --)
+	# shellcheck disable=SC2016 # the inner shell's
+	exec {out}< <(exec "${user[@]}" unshare --user --map-root-user --net -- sh -c 'echo $$; exec sleep 1000')
+	read -r pid <&"$out"
+	fronts+=("$pid")
+	is "0 0 up" "$("$VNIC" exec "/proc/$pid/ns/net" -- sh -c 'ip link set lo up && echo $(id -u) $(id -g) up')"
+}
+
 @test "exit status, signals, 126 and 127 are the command's" {
 	start "$name" -- sleep 1000
 	for wanted in 0 7 125 255; do
