@@ -62,7 +62,17 @@ static bool line_matches(const char *line, const struct user *user, uint32_t *re
 	return true;
 }
 
-/* Appends the user's ranges; inside they follow each other from 1 on. */
+/* A user may stand there twice, by name and by number; and his own id is mapped already. */
+static bool overlaps(const struct ns_range *ranges, unsigned count, uint32_t start, uint32_t length)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (start < (uint64_t)ranges[i].outside + ranges[i].count &&
+		    ranges[i].outside < (uint64_t)start + length)
+			return true;
+	return false;
+}
+
+/* Appends the user's ranges; inside they follow each other from 1 on.  The kernel takes no id twice. */
 static int add_ranges(const char *path, const struct user *user, struct ns_range *ranges, unsigned *count,
 		      struct vnic_error *err)
 {
@@ -74,7 +84,8 @@ static int add_ranges(const char *path, const struct user *user, struct ns_range
 	if (!file && errno != ENOENT)
 		return vnic_fail(err, VNIC_STEP_READ, errno, path, NULL);
 	while (file && *count < NS_RANGES && fgets(line, sizeof(line), file)) {
-		if (!line_matches(line, user, &start, &length) || inside + length > UINT32_MAX)
+		if (!line_matches(line, user, &start, &length) || inside + length > UINT32_MAX ||
+		    overlaps(ranges, *count, start, length))
 			continue;
 		ranges[(*count)++] = (struct ns_range){(uint32_t)inside, start, length};
 		inside += length;

@@ -180,7 +180,8 @@ struct ns_idmap {
 
 /*
  * What `kind` means for a caller with these ids.  VNIC_IDMAP_AUTO reads /etc/subuid and
- * /etc/subgid: -ENODATA with a sentence if the user has no range there; ranges beyond NS_RANGES are left out.
+ * /etc/subgid: -ENODATA with a sentence if the user has no range there; ranges beyond NS_RANGES are left
+ * out, and those that overlap one before them.
  */
 int ns_idmap_plan(enum vnic_idmap kind, uid_t uid, gid_t gid, struct ns_idmap *ret_map, struct vnic_error *err);
 
