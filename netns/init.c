@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -261,14 +262,20 @@ static int take_signals(struct init *init)
 	return -1;
 }
 
-/* Kills the first of our children; those that it leaves become ours, for we are their subreaper. */
-static void kill_child(void)
+/*
+ * Kills the first of our children; those that it leaves become ours, for we are their subreaper.  By its directory, for
+ * /proc may have the numbers of another pid namespace.  False: /proc tells of none.
+ */
+static bool kill_child(void)
 {
-	CLEANUP_FD int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
-	char text[16] = "";
+	CLEANUP_FD int children = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+	char text[16] = "", path[32];
 
-	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
-		kill(atoi(text), SIGKILL);
+	if (children < 0 || read(children, text, sizeof(text) - 1) <= 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d", atoi(text));
+	CLEANUP_FD int child = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return pidfd_send_signal(child, SIGKILL, NULL, 0) == 0;
 }
 
 /* A pid namespace does the same when its init ends. */
@@ -276,9 +283,8 @@ static void sweep(const struct init *init)
 {
 	if (!init->spawn->sweep || init->spawn->namespaces & CLONE_NEWPID)
 		return;
-	do
-		kill_child();
-	while (waitpid(-1, NULL, 0) > 0);
+	while (waitpid(-1, NULL, kill_child() ? 0 : WNOHANG) > 0)
+		;
 }
 
 /* Until the command has ended, or the parent: then everything ends with us. */

@@ -132,6 +132,13 @@ assert box["nics"][0]["rx_bytes"] and box["nics"][0]["tx_bytes"], box' "$name" <
 	all_gone
 }
 
+@test "what the VMM leaves behind ends with it where /proc has the numbers of another pid namespace" {
+	local own=()
+	((EUID == 0)) || own=(--user --map-current-user)
+	run timeout 20 unshare "${own[@]}" --pid --fork -- "$VNIC" vm --nic none -- sh -c 'setsid sleep 1000 3>&- & exit 7'
+	((status == 7))
+}
+
 @test "a command line that takes no descriptor is refused" {
 	run "$VNIC" vm -- true
 	complains 2 'vnic: cannot understand true: nothing in its command line takes NIC 0: *{fd}*'
