@@ -79,6 +79,8 @@ struct opener_question {
 };
 /* The asking end; `socket` stays owned by whoever made it. */
 int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd, struct vnic_error *err);
+/* Nobody waits there for ever: after some seconds without an answer opener_ask says -ETIMEDOUT. */
+void opener_limit(int socket);
 /* Of datagrams; what is answered comes by another way: floods.h. */
 struct opener_flood {
 	enum vnic_flood what;

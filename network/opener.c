@@ -31,6 +31,8 @@
 #include "fd.h"
 #include "slowpath.h"
 
+#define ANSWER_SECONDS 5
+
 struct answer {
 	uint32_t number;
 	int result;
@@ -137,6 +139,14 @@ static int open_here(const struct vnic_open_request *request, int *ret_fd, struc
 	return r;
 }
 
+void opener_limit(int socket)
+{
+	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
+
+	setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
 /* The answer of this number; those of earlier requests, which nobody waits for, are thrown away. */
 static int await_answer(int socket, uint32_t number, struct answer *ret_answer, int *ret_fd, struct vnic_error *err)
 {
@@ -172,6 +182,8 @@ int opener_ask(int socket, const struct vnic_open_request *request, int *ret_fd,
 	r = vnic_fd_send(socket, NULL, 0, &question, sizeof(question), err);
 	if (r == 0)
 		r = await_answer(socket, question.number, &answer, &fd, err);
+	if (r == -EAGAIN) /* the socket has a limit (opener_limit) */
+		return vnic_fail(err, VNIC_STEP_WAIT, ETIMEDOUT, "vnic-router", NULL);
 	if (r < 0)
 		return r;
 	if (answer.result < 0) {

@@ -293,6 +293,8 @@ int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *
 	if (pipe2(pipe, O_CLOEXEC) < 0)
 		return vnic_fail(err, VNIC_STEP_OPEN, errno, "a pipe", NULL);
 	CLEANUP_FD int from = pipe[0], to = pipe[1];
+	if (poll(&(struct pollfd){.fd = gateway->control, .events = POLLOUT}, 1, 0) != 1)
+		return vnic_fail(err, VNIC_STEP_WAIT, ETIMEDOUT, gateway->what, "it has not read earlier questions");
 	int r = ns_message_send(gateway->control, &message, to, err);
 	close_fd(&to);
 	if (r < 0)

@@ -72,6 +72,8 @@ static void take_helpers(struct vnic_sandbox *sandbox, struct build *build)
 	sandbox->helpers[GATEWAY].control = take_fd(&build->gate.step.parent);
 	sandbox->helpers[CAPTURE].control = take_fd(&build->capture.step.parent);
 	sandbox->opener_socket = take_fd(&build->opener[0]);
+	if (sandbox->opener_socket >= 0)
+		opener_limit(sandbox->opener_socket);
 }
 
 /* Who has failed has no namespace to link: what it said is the cause.  Else `r`. */

@@ -144,7 +144,10 @@ VNIC_API int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struc
 VNIC_API const char *vnic_sandbox_warning(const struct vnic_sandbox *sandbox, unsigned index);
 /* The sandbox's command, as the caller sees it. */
 VNIC_API pid_t vnic_sandbox_pid(const struct vnic_sandbox *sandbox);
-/* Opens sockets in the router; valid until the sandbox is freed.  NULL without a router. */
+/*
+ * Opens sockets in the router; valid until the sandbox is freed.  NULL without a router.  -ETIMEDOUT: its helper does
+ * not answer, as when somebody has stopped it.
+ */
 VNIC_API const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sandbox);
 /*
  * What the gateway has counted so far.  -ENODATA: there is none; -EPIPE, -ETIMEDOUT: it has ended, or does not answer.

@@ -244,6 +244,16 @@ open(sys.argv[1] + "/end").read()'
 	wait "$front"
 }
 
+@test "a helper that somebody has stopped holds nothing up" {
+	asked --stats --json
+	until grep -q '^{' "$BATS_TEST_TMPDIR/errors"; do kill -0 "$front"; done
+	kill -STOP "$(pgrep -P "$front" -x vnic-router)"
+	: >"$BATS_TEST_TMPDIR/end"
+	timeout 20 tail --pid="$front" -f /dev/null
+	wait "$front"
+	grep -q "no figures: .*vnic-router: Connection timed out" "$BATS_TEST_TMPDIR/errors"
+}
+
 @test "without --stats SIGUSR1 is the command's" {
 	asked
 	result=0

@@ -103,6 +103,23 @@ static void a_helper_that_has_ended_is_an_error(void **state)
 	close(pair[0]);
 }
 
+static void a_helper_that_does_not_answer_is_an_error_where_waiting_has_a_limit(void **state)
+{
+	const struct vnic_open_request request = {.side = VNIC_SIDE_ROUTER, .domain = AF_INET, .type = SOCK_DGRAM};
+	const struct timeval soon = {.tv_usec = 1000};
+	struct vnic_error err;
+	int pair[2], fd = -1;
+
+	(void)state;
+	make_pair(pair);
+	opener_limit(pair[0]);
+	assert_return_code(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon)), errno);
+	vt_fails(opener_ask(pair[0], &request, &fd, &err), &err, VNIC_STEP_WAIT, ETIMEDOUT);
+	assert_int_equal(fd, -1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +127,7 @@ int main(void)
 		vt_test(an_answer_that_was_not_taken_is_not_the_next_ones),
 		vt_test(a_flood_is_heard_as_it_was_told),
 		vt_test(a_helper_that_has_ended_is_an_error),
+		vt_test(a_helper_that_does_not_answer_is_an_error_where_waiting_has_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
