@@ -99,9 +99,42 @@ static bool has_room(const struct vnic_addr *addr)
 	return addr->prefix <= (addr->family == AF_INET ? 32 : 128) - 2;
 }
 
-/* The router takes host 2 of the first network of each family, or host 1 where the sandbox itself is 2. */
-static void default_gw(struct vnic_nic *nic, uint8_t family)
+static bool is_taken(const struct nic_plan *plan, const struct vnic_addr *addr)
 {
+	for (unsigned i = 0; i < plan->nic.addr_count; i++)
+		if (same_addr(&plan->nic.addrs[i], addr))
+			return true;
+	for (unsigned i = 0; i < plan->outer_count; i++)
+		if (same_addr(&plan->outer[i], addr))
+			return true;
+	return false;
+}
+
+/* The last address of an IPv4 subnet is for broadcasts. */
+static bool is_in(const struct vnic_addr *net, uint32_t host)
+{
+	unsigned bits = (net->family == AF_INET ? 32u : 128u) - net->prefix;
+
+	return bits >= 32 || host < (1u << bits) - (net->family == AF_INET);
+}
+
+/* The first free host of the network from this one on; false: there is none. */
+static bool find_free(const struct nic_plan *plan, const struct vnic_addr *net, uint32_t host,
+		      struct vnic_addr *ret_addr)
+{
+	for (; is_in(net, host); host++) {
+		*ret_addr = vnic_addr_host(net, host);
+		if (!is_taken(plan, ret_addr))
+			return true;
+	}
+	return false;
+}
+
+/* The router takes host 2 of the first network of each family; host 1, then a later one, where the sandbox has that. */
+static void default_gw(struct nic_plan *plan, uint8_t family)
+{
+	struct vnic_nic *nic = &plan->nic;
+
 	if (gw_of(nic, family))
 		return;
 	for (unsigned i = 0; i < nic->addr_count; i++) {
@@ -110,8 +143,10 @@ static void default_gw(struct vnic_nic *nic, uint8_t family)
 		if (addr->family != family || !has_room(addr))
 			continue;
 		struct vnic_addr gw = vnic_addr_host(addr, ROUTER_HOST);
-		if (same_addr(&gw, addr))
+		if (is_taken(plan, &gw))
 			gw = vnic_addr_host(addr, 1);
+		if (is_taken(plan, &gw) && !find_free(plan, addr, DNS_HOST, &gw))
+			continue;
 		nic->gw[nic->gw_count++] = gw;
 		return;
 	}
@@ -146,32 +181,18 @@ static int place_gateways(struct nic_plan *plan, struct vnic_error *err)
 	return 0;
 }
 
-static bool is_taken(const struct nic_plan *plan, const struct vnic_addr *addr)
-{
-	for (unsigned i = 0; i < plan->nic.addr_count; i++)
-		if (same_addr(&plan->nic.addrs[i], addr))
-			return true;
-	for (unsigned i = 0; i < plan->outer_count; i++)
-		if (same_addr(&plan->outer[i], addr))
-			return true;
-	return false;
-}
-
 /* The forwarder takes host 3 of the first network of each family that has room, or the first free one after it. */
 static void place_dns(struct nic_plan *plan, bool ipv6)
 {
 	for (unsigned i = 0; i < plan->nic.addr_count; i++) {
 		const struct vnic_addr *net = &plan->nic.addrs[i];
 		bool v6 = net->family == AF_INET6;
-		struct vnic_addr addr = vnic_addr_host(net, DNS_HOST);
+		struct vnic_addr addr;
 
 		if (plan->dns[v6].family || (v6 && !ipv6) || net->prefix > (v6 ? 128 : 32) - 3)
 			continue;
-		for (uint32_t host = DNS_HOST; is_taken(plan, &addr);)
-			addr = vnic_addr_host(net, ++host);
-		if (host_flaw(&addr)) /* none of its hosts is free */
-			continue;
-		plan->dns[v6] = plan->outer[plan->outer_count++] = addr;
+		if (find_free(plan, net, DNS_HOST, &addr))
+			plan->dns[v6] = plan->outer[plan->outer_count++] = addr;
 	}
 }
 
@@ -229,9 +250,9 @@ static int decide(struct nic_plan *plan, unsigned position, const struct plan_ho
 	if (gateway)
 		compare_with_host(plan, position, &host->nets);
 	if (gateway && !nic->no_gw) {
-		default_gw(nic, AF_INET);
+		default_gw(plan, AF_INET);
 		if (!host->no_ipv6)
-			default_gw(nic, AF_INET6);
+			default_gw(plan, AF_INET6);
 	}
 	plan->inner_index = FIRST_INNER + (int)position;
 	plan->priority = position ? 1024 + position : 0;
@@ -290,7 +311,8 @@ bool plan_note(const struct nic_plan *plan, char *buf, size_t size)
 	const struct vnic_nic *nic = &plan->nic;
 	char theirs[VNIC_ADDR_TEXT], ours[VNIC_ADDR_TEXT], gw[VNIC_ADDR_TEXT];
 
-	if (nic_is_gated(nic) && !nic->no_gw && !nic->gw_count && !has_room(&nic->addrs[0]))
+	if (nic_is_gated(nic) && !nic->no_gw && !nic->gw_count &&
+	    (nic->addrs[0].family == AF_INET || !has_room(&nic->addrs[0])))
 		snprintf(buf, size,
 			 "%s leads nowhere: its network has no room for a router (say gw=none if that is meant)",
 			 nic->name);

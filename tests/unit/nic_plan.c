@@ -265,6 +265,18 @@ static void the_forwarder_takes_the_first_free_address_from_the_third_on(void **
 	assert_int_equal(p.nics[0].dns[0].family, 0); /* only its broadcast address is left */
 }
 
+static void where_the_sandbox_has_several_addresses_the_router_takes_one_that_is_left(void **state)
+{
+	struct plan p = plan(TEXTS("veth,ip=10.9.0.1/24,ip=10.9.0.2/24", "veth,ip=10.8.0.1/30,ip=10.8.0.2/30"));
+	char text[256];
+
+	(void)state;
+	assert_addr(&p.nics[0].outer[0], "10.9.0.3/24");
+	assert_addr(&p.nics[0].dns[0], "10.9.0.4/24");
+	assert_int_equal(p.nics[1].outer_count, 0);
+	assert_true(plan_note(&p.nics[1], text, sizeof(text)));
+}
+
 static void several_nics_differ_in_all_that_must_differ(void **state)
 {
 	struct plan p = plan(TEXTS("veth", "veth", "tap,name=lan0"));
@@ -392,6 +404,7 @@ int main(void)
 		vt_test(a_guest_that_asks_has_a_plan_too),
 		vt_test(the_forwarder_takes_the_first_free_address_from_the_third_on),
 		vt_test(several_nics_differ_in_all_that_must_differ),
+		vt_test(where_the_sandbox_has_several_addresses_the_router_takes_one_that_is_left),
 		vt_test(a_gateway_is_found_in_the_nics_own_network),
 		vt_test(what_goes_elsewhere_gets_no_addresses_of_ours),
 		vt_test(a_mac_that_was_given_is_the_sandboxes),
