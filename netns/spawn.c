@@ -191,7 +191,9 @@ void vnic_child_close(struct vnic_child *child)
 	end_command(child->command_pidfd);
 	close_fd(&child->pidfd);
 	close_fd(&child->command_pidfd);
-	if (child->keeper > 0) /* ends with `control` */
+	if (child->keeper > 0) {
+		kill(child->keeper, SIGKILL); /* it ends with `control`, but not while it is stopped */
 		TEMP_FAILURE_RETRY(waitpid(child->keeper, NULL, (int)__WALL));
+	}
 	*child = VNIC_CHILD_EMPTY;
 }

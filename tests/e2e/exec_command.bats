@@ -121,6 +121,18 @@ END
 	"$VNIC" exec "$name" -- true
 }
 
+@test "a keeper that somebody has stopped holds nothing up" {
+	start "$name" -- sleep 1000
+	mkfifo "$BATS_TEST_TMPDIR/end"
+	# shellcheck disable=SC2016 # the inner shell's
+	exec {out}< <(exec "$VNIC" exec "$name" -- sh -c 'echo up; exec cat "$1"' - "$BATS_TEST_TMPDIR/end")
+	fronts+=("$!")
+	read -r line <&"$out" && is up "$line"
+	kill -STOP "$(pgrep -P "$!" -x vnic-keeper)"
+	: >"$BATS_TEST_TMPDIR/end"
+	"$VNIC_TOP/tests/lib/await-end" "${fronts[-1]}"
+}
+
 @test "the end of the sandbox ends what was started in it" {
 	start "$name" -- sleep 1000
 	exec {out}< <("$VNIC" exec "$name" -- sh -c 'echo up; exec sleep 1000' || echo "status $?")
