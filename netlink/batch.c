@@ -129,6 +129,12 @@ void batch_wish(struct vnic_batch *batch)
 		batch->messages[batch->count - 1].wish = true;
 }
 
+void batch_need(struct vnic_batch *batch)
+{
+	if (!batch->failure.code)
+		batch->messages[batch->count - 1].needs = true;
+}
+
 static struct nlmsghdr *message_at(const struct vnic_batch *batch, size_t index)
 {
 	return (struct nlmsghdr *)(void *)(batch->data + batch->messages[index].offset);
@@ -145,7 +151,7 @@ static size_t chunk_count(const struct vnic_batch *batch, size_t first)
 	size_t start = batch->messages[first].offset;
 	size_t count = 1;
 
-	while (first + count < batch->count && count < CHUNK_MESSAGES &&
+	while (first + count < batch->count && count < CHUNK_MESSAGES && !batch->messages[first + count].needs &&
 	       end_of(batch, first + count) - start <= CHUNK_BYTES)
 		count++;
 	return count;
@@ -153,6 +159,7 @@ static size_t chunk_count(const struct vnic_batch *batch, size_t first)
 
 struct outcome {
 	int result, position; /* of the first failure */
+	size_t behind;        /* the message behind the one that was refused last */
 	struct vnic_error *err;
 };
 
@@ -166,6 +173,8 @@ static bool take_answer(const struct vnic_batch *batch, size_t first, size_t cou
 	if (nlh->nlmsg_type != NLMSG_ERROR || index >= count)
 		return false; /* left over from an earlier, broken off exchange */
 	message = &batch->messages[first + index];
+	if (socket_verdict(nlh, message->step, message->object, NULL) < 0)
+		outcome->behind = first + index + 1;
 	if (outcome->result == 0 && !message->wish) {
 		outcome->result = socket_verdict(nlh, message->step, message->object, outcome->err);
 		outcome->position = message->position;
@@ -207,6 +216,10 @@ static int send_all(const struct vnic_batch *batch, struct vnic_nl *nl, struct o
 	size_t count;
 
 	for (size_t first = 0; first < batch->count; first += count) {
+		if (batch->messages[first].needs && outcome->behind == first) {
+			count = 1;
+			continue;
+		}
 		count = chunk_count(batch, first);
 		int r = send_chunk(batch, nl, first, count, outcome);
 

@@ -17,6 +17,7 @@ struct batch_message {
 	enum vnic_step step;
 	int position; /* of the call that wanted it */
 	bool wish;    /* the kernel may refuse it */
+	bool needs;   /* is not sent where the one before it was refused */
 	char object[VNIC_ADDR_TEXT];
 };
 
@@ -44,6 +45,8 @@ void batch_begin(struct vnic_batch *batch, enum vnic_step step, const char *obje
 void batch_append(struct vnic_batch *batch, int nl_result, struct nl_msg **msg);
 /* The message appended last is a wish: what the kernel answers to it does not count. */
 void batch_wish(struct vnic_batch *batch);
+/* It needs the one before it, and is not sent where that is refused; so its answer is awaited: one more send. */
+void batch_need(struct vnic_batch *batch);
 /* Makes the call a failure; `why` may be NULL. */
 void batch_refuse(struct vnic_batch *batch, int code, const char *why);
 

@@ -112,6 +112,7 @@ void vnic_batch_redirect_add(struct vnic_batch *batch, const struct vnic_redirec
 	begin(batch, redirect->from);
 	append(batch, hooks_message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, redirect->from));
 	append(batch, filter_message(redirect));
+	batch_need(batch); /* the hooks that are there already are another's */
 }
 
 void vnic_batch_redirect_del(struct vnic_batch *batch, int index)

@@ -66,17 +66,6 @@ struct fast {
 
 /* --- open and closed ------------------------------------------------------------------ */
 
-static int divert(const struct end *end, struct vnic_error *err)
-{
-	CLEANUP(free_batch) struct vnic_batch *batch = NULL;
-	int r = vnic_batch_new(&batch, err);
-
-	if (r < 0)
-		return r;
-	vnic_batch_redirect_add(batch, &(struct vnic_redirect){.from = end->tap, .sent = true, .to = end->beside});
-	return vnic_batch_send(batch, end->nl, NULL, err);
-}
-
 /* A TAP that is gone, or was moved, sends nothing there any more. */
 static int stop_diverting(const struct end *end, struct vnic_error *err)
 {
@@ -90,6 +79,20 @@ static int stop_diverting(const struct end *end, struct vnic_error *err)
 	return r == -ENODEV || r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
+static int divert(const struct end *end, struct vnic_error *err)
+{
+	CLEANUP(free_batch) struct vnic_batch *batch = NULL;
+	int r = vnic_batch_new(&batch, err);
+
+	if (r < 0)
+		return r;
+	vnic_batch_redirect_add(batch, &(struct vnic_redirect){.from = end->tap, .sent = true, .to = end->beside});
+	r = vnic_batch_send(batch, end->nl, NULL, err);
+	if (r < 0 && r != -EEXIST) /* those hooks are another's */
+		stop_diverting(end, NULL);
+	return r;
+}
+
 static int set_open(void *ctx, bool open, struct vnic_error *err)
 {
 	const struct fast *fast = ctx;
@@ -101,9 +104,10 @@ static int set_open(void *ctx, bool open, struct vnic_error *err)
 		return r < 0 ? r : second;
 	}
 	r = divert(&fast->ends[0], err);
-	if (r == 0)
-		r = divert(&fast->ends[1], err);
-	if (r < 0 && r != -EEXIST) /* that would be another's */
+	if (r < 0)
+		return r;
+	r = divert(&fast->ends[1], err);
+	if (r < 0)
 		stop_diverting(&fast->ends[0], NULL);
 	return r;
 }

@@ -125,19 +125,21 @@ static int add_socket(struct opening *opening, struct vnic_relay *relay, struct 
 
 /* --- the whole ------------------------------------------------------------------------ */
 
+/* All that can be: so who goes back to what was before gets there, whatever the fast path says on the way. */
 int vnic_port_apply(const struct vnic_port *port, struct vnic_relay *relay, unsigned number, struct vnic_error *err)
 {
-	int r = 0;
+	int first = 0, r;
 
-	for (unsigned d = 0; d < VNIC_DIRECTIONS && r == 0; d++) {
+	for (unsigned d = 0; d < VNIC_DIRECTIONS; d++) {
 		const char *filter = port->sides[d].filter;
+		const struct vnic_impairment *weather = port->sides[d].impaired ? &port->sides[d].impairment : NULL;
 
-		r = vnic_relay_set_filter(relay, number, d, filter[0] ? filter : NULL, err);
-		if (r == 0)
-			r = vnic_relay_set_impairment(relay, number, d,
-						      port->sides[d].impaired ? &port->sides[d].impairment : NULL, err);
+		r = vnic_relay_set_filter(relay, number, d, filter[0] ? filter : NULL, first ? NULL : err);
+		first = first ? first : r;
+		r = vnic_relay_set_impairment(relay, number, d, weather, first ? NULL : err);
+		first = first ? first : r;
 	}
-	return r;
+	return first;
 }
 
 int vnic_port_open(struct vnic_port *port, const char *state_dir, struct vnic_relay *relay, struct vnic_error *err)

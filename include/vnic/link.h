@@ -178,8 +178,8 @@ VNIC_API void vnic_batch_neigh_add(struct vnic_batch *batch, const struct vnic_n
 VNIC_API void vnic_batch_neigh_del(struct vnic_batch *batch, const struct vnic_neigh *neigh);
 
 /*
- * Sends everything (one sendmsg for each 128 messages) and waits until it is done.  The kernel carries
- * out what it can: requests after a failed one are still tried.  Returns the first failure in order of
+ * Sends everything, by one sendmsg for each 128 messages and each redirection, and waits until it is done.  The kernel
+ * carries out what it can: requests after a failed one are still tried.  Returns the first failure in order of
  * request; *ret_failed (may be NULL) is its position, counted from 0.  The batch is empty afterwards.
  */
 VNIC_API int vnic_batch_send(struct vnic_batch *batch, struct vnic_nl *nl, int *ret_failed, struct vnic_error *err);

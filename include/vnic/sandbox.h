@@ -283,7 +283,7 @@ VNIC_API const struct vnic_key *vnic_port_side_key_at(unsigned index);
  * stays.  An empty filter= takes a filter away.  The port is untouched on failure.
  */
 VNIC_API int vnic_port_change(struct vnic_port *port, const char *keys, struct vnic_error *err);
-/* Sets a running relay's port `number` to the filters and the weather of `port`. */
+/* Sets a running relay's port `number` to the filters and the weather of `port`; on failure all but what failed. */
 VNIC_API int vnic_port_apply(const struct vnic_port *port, struct vnic_relay *relay, unsigned number,
 			     struct vnic_error *err);
 

@@ -151,6 +151,25 @@ while lacking:
 	stats 'balanced(stats) and ports[0]["rx_frames"] >= 3'
 }
 
+@test "where others have hooks at a TAP it stays closed, and the hooks are left alone" {
+	local hooks="tc qdisc show dev eth0 clsact; tc filter show dev eth0 egress"
+	joined_fast
+	tell set 0 delay=20ms
+	"$VNIC" exec "$blue" -- tc qdisc add dev eth0 clsact
+	run tell clear 0
+	complains 1 "File exists"
+	is closed
+	(($(rtt) >= 20)) # it has been cleared of nothing
+	[[ $("$VNIC" exec "$blue" -- sh -c "$hooks") == "qdisc clsact ffff: parent ffff:fff1 " ]]
+	[[ -z $("$VNIC" exec "$red" -- sh -c "$hooks") ]]
+	"$VNIC" exec "$blue" -- tc qdisc delete dev eth0 clsact
+	tell clear 0
+	is open
+	sends "$red" 10.9.0.2
+	stop TERM
+	stats 'balanced(stats)'
+}
+
 @test "that a TAP is a port of a bridge is no reason to close it, who looks there is" {
 	local looking
 	joined_fast

@@ -120,6 +120,25 @@ static void a_long_batch_goes_in_pieces_whose_answers_fit_the_socket(void **stat
 	vnic_batch_free(batch);
 }
 
+/* Hooks that are there already are another's: nothing is hung up there. */
+static void what_needs_a_request_that_is_refused_is_not_sent(void **state)
+{
+	struct fake fake = {.answer = refuse_the_third_and_fifth};
+	struct vnic_nl nl = fake_nl(&fake);
+	struct vnic_batch *batch = NULL;
+	struct vnic_error err;
+	int failed = -7;
+
+	(void)state;
+	vt_ok(vnic_batch_new(&batch, &err), &err);
+	for (int i = 1; i <= 3; i++) /* hooks and a filter each */
+		vnic_batch_redirect_add(batch, &(struct vnic_redirect){.from = i, .to = 9});
+	vt_fails(vnic_batch_send(batch, &nl, &failed, &err), &err, VNIC_STEP_REDIRECT, EEXIST);
+	assert_int_equal(failed, 1);
+	assert_int_equal(fake.requests, 5);
+	vnic_batch_free(batch);
+}
+
 static void answer_late(struct fake *fake, const struct nlmsghdr *request)
 {
 	struct nlmsghdr past = *request;
@@ -170,6 +189,7 @@ int main(void)
 		vt_test(the_position_counts_calls_not_messages),
 		vt_test(a_sent_batch_is_empty_and_an_empty_one_sends_nothing),
 		vt_test(a_long_batch_goes_in_pieces_whose_answers_fit_the_socket),
+		vt_test(what_needs_a_request_that_is_refused_is_not_sent),
 		vt_test(answers_to_earlier_requests_are_skipped),
 		vt_test(lost_answers_are_an_error_of_their_own),
 	};
