@@ -231,8 +231,12 @@ static void release_until(struct port_side *side, int64_t now)
 {
 	struct frame frame;
 
-	while (side->impair && impair_next(side->impair, now, &frame))
-		go_on(side, &frame);
+	while (side->impair && impair_next(side->impair, now, &frame)) {
+		if (side->port->link_down) /* set down meanwhile */
+			drop_at(side, &frame, VNIC_DROP_LINK_DOWN);
+		else
+			go_on(side, &frame);
+	}
 }
 
 void path_take_due(struct timer *timer, int64_t now)

@@ -144,11 +144,38 @@ static void a_rate_is_within_two_hundredths_of_what_was_asked_for(void **state)
 	world_free(&world);
 }
 
+/* What waits for its time has not arrived: it is lost with the link, be it the weather that ends. */
+static void what_is_held_when_the_link_goes_down_is_lost(void **state)
+{
+	struct world world = world_of(2, 0);
+	struct vnic_error err;
+
+	(void)state;
+	set(&world, 0, VNIC_INGRESS, &(struct vnic_impairment){.delay_us = 1000});
+	set(&world, 1, VNIC_EGRESS, &(struct vnic_impairment){.delay_us = 60000000});
+	say(&world, 60);
+	vt_ok(vnic_relay_set_link(world.relay, 0, false), NULL);
+	while (all_of(&world).held && vt_readable(vnic_relay_get_fd(world.relay)))
+		vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
+	assert_int_equal(stats_of(world.relay, 0).rx_dropped[VNIC_DROP_LINK_DOWN], 1);
+	vt_ok(vnic_relay_set_link(world.relay, 0, true), NULL);
+	set(&world, 0, VNIC_INGRESS, NULL);
+	say(&world, 60);
+	assert_int_equal(all_of(&world).held, 1);
+	vt_ok(vnic_relay_set_link(world.relay, 1, false), NULL);
+	set(&world, 1, VNIC_EGRESS, NULL);
+	assert_false(is_heard(&world));
+	assert_int_equal(stats_of(world.relay, 1).tx_dropped[VNIC_DROP_LINK_DOWN], 1);
+	assert_accounts_close(&world);
+	world_free(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vt_test(what_is_held_is_told_in_frames_and_bytes),
 		vt_test(what_is_let_go_by_one_port_waits_at_the_next),
+		vt_test(what_is_held_when_the_link_goes_down_is_lost),
 		vt_test(a_faster_rate_is_felt_at_once),
 		vt_test(a_delay_is_never_shorter_and_hardly_longer_than_asked_for),
 		vt_test(a_rate_is_within_two_hundredths_of_what_was_asked_for),
