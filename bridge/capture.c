@@ -388,11 +388,12 @@ static void write_rest(struct capture *capture)
 {
 	while (capture->begin < capture->end) {
 		struct pollfd reader = {.fd = capture->config.fd, .events = POLLOUT};
+		int n = poll(&reader, 1, LAST_WAIT_MS);
 
-		if (poll(&reader, 1, LAST_WAIT_MS) > 0)
+		if (n > 0)
 			write_out(capture);
-		else
-			fail(capture, ETIMEDOUT);
+		else if (n == 0 || errno != EINTR)
+			fail(capture, n == 0 ? ETIMEDOUT : errno);
 	}
 }
 

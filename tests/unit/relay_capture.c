@@ -3,7 +3,9 @@
 #include "relay_world.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 
 #include "capture.h"
 #include "pcap.h"
@@ -189,6 +191,40 @@ static void a_capture_that_cannot_be_written_says_so_at_its_end(void **state)
 	world_free(&world);
 }
 
+static int slow_ends[2]; /* read by a signal handler */
+
+static void read_some(int signal)
+{
+	char bytes[4096];
+
+	(void)signal;
+	while (read(slow_ends[0], bytes, sizeof(bytes)) > 0)
+		;
+}
+
+/* At its end a capture waits for its reader; signals that come meanwhile are no reason to give up. */
+static void a_signal_does_not_cut_off_the_end(void **state)
+{
+	const struct itimerval often = {.it_interval.tv_usec = 5000, .it_value.tv_usec = 5000}, never = {0};
+	const struct sigaction reading = {.sa_handler = read_some, .sa_flags = SA_RESTART};
+	struct world world = world_of(2, VNIC_OFFLOAD_ALL);
+	struct vnic_capture capture = {0};
+	struct vnic_error err;
+
+	(void)state;
+	assert_int_equal(pipe2(slow_ends, O_CLOEXEC | O_NONBLOCK), 0);
+	capture.fd = slow_ends[1];
+	vt_ok(vnic_relay_set_capture(world.relay, &capture, &err), &err);
+	for (int i = 0; i < 10; i++)
+		say(&world, 0, FRAME_LEN);
+	assert_int_equal(sigaction(SIGALRM, &reading, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+	vt_ok(vnic_relay_set_capture(world.relay, NULL, &err), &err);
+	assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+	close(slow_ends[0]);
+	world_free(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +233,7 @@ int main(void)
 		vt_test(a_file_follows_when_the_one_before_is_whole),
 		vt_test(a_file_that_has_its_size_is_followed_at_once),
 		vt_test(a_capture_that_cannot_be_written_says_so_at_its_end),
+		vt_test(a_signal_does_not_cut_off_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
