@@ -52,12 +52,13 @@ function(vnic_library)
   foreach(room IN LISTS rooms)
     list(APPEND objects $<TARGET_OBJECTS:vnic_${room}>)
   endforeach()
+  list(TRANSFORM rooms PREPEND vnic_)
   add_library(vnic_rooms STATIC ${objects})
   target_link_libraries(vnic_rooms PRIVATE vnic_coverage ${libraries})
   add_custom_command(OUTPUT vnic.o
     COMMAND ${CMAKE_LINKER} -r -o vnic.o ${objects}
     COMMAND ${CMAKE_OBJCOPY} --localize-hidden vnic.o
-    DEPENDS ${objects} COMMAND_EXPAND_LISTS VERBATIM)
+    DEPENDS ${rooms} ${objects} COMMAND_EXPAND_LISTS VERBATIM) # make(1) has no rules for other folders' objects
   add_library(vnic_static STATIC vnic.o)
   add_library(vnic_shared SHARED ${objects})
   foreach(kind static shared)
@@ -69,8 +70,19 @@ function(vnic_library)
       ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   endforeach()
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/vnic DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-  # The prefix is found from where the file stands, so that `cmake --install --prefix` may choose another.
-  file(RELATIVE_PATH prefix_from_pc /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+  # The prefix is found from where the file stands, so that `cmake --install --prefix` may choose another; but folders
+  # that are whole paths, as some packagers give them, stand beside it.
+  foreach(dir LIBDIR INCLUDEDIR)
+    set(pc_${dir} "\${prefix}/${CMAKE_INSTALL_${dir}}")
+    if(IS_ABSOLUTE "${CMAKE_INSTALL_${dir}}")
+      set(pc_${dir} ${CMAKE_INSTALL_${dir}})
+    endif()
+  endforeach()
+  file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+  set(pc_prefix "\${pcfiledir}/${up}")
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+    set(pc_prefix ${CMAKE_INSTALL_PREFIX})
+  endif()
   configure_file(${PROJECT_SOURCE_DIR}/cmake/vnic.pc.in ${PROJECT_BINARY_DIR}/vnic.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/vnic.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
