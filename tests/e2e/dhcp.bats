@@ -146,7 +146,7 @@ prelude='
 		guest --nic veth,ip=dhcp,mtu=1400 --allow host -- '
 			route6
 			until ip -6 address show dev eth0 scope global -tentative | grep -q "inet6 fd00::.*/64"; do :; done
-			! ip -6 address | grep -q fd00::100
+			! ip -6 address | grep -q fd00::100 || exit 1
 			ip -6 route show dev eth0 | grep -q "mtu 1400" || [ "$(cat /proc/sys/net/ipv6/conf/eth0/mtu)" = 1400 ]
 			busybox wget -q -O "$dir/fetched" "http://[fd00::2]:8000/learnt"
 			rdisc6 -1 eth0' >"$dir/said"
@@ -161,7 +161,7 @@ prelude='
 	on_a_host <<-'END'
 		guest --nic veth,ip=dhcp --nic veth,name=set0 -- '
 			route6
-			! rdisc6 -1 -r 2 -w 500 set0 >/dev/null 2>&1
+			! rdisc6 -1 -r 2 -w 500 set0 >/dev/null 2>&1 || exit 1
 			! ip -6 route show default dev set0 | grep "proto ra"'
 	END
 }

@@ -61,7 +61,7 @@ replace() {
 		[[ $("$vnic" run --log "$dir/log" --stats --json -- getent ahostsv4 big 2>"$dir/stats" | grep -c STREAM) == 100 ]]
 		grep -q '"event":"open".*"proto":"tcp".*"remote_port":53}' "$dir/log"
 		grep -q '"event":"question","proto":"dns".*"local":"10.0.2.100".*"name":"big.example.org"}' "$dir/log"
-		! grep '"proto":"udp"' "$dir/log"
+		! grep '"proto":"udp"' "$dir/log" || exit 1
 		grep -q '"dns":{"queries":\([1-9]\),"open":0,"answers":\1,' "$dir/stats"
 	END
 }
@@ -77,10 +77,10 @@ replace() {
 		names 127.0.0.1 192.0.2.99 127.0.0.53
 		echo 'options use-vc' >>/etc/resolv.conf
 		[[ $("$vnic" run --log "$dir/log" -- getent ahostsv4 name.test) == 192.0.2.1*name.test* ]]
-		! grep '"failed"' "$dir/log"
+		! grep '"failed"' "$dir/log" || exit 1
 		names 127.0.0.1 127.0.0.2
 		echo 'options use-vc' >>/etc/resolv.conf
-		! "$vnic" run --log "$dir/none" -- getent hosts a.test
+		! "$vnic" run --log "$dir/none" -- getent hosts a.test || exit 1
 		grep -q '"failed".*"remote_port":53.*refused' "$dir/none"
 	END
 }
@@ -183,7 +183,7 @@ replace() {
 	on_a_host <<-'END'
 		names 127.0.0.52
 		resolver 127.0.0.53 192.0.2.1
-		! "$vnic" run --dns 127.0.0.53 -- getent hosts name.test 2>"$dir/denied"
+		! "$vnic" run --dns 127.0.0.53 -- getent hosts name.test 2>"$dir/denied" || exit 1
 		grep -q "denied: UDP to 127.0.0.53 port 53" "$dir/denied"
 		[[ $("$vnic" run --dns 127.0.0.53 --allow 127.0.0.53:53 -- getent hosts name.test) == 192.0.2.1* ]]
 	END

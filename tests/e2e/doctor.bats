@@ -30,7 +30,8 @@ assert check["state"] == state and text in check["text"] + "; " + check.get("rem
 
 @test "no IPv6, or none switched on" {
 	examine 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
-	((status == 0)) && finds IPv6 limited net.ipv6.conf.all.disable_ipv6=0
+	((status == 0))
+	finds IPv6 limited net.ipv6.conf.all.disable_ipv6=0
 	examine 'mount -t tmpfs none /proc/sys/net'
 	finds IPv6 limited "the kernel has no IPv6"
 }
@@ -66,7 +67,8 @@ assert check["state"] == state and text in check["text"] + "; " + check.get("rem
 
 @test "no device node for TAPs" {
 	examine 'mount -t tmpfs none /dev && : >/dev/null'
-	((status == 0)) && finds /dev/net/tun limited "No such file"
+	((status == 0))
+	finds /dev/net/tun limited "No such file"
 }
 
 @test "the fast path of a relay is tried" {

@@ -54,12 +54,16 @@ hosted() {
 }
 
 @test "names and addresses that collide are told" {
-	with veth,name=lan0 veth,name=lan0,ip=10.9.0.7/24 && [[ $status -ne 0 ]] && [[ $output == *lan0* ]] && ((${#lines[@]} <= 2))
-	with veth,name=lo && [[ $status -ne 0 ]] && [[ $output == *lo* ]] && ((${#lines[@]} <= 2))
-	with veth,ip=10.9.0.7/24,ip=10.9.0.7/24 && [[ $status -ne 0 ]] && [[ $output == *10.9.0.7* ]] && ((${#lines[@]} <= 2))
+	with veth,name=lan0 veth,name=lan0,ip=10.9.0.7/24
+	[[ $status -ne 0 && $output == *lan0* && ${#lines[@]} -le 2 ]]
+	with veth,name=lo
+	[[ $status -ne 0 && $output == *lo* && ${#lines[@]} -le 2 ]]
+	with veth,ip=10.9.0.7/24,ip=10.9.0.7/24
+	[[ $status -ne 0 && $output == *10.9.0.7* && ${#lines[@]} -le 2 ]]
 	with veth,mac=02:00:00:00:00:01 veth,mac=02:00:00:00:00:01,ip=10.9.0.7/24
 	((status == 0)) # two links of one MAC are not ours to forbid
-	with veth,ip=10.9.0.7/24,gw=10.8.0.1 && [[ $status -ne 0 ]] && ((${#lines[@]} <= 2))
+	with veth,ip=10.9.0.7/24,gw=10.8.0.1
+	[[ $status -ne 0 && ${#lines[@]} -le 2 ]]
 }
 
 @test "options that do not go together are told" {

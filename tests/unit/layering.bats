@@ -102,3 +102,16 @@ uses_only() {
 	"$compiler" -std=c++11 -Wall -Wextra -Werror -I"$VNIC_TOP/include" -S -o "$BATS_TEST_TMPDIR/a.s" "$BATS_TEST_TMPDIR/a.cc"
 	grep -q '\<vnic_step_text\>' "$BATS_TEST_TMPDIR/a.s" # the name as C has it
 }
+
+# Of a shell with -e, as bats is, `! A` and all but the last of `A && B` end nothing when they are false.
+@test "no line of a test fails unseen, unless it is the last" {
+	local found
+	found=$(awk '
+		before && !/^[[:space:]]*(}|END$)/ { print before }
+		{ before = "" }
+		/ \|\| |&& (return|continue|break|skip|exit)|\47$/ { next }
+		/^[[:space:]]*(! |\[\[.*\]\] && |\(\(.*\)\) && )|&& (\[\[[^&]*\]\]|\(\([^&]*\)\)) && / {
+			before = FILENAME ":" FNR ": " $0
+		}' "$VNIC_TOP"/tests/*/*.bats)
+	[[ ! $found ]] || { echo "$found" && return 1; }
+}
