@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int parse_u32(const char *text, const char *what, uint32_t min, uint32_t max, uint32_t *ret_value,
 	      struct vnic_error *err)
@@ -148,4 +149,13 @@ int parse_host(const char *text, struct vnic_addr *ret_addr, struct vnic_error *
 	if (r == 0)
 		*ret_addr = addr;
 	return r;
+}
+
+bool parse_same_file(const char *a, const char *b)
+{
+	struct stat a_info, b_info;
+
+	if (stat(a, &a_info) < 0 || stat(b, &b_info) < 0)
+		return !strcmp(a, b);
+	return a_info.st_dev == b_info.st_dev && a_info.st_ino == b_info.st_ino && !S_ISCHR(a_info.st_mode);
 }

@@ -40,6 +40,9 @@ int parse_host(const char *text, struct vnic_addr *ret_addr, struct vnic_error *
  */
 int parse_item(char **cursor, char **ret_key, char **ret_value, struct vnic_error *err);
 
+/* Two paths lead to one file, or would; a device is not meant: any number may write to it, as to /dev/null. */
+bool parse_same_file(const char *a, const char *b);
+
 /* Of the words that next(ctx, 0), next(ctx, 1), ... yield until NULL the one that may have been meant; NULL: none is
  * near. */
 const char *parse_nearest(const char *word, const char *(*next)(const void *ctx, int index), const void *ctx);

@@ -83,6 +83,27 @@ static int check_fast_path(const struct session *session, struct vnic_error *err
 	return why ? vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--fast-path", "%s", why) : 0;
 }
 
+/* A port that is handed over may be a TAP: the relay looks. */
+static int check_threads(const struct session *session, struct vnic_error *err)
+{
+	const char *why = NULL;
+
+	if (session->threads == 1)
+		return 0;
+	for (int i = 0; i < session->args->operand_count; i++) {
+		const struct vnic_port *port = &session->ports[i];
+
+		if (port->kind != VNIC_PORT_TAP && port->kind != VNIC_PORT_TUN && port->kind != VNIC_PORT_FD)
+			why = "a relay with threads has TAP and TUN ports only";
+		for (unsigned d = 0; d < VNIC_DIRECTIONS; d++)
+			if (port->sides[d].impaired || port->sides[d].filter[0])
+				why = "a relay with threads has no filters and no weather";
+	}
+	if (session->capture.path)
+		why = "a relay with threads has no capture";
+	return why ? vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--threads", "%s", why) : 0;
+}
+
 /* Files that take turns have names of their own. */
 static const char *captured_to(const struct capture_options *capture)
 {
@@ -111,6 +132,8 @@ static int open_ports(struct session *session, struct vnic_error *err)
 				     err);
 	if (r >= 0)
 		r = check_fast_path(session, err);
+	if (r >= 0)
+		r = check_threads(session, err);
 	for (int i = 0; r >= 0 && i < args->operand_count; i++) {
 		r = vnic_port_open(&session->ports[i], state_dir, session->relay, err);
 		if (r >= 0 && session->ports[i].answers)

@@ -10,6 +10,7 @@
 
 #include "fd.h"
 #include "front.h"
+#include "parse.h"
 #include "stats.h"
 
 #define PUBLISHES_MAX 256
@@ -227,6 +228,30 @@ static int refuse_stdout(const char *path, const char *object, const char *pipe,
 	return 0;
 }
 
+/* Each would be written over the other; a device takes both. */
+static int refuse_one_file(const char *capture, const char *log, struct vnic_error *err)
+{
+	if (capture && log && parse_same_file(capture, log))
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, log,
+				 "--capture and --log have this file: choose another one for one of them");
+	return 0;
+}
+
+/* A descriptor is closed when its line is written, or watched until the end: not both. */
+static int read_fds(const struct cli_args *args, int *ret_ready, int *ret_exit, struct vnic_error *err)
+{
+	int r = read_fd(args, "ready-fd", ret_ready, err);
+
+	if (r == 0)
+		r = read_fd(args, "exit-fd", ret_exit, err);
+	if (r == 0 && *ret_exit >= 0 && *ret_exit == *ret_ready) {
+		*ret_exit = -1;
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, "--exit-fd",
+				 "--ready-fd has this descriptor: duplicate it, as in 4>&3");
+	}
+	return r;
+}
+
 /* A file that is there is written over: not before all else is understood. */
 static int open_capture(struct capture_options *capture, struct vnic_sandbox_config *config, struct vnic_error *err)
 {
@@ -270,15 +295,15 @@ int sandbox_run(const struct cli_args *args, struct vnic_sandbox_config *config,
 	int r = read_figures(args, &figures, err);
 
 	if (r == 0)
-		r = read_fd(args, "ready-fd", &ready_fd, err);
-	if (r == 0)
-		r = read_fd(args, "exit-fd", &exit_fd, err);
+		r = read_fds(args, &ready_fd, &exit_fd, err);
 	if (r == 0)
 		r = capture_options_read(args, &capture, err);
 	if (r == 0)
 		r = refuse_stdout(capture.path, "--capture -", "--capture >(wireshark -k -i -)", err);
 	if (r == 0)
 		r = refuse_stdout(log, "--log -", "--log >(jq .)", err);
+	if (r == 0)
+		r = refuse_one_file(capture.path, log, err);
 	if (r == 0 && capture.path) {
 		r = open_capture(&capture, config, err);
 		capture_fd = capture.config.fd;

@@ -11,10 +11,10 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <vnic/sandbox.h>
 
+#include "parse.h"
 #include "port_open.h"
 
 static bool is_link(const struct vnic_port *port)
@@ -37,20 +37,10 @@ static bool same_address(const struct vnic_port *a, const struct vnic_port *b)
 	       (port_is_path(at) || (port_socket_type(a) == port_socket_type(b) && !strcmp(a->netns, b->netns)));
 }
 
-/* Any number may write to a device, as to /dev/null. */
-static bool same_file(const char *a, const char *b)
-{
-	struct stat a_info, b_info;
-
-	if (stat(a, &a_info) < 0 || stat(b, &b_info) < 0)
-		return !strcmp(a, b);
-	return a_info.st_dev == b_info.st_dev && a_info.st_ino == b_info.st_ino && !S_ISCHR(a_info.st_mode);
-}
-
 static bool same_capture(const struct vnic_port *a, const struct vnic_port *b)
 {
 	return a->kind == VNIC_PORT_PCAP && b->kind == VNIC_PORT_PCAP && (a->write || b->write) &&
-	       same_file(a->path, b->path);
+	       parse_same_file(a->path, b->path);
 }
 
 /* NULL: nothing. */
@@ -74,7 +64,7 @@ int vnic_ports_check(const struct vnic_port *ports, unsigned count, const char *
 			why = what_forbids(&ports[j], &ports[i]);
 		if (why)
 			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, ports[i].text, "%s", why);
-		if (capture && ports[i].kind == VNIC_PORT_PCAP && same_file(ports[i].path, capture))
+		if (capture && ports[i].kind == VNIC_PORT_PCAP && parse_same_file(ports[i].path, capture))
 			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, ports[i].text,
 					 "all frames are captured to this file: choose another one");
 	}

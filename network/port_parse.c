@@ -464,6 +464,9 @@ static int check(const struct vnic_port *port, struct vnic_error *err)
 		return r;
 	if (port->kind == VNIC_PORT_VXLAN)
 		return check_vxlan(port, err);
+	if (port->kind == VNIC_PORT_UDP && port->local.len && port->local.addr.ss_family != port->remote.addr.ss_family)
+		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, port->text,
+				 "both addresses of a udp port are IPv4 or both are IPv6");
 	if (port->redial_s && port->netns[0] && port->remote.addr.ss_family != AF_UNIX)
 		return vnic_fail(
 			err, VNIC_STEP_USAGE, EINVAL, port->text,

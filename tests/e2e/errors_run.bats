@@ -85,6 +85,8 @@ hosted() {
 	complains 2 'vnic: cannot understand 77: --ready-fd: *'
 	run "$VNIC" run --exit-fd x -- true
 	complains 2 'vnic: cannot understand *'
+	run "$VNIC" run --ready-fd 9 --exit-fd 9 -- true 9>&1
+	complains 2 'vnic: cannot understand --exit-fd: --ready-fd has this descriptor: *'
 	run "$VNIC" run --nic none --nic veth -- true
 	complains 2 'vnic: cannot understand --nic none: there is another --nic'
 	run "$VNIC" run --map root --share user -- true

@@ -28,6 +28,8 @@ shows() { shows_of gateway_log "$1"; }
 	run -2 "$VNIC" run --log - --capture new -- true
 	[[ $output == *"cannot understand --log -: the standard output is the command's; "*"--log >(jq .)"* ]]
 	[[ ! -e - && ! -e new ]]
+	run -2 "$VNIC" run --log log --capture ./log -- true
+	[[ $output == *"cannot understand log: --capture and --log have this file"* && $(<log) == before ]]
 	run -125 "$VNIC" run --log nowhere/log -- true
 	[[ $output == *"nowhere/log: No such file or directory"* ]]
 }

@@ -301,7 +301,13 @@ for _ in range(2000): # of which the queue holds 1000
 	run "$VNIC" relay --threads 2 tap:a,netns="$red",queues=3 tap:b,netns="$blue"
 	complains 1 "tap:a@$red: Invalid argument (it has 3 queues, which 2 threads cannot share evenly: give it queues=2)"
 	run "$VNIC" relay --threads 2 veth:a,netns="$red" tap:b,netns="$blue"
-	complains 3 "a relay with threads has TAP and TUN ports only"
+	complains 2 "--threads: a relay with threads has TAP and TUN ports only"
+	echo kept >"$BATS_TEST_TMPDIR/kept"
+	run "$VNIC" relay --threads 2 --capture "$BATS_TEST_TMPDIR/kept" tap:a,netns="$red" tap:b,netns="$blue"
+	complains 2 "--threads: a relay with threads has no capture"
+	[[ $(<"$BATS_TEST_TMPDIR/kept") == kept ]]
+	run "$VNIC" relay --threads 2 tap:a,netns="$red",in.filter=arp tap:b,netns="$blue"
+	complains 2 "--threads: a relay with threads has no filters and no weather"
 }
 
 @test "a relay that polls busily passes frames and ends cleanly" {

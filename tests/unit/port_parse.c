@@ -204,6 +204,8 @@ static void sockets_have_paths_names_or_addresses(void **state)
 	assert_complains("udp:fd00::1:80", "fd00::1:80",
 			 "an address with a port is written 10.0.0.1:80 or [fd00::1]:80");
 	assert_complains("udp:10.0.0.2:0", "0", "a port takes a number from 1 to 65535");
+	assert_complains("udp:10.0.0.2:5000,local=[fd00::1]:5000", "udp:10.0.0.2:5000",
+			 "both addresses of a udp port are IPv4 or both are IPv6");
 }
 
 static const struct sockaddr_in *ipv4(const struct sockaddr_storage *addr)
