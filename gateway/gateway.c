@@ -407,6 +407,11 @@ void vnic_gateway_get_stats(const struct vnic_gateway *gateway, struct vnic_gate
 	ret_stats->udp_overrun = udp_overrun(gateway->udp) + publish_overrun(gateway->publish);
 }
 
+void vnic_gateway_get_rest(const struct vnic_gateway *gateway, struct vnic_gateway_rest *ret_rest)
+{
+	tcp_get_rest(gateway->tcp, ret_rest);
+}
+
 void vnic_gateway_set_resolvers(struct vnic_gateway *gateway, const struct vnic_dns_servers *servers)
 {
 	if (!gateway->dns)

@@ -159,6 +159,7 @@ void tcp_expire(struct tcp *tcp);
 bool tcp_is_bulk(const struct tcp *tcp);
 /* After each batch: what was offered is accepted, slots that were freed may be used again. */
 void tcp_settle(struct tcp *tcp);
+void tcp_get_rest(const struct tcp *tcp, struct vnic_gateway_rest *ret_rest);
 
 /* --- udp.c -------------------------------------------------------------------------- */
 

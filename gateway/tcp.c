@@ -553,6 +553,19 @@ bool tcp_is_bulk(const struct tcp *tcp)
 	return tcp->pipes.used || tcp->pipes.warm_count;
 }
 
+void tcp_get_rest(const struct tcp *tcp, struct vnic_gateway_rest *ret_rest)
+{
+	*ret_rest = (struct vnic_gateway_rest){0};
+	for (uint32_t slot = 1; slot <= tcp->touched; slot++) {
+		const struct flow *flow = &tcp->flows[slot];
+
+		if (flow->state != TCP_OPEN || flow->asks || flow->streams[SIDE_INNER].ended)
+			continue;
+		ret_rest->open++;
+		ret_rest->held += stream_is_held_up(&flow->streams[SIDE_INNER]);
+	}
+}
+
 /* --- life --------------------------------------------------------------------------- */
 
 int tcp_new(struct vnic_gateway *gateway, struct tcp **ret_tcp, struct vnic_error *err)

@@ -239,7 +239,7 @@ enum ns_message_type {
 	NS_STARTED,   /* another child was started: value: its pid, with its pidfd */
 	NS_STATS,     /* the other way: write your counters to this descriptor */
 	NS_NEXT_FILE, /* open the file of this number; the other way: here it is, or err */
-	NS_FINISH,    /* the other way: write what is left, and end */
+	NS_FINISH,    /* the other way: write what is left, and end; a gateway: send it, and say the same */
 	NS_RESOLVERS, /* what are the host's resolvers? the other way: read them from this descriptor; none: the same */
 };
 #define NS_NOTE_TEXT 640 /* has room for the longest name of the DNS twice */

@@ -3,7 +3,8 @@
  * The gateway's process.
  *
  *   close what is others' -> session of its own -> nobody, no capability, no new privileges -> the router's
- *   descriptors -> confined (gateway/confine.c) -> READY -> flows, until the front ends
+ *   descriptors -> confined (gateway/confine.c) -> READY -> flows -> the sandbox has ended: what it has sent goes out
+ *   -> until the front ends
  *
  * It parses what the sandbox sends, so it is the one that is attacked: it has nothing to give.  Its side of the
  * host is what any process of the user's has, and the policy stands before it.
@@ -22,11 +23,19 @@
 
 #include "background.h"
 #include "build.h"
+#include "clock.h"
 #include "confine.h"
 #include "fd.h"
 
 #define NOBODY 65534
 #define STATUS_OURS 125
+
+/*
+ * When the sandbox has ended.  Its kernel ends its connections at once, but not a guest's that was switched off.  What
+ * a remote takes goes out for as long as that takes; the front does not wait for ever.
+ */
+#define QUIET_MS 50   /* without an end of a connection that may still come */
+#define STUCK_MS 2000 /* without a byte that a remote has taken */
 
 int gate_open(struct gate *gate, struct vnic_error *err)
 {
@@ -283,7 +292,7 @@ static void take_resolvers(struct vnic_gateway *gateway, int fd)
 }
 
 /* What the front wants; false: it has ended. */
-static bool hear_front(const struct gate *gate, struct vnic_gateway *gateway)
+static bool hear_front(struct gate *gate, struct vnic_gateway *gateway)
 {
 	struct ns_message message;
 	CLEANUP_FD int fd = -1;
@@ -291,6 +300,8 @@ static bool hear_front(const struct gate *gate, struct vnic_gateway *gateway)
 
 	if (r == 0 && message.type == NS_STATS)
 		write_stats(gateway, fd);
+	else if (r == 0 && message.type == NS_FINISH)
+		gate->finish.asked = true;
 	else if (r == 0 && message.type == NS_RESOLVERS)
 		take_resolvers(gateway, fd);
 	else if (r == -EMFILE) /* no room for what came with it: it is asked for again */
@@ -319,13 +330,60 @@ static bool hear_router(const struct gate *gate, struct vnic_gateway *gateway)
 	return true;
 }
 
-static void carry(const struct gate *gate, struct vnic_gateway *gateway)
+/* True: something has moved since the last look. */
+static bool look_at_rest(struct gate *gate, const struct vnic_gateway *gateway, int64_t now)
 {
-	int r;
+	struct vnic_gateway_rest rest, before = gate->finish.rest;
+	struct vnic_gateway_stats stats;
 
-	do
-		r = vnic_gateway_dispatch(gateway, -1, NULL);
-	while (r == 0 || (r == -ECANCELED && hear_front(gate, gateway) && hear_router(gate, gateway)));
+	vnic_gateway_get_rest(gateway, &rest);
+	vnic_gateway_get_stats(gateway, &stats);
+	if (gate->finish.moved_at && stats.bytes_out == gate->finish.bytes && rest.open == before.open &&
+	    rest.held == before.held)
+		return false;
+	gate->finish.rest = rest;
+	gate->finish.bytes = stats.bytes_out;
+	gate->finish.moved_at = now;
+	return true;
+}
+
+/* For how many ms what is left may still move; -1: no longer. */
+static int wait_for_rest(struct gate *gate, const struct vnic_gateway *gateway)
+{
+	int64_t now = monotonic_ns();
+	bool moved = look_at_rest(gate, gateway, now);
+	int most = gate->finish.rest.held ? STUCK_MS : gate->finish.rest.open ? QUIET_MS : 0;
+	int64_t left = most - (now - gate->finish.moved_at) / (NS_PER_S / 1000);
+
+	if (left > 0)
+		return (int)left;
+	return moved ? 0 : -1; /* datagrams may wait behind those that went */
+}
+
+static void tell_finished(struct gate *gate)
+{
+	const struct ns_message message = {.type = NS_FINISH};
+	unsigned held = gate->finish.rest.held;
+
+	gate->finish.asked = false;
+	if (held)
+		ns_note(gate->step.child, "not all that the sandbox sent has gone out: %u remote%s no more of it", held,
+			held == 1 ? " takes" : "s take");
+	ns_message_send(gate->step.child, &message, -1, NULL);
+}
+
+static void carry(struct gate *gate, struct vnic_gateway *gateway)
+{
+	int r, timeout_ms = -1;
+
+	do {
+		r = vnic_gateway_dispatch(gateway, timeout_ms, NULL);
+		if (r == -ECANCELED && hear_front(gate, gateway) && hear_router(gate, gateway))
+			r = 0;
+		timeout_ms = gate->finish.asked ? wait_for_rest(gate, gateway) : -1;
+		if (gate->finish.asked && timeout_ms < 0)
+			tell_finished(gate);
+	} while (r == 0);
 }
 
 static void close_others(const struct gate *gate)

@@ -50,6 +50,12 @@ struct gate {
 	char log_cut[VNIC_LOG_LINE]; /* the rest of a line that was cut, */
 	size_t log_rest;             /* and its size */
 	struct turns turns;
+	struct {
+		bool asked; /* the sandbox has ended, and the front waits for what is left to go out */
+		struct vnic_gateway_rest rest;
+		uint64_t bytes;
+		int64_t moved_at; /* ns: when these last changed; 0: they have not been looked at */
+	} finish;
 	bool privileged; /* become nobody */
 	bool ipv6;       /* the router's helper has opened it; known when flows may come */
 };

@@ -11,15 +11,15 @@
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 
 #include "enter.h"
 #include "fd.h"
 #include "loop.h"
-#include "nft.h"
 #include "sandbox_private.h"
 
-#define STATS_MS 1000 /* the gateway answers between two batches of events */
+#define SEND_SECONDS 10 /* for what a sandbox that has ended has sent: it may be much, or the gateway be taken over */
 
 void vnic_sandbox_defaults(bool rootless, struct vnic_sandbox_config *ret_config)
 {
@@ -44,22 +44,16 @@ void sandbox_warn(struct vnic_sandbox *sandbox, const char *text)
 			*line = '?';
 }
 
+bool sandbox_may_tell(const struct helper *helper)
+{
+	return poll(&(struct pollfd){.fd = helper->control, .events = POLLOUT}, 1, 0) == 1;
+}
+
 /* --- while it runs ------------------------------------------------------------------ */
 
 int vnic_sandbox_get_fd(const struct vnic_sandbox *sandbox)
 {
 	return sandbox->epfd;
-}
-
-/* Without them the sandbox's NIC is dead: the sandbox ends, and says why. */
-static void lose_helper(struct vnic_sandbox *sandbox, const struct helper *helper)
-{
-	char text[128];
-
-	loop_remove(sandbox->epfd, helper->pidfd);
-	pidfd_send_signal(sandbox->init.pidfd, SIGKILL, NULL, 0);
-	snprintf(text, sizeof(text), "%s has ended; the sandbox ends with it", helper->what);
-	sandbox_warn(sandbox, text);
 }
 
 /* To be read by the gateway, which opens no files; -1: they are the same, or cannot be told now. */
@@ -85,26 +79,10 @@ static void tell_resolvers(struct vnic_sandbox *sandbox)
 	int control = sandbox->helpers[GATEWAY].control;
 	CLEANUP_FD int fd = -1;
 
-	if (poll(&(struct pollfd){.fd = control, .events = POLLOUT}, 1, 0) != 1)
+	if (!sandbox_may_tell(&sandbox->helpers[GATEWAY]))
 		return;
 	fd = other_resolvers(sandbox);
 	ns_message_send(control, &message, fd, NULL);
-}
-
-/* 0: it said something. */
-static int hear_gateway(struct vnic_sandbox *sandbox)
-{
-	const struct helper *gateway = &sandbox->helpers[GATEWAY];
-	struct ns_message message;
-	int r = ns_message_recv(gateway->control, false, &message, NULL, NULL);
-
-	if (r == 0 && message.type == NS_NOTE)
-		sandbox_warn(sandbox, message.note);
-	else if (r == 0 && message.type == NS_RESOLVERS)
-		tell_resolvers(sandbox);
-	else if (r == -EPIPE)
-		loop_remove(sandbox->epfd, gateway->control);
-	return r;
 }
 
 /* It would wait for ever for what cannot be sent; an end of file lets it finish. */
@@ -143,10 +121,106 @@ static int hear_capture(struct vnic_sandbox *sandbox)
 	return r;
 }
 
+/* --- the end, stage by stage -------------------------------------------------------- */
+
 static void listen_to_init(struct vnic_sandbox *sandbox, bool listen)
 {
 	loop_change(sandbox->epfd, sandbox->init.pidfd, listen ? EPOLLIN : 0, (struct loop_ref){.type = REF_INIT_END},
 		    NULL);
+}
+
+static void be_over(struct vnic_sandbox *sandbox)
+{
+	sandbox->stage = STAGE_OVER;
+	listen_to_init(sandbox, true);
+}
+
+/* All has gone out that will. */
+static void let_capture_finish(struct vnic_sandbox *sandbox)
+{
+	const struct ns_message message = {.type = NS_FINISH};
+
+	close_fd(&sandbox->deadline); /* and so out of the loop */
+	sandbox->stage = STAGE_CAPTURES;
+	if (!sandbox->helpers[CAPTURE].pid) {
+		be_over(sandbox);
+		return;
+	}
+	tell_capture(sandbox, &message, -1);
+	pidfd_send_signal(sandbox->helpers[CAPTURE].pidfd, SIGCONT, NULL, 0); /* somebody may have stopped it */
+}
+
+static bool set_deadline(struct vnic_sandbox *sandbox)
+{
+	const struct itimerspec spec = {.it_value.tv_sec = SEND_SECONDS};
+
+	sandbox->deadline = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	return sandbox->deadline >= 0 && timerfd_settime(sandbox->deadline, 0, &spec, NULL) == 0 &&
+	       loop_add(sandbox->epfd, sandbox->deadline, EPOLLIN, (struct loop_ref){.type = REF_DEADLINE}, NULL) == 0;
+}
+
+/* False: there is nobody who could. */
+static bool let_gateway_finish(struct vnic_sandbox *sandbox)
+{
+	const struct ns_message message = {.type = NS_FINISH};
+	const struct helper *gateway = &sandbox->helpers[GATEWAY];
+
+	if (!gateway->pid || sandbox->lost || !sandbox_may_tell(gateway) || !set_deadline(sandbox) ||
+	    ns_message_send(gateway->control, &message, -1, NULL) < 0)
+		return false;
+	pidfd_send_signal(gateway->pidfd, SIGCONT, NULL, 0); /* somebody may have stopped it */
+	return true;
+}
+
+/* 0: it said something. */
+static int hear_gateway(struct vnic_sandbox *sandbox)
+{
+	const struct helper *gateway = &sandbox->helpers[GATEWAY];
+	struct ns_message message;
+	int r = ns_message_recv(gateway->control, false, &message, NULL, NULL);
+
+	if (r == 0 && message.type == NS_NOTE)
+		sandbox_warn(sandbox, message.note);
+	else if (r == 0 && message.type == NS_RESOLVERS)
+		tell_resolvers(sandbox);
+	else if (r == 0 && message.type == NS_FINISH && sandbox->stage == STAGE_SENDS)
+		let_capture_finish(sandbox);
+	else if (r == -EPIPE)
+		loop_remove(sandbox->epfd, gateway->control);
+	return r;
+}
+
+/* What was said before the end comes before it. */
+static void end_init(struct vnic_sandbox *sandbox)
+{
+	for (int i = 0; i < SANDBOX_WARNINGS && hear_gateway(sandbox) == 0; i++)
+		;
+	listen_to_init(sandbox, false);
+	sandbox->stage = STAGE_SENDS;
+	if (!let_gateway_finish(sandbox))
+		let_capture_finish(sandbox);
+}
+
+static void miss_deadline(struct vnic_sandbox *sandbox)
+{
+	sandbox_warn(sandbox, "not all that the sandbox sent has gone out: it took too long");
+	let_capture_finish(sandbox);
+}
+
+/* Without them the sandbox's NIC is dead: the sandbox ends, and says why. */
+static void lose_helper(struct vnic_sandbox *sandbox, const struct helper *helper)
+{
+	bool sends = sandbox->stage == STAGE_SENDS;
+	char text[128];
+
+	loop_remove(sandbox->epfd, helper->pidfd);
+	pidfd_send_signal(sandbox->init.pidfd, SIGKILL, NULL, 0);
+	snprintf(text, sizeof(text), "%s has ended; %s", helper->what,
+		 sends ? "what the sandbox had sent last may be lost" : "the sandbox ends with it");
+	sandbox_warn(sandbox, text);
+	sandbox->lost = true;
+	if (sends)
+		let_capture_finish(sandbox);
 }
 
 /* Its end is not that of the sandbox; but a sandbox that has ended waited for it. */
@@ -163,24 +237,11 @@ static void lose_capture(struct vnic_sandbox *sandbox)
 	if (info.si_code != CLD_EXITED)
 		sandbox_warn(sandbox, "vnic-capture was killed: the capture is not whole");
 	capture->pid = 0;
-	if (sandbox->init_ended)
-		listen_to_init(sandbox, true);
+	if (sandbox->stage == STAGE_CAPTURES)
+		be_over(sandbox);
 }
 
-/* What was said before the end comes before it, and what the sandbox has sent is captured. */
-static void end_init(struct vnic_sandbox *sandbox)
-{
-	const struct ns_message message = {.type = NS_FINISH};
-
-	for (int i = 0; i < SANDBOX_WARNINGS && hear_gateway(sandbox) == 0; i++)
-		;
-	if (sandbox->helpers[CAPTURE].pid && !sandbox->init_ended) {
-		tell_capture(sandbox, &message, -1);
-		pidfd_send_signal(sandbox->helpers[CAPTURE].pidfd, SIGCONT, NULL, 0); /* somebody may have stopped it */
-		listen_to_init(sandbox, false);
-	}
-	sandbox->init_ended = true;
-}
+/* --- what happens ------------------------------------------------------------------- */
 
 static void cover_resolv(struct vnic_sandbox *sandbox)
 {
@@ -201,7 +262,7 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 		*ret_value = (int)sandbox->warnings_told++;
 		return 0;
 	}
-	if (sandbox->init_ended && !sandbox->helpers[CAPTURE].pid) {
+	if (sandbox->stage == STAGE_OVER) {
 		*ret_event = VNIC_SANDBOX_EXITED;
 		return vnic_child_wait(&sandbox->init, ret_value, err);
 	}
@@ -232,6 +293,9 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 	case REF_MOUNTS:
 		cover_resolv(sandbox);
 		break;
+	case REF_DEADLINE:
+		miss_deadline(sandbox);
+		break;
 	default:
 		if (loop_ref_of(&event).index == CAPTURE)
 			lose_capture(sandbox);
@@ -242,6 +306,15 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 	/* A warning may have come of it, or the end, for which no event will come. */
 	*ret_event = VNIC_SANDBOX_NOTHING;
 	return 0;
+}
+
+/* To whom nothing is left to tell it to: he does not want to wait. */
+static void signal_the_end(struct vnic_sandbox *sandbox, int signal)
+{
+	bool ends = signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT || signal == SIGKILL;
+
+	if (ends && sandbox->stage == STAGE_SENDS)
+		let_capture_finish(sandbox);
 }
 
 int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struct vnic_error *err)
@@ -255,6 +328,10 @@ int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struct vnic_er
 	info.si_pid = getpid();
 	info.si_uid = getuid();
 	info.si_int = sandbox->stops;
+	if (sandbox->stage != STAGE_RUNS) {
+		signal_the_end(sandbox, signal);
+		return 0;
+	}
 	if (pidfd_send_signal(pidfd, signal, signal == SIGCONT ? &info : NULL, 0) < 0)
 		return vnic_fail(err, VNIC_STEP_SIGNAL, errno, NULL, NULL);
 	/* Who is stopped, init too, shall end as well: service managers and shells do the same. */
@@ -274,128 +351,6 @@ pid_t vnic_sandbox_pid(const struct vnic_sandbox *sandbox)
 const struct vnic_opener *vnic_sandbox_opener(struct vnic_sandbox *sandbox)
 {
 	return sandbox->opener_socket >= 0 ? &sandbox->opener : NULL;
-}
-
-/*
- * The answer comes by a pipe of its own: the socket's notes stay in their order, and the gateway's end is an end of
- * file. Whoever took the gateway over, or stopped it, cannot hold us up.
- */
-int vnic_sandbox_stats(struct vnic_sandbox *sandbox, struct vnic_gateway_stats *ret_stats,
-		       struct vnic_dns_stats *ret_dns, struct vnic_error *err)
-{
-	const struct helper *gateway = &sandbox->helpers[GATEWAY];
-	const struct ns_message message = {.type = NS_STATS};
-	struct gate_stats stats;
-	int pipe[2];
-
-	if (!gateway->pid)
-		return vnic_fail(err, VNIC_STEP_SANDBOX, ENODATA, NULL, "it has no gateway");
-	if (pipe2(pipe, O_CLOEXEC) < 0)
-		return vnic_fail(err, VNIC_STEP_OPEN, errno, "a pipe", NULL);
-	CLEANUP_FD int from = pipe[0], to = pipe[1];
-	if (poll(&(struct pollfd){.fd = gateway->control, .events = POLLOUT}, 1, 0) != 1)
-		return vnic_fail(err, VNIC_STEP_WAIT, ETIMEDOUT, gateway->what, "it has not read earlier questions");
-	int r = ns_message_send(gateway->control, &message, to, err);
-	close_fd(&to);
-	if (r < 0)
-		return r;
-	if (TEMP_FAILURE_RETRY(poll(&(struct pollfd){.fd = from, .events = POLLIN}, 1, STATS_MS)) == 0)
-		return vnic_fail(err, VNIC_STEP_WAIT, ETIMEDOUT, gateway->what, NULL);
-	ssize_t n = TEMP_FAILURE_RETRY(read(from, &stats, sizeof(stats)));
-	if (n != (ssize_t)sizeof(stats))
-		return vnic_fail(err, VNIC_STEP_WAIT, n < 0 ? errno : EPIPE, gateway->what, NULL);
-	*ret_stats = stats.flows;
-	*ret_dns = stats.dns;
-	return 0;
-}
-
-struct drops_call {
-	const struct vnic_sandbox *sandbox;
-	struct vnic_nic_drops *drops;
-	unsigned count;
-};
-
-static int read_drops(struct vnic_nl *nl, const struct routed_nic *nic, struct vnic_nic_drops *ret_drops,
-		      struct vnic_error *err)
-{
-	struct vnic_nic_drops drops = {0};
-	struct vnic_link_info outer;
-	int r = vnic_link_get(nl, 0, nic->outer, &outer, err);
-
-	if (r < 0)
-		return r;
-	memcpy(drops.name, nic->name, IFNAMSIZ);
-	drops.in = outer.tx_dropped;
-	drops.out = outer.rx_dropped;
-	r = nft_router_dropped(nic->outer, &drops.source, err);
-	if (r < 0 && r != -ENOENT) /* the kernel cannot count them, or it is no NIC of the gateway's */
-		return r;
-	*ret_drops = drops;
-	return 0;
-}
-
-static int read_in_router(void *ctx, struct vnic_error *err)
-{
-	struct drops_call *call = ctx;
-	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
-	int r = vnic_nl_open(&nl, err);
-
-	for (unsigned i = 0; i < call->sandbox->nic_count && r == 0; i++) {
-		r = read_drops(nl, &call->sandbox->nics[i], &call->drops[call->count], err);
-		if (r == 0)
-			call->count++;
-		else if (r == -ENODEV) /* a guest's TAP ended with its VMM */
-			r = 0;
-	}
-	return r;
-}
-
-/* The relay's other device drops what the relay has not read in time; the sandbox may have renamed it. */
-static int add_drops_inside(const struct vnic_sandbox *sandbox, struct vnic_nic_drops *drops, struct vnic_error *err)
-{
-	CLEANUP(vnic_target_close) struct vnic_target inside = VNIC_TARGET_EMPTY;
-	CLEANUP(close_nl) struct vnic_nl *nl = NULL;
-	struct vnic_link_info inner;
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", sandbox->netns);
-	int r = vnic_target_open(path, NULL, &inside, err);
-	if (r == 0)
-		r = vnic_nl_open_in(&inside, &nl, err);
-	for (unsigned i = 0; i < sandbox->nic_count && r == 0; i++)
-		if (sandbox->nics[i].relayed && vnic_link_get(nl, 0, sandbox->nics[i].name, &inner, NULL) == 0) {
-			drops[i].in += inner.rx_dropped;
-			drops[i].out += inner.tx_dropped;
-		}
-	return r;
-}
-
-static bool has_relayed(const struct vnic_sandbox *sandbox)
-{
-	for (unsigned i = 0; i < sandbox->nic_count; i++)
-		if (sandbox->nics[i].relayed)
-			return true;
-	return false;
-}
-
-int vnic_sandbox_drops(struct vnic_sandbox *sandbox, struct vnic_nic_drops ret_drops[VNIC_NICS], struct vnic_error *err)
-{
-	const struct vnic_open_request any = {.domain = AF_INET, .type = SOCK_DGRAM};
-	CLEANUP(vnic_target_close) struct vnic_target router = VNIC_TARGET_EMPTY;
-	struct drops_call call = {.sandbox = sandbox, .drops = ret_drops};
-	CLEANUP_FD int fd = -1;
-	int r;
-
-	if (!sandbox->nic_count)
-		return 0;
-	r = sandbox->opener.open(sandbox->opener.ctx, &any, &fd, err);
-	if (r == 0)
-		r = target_beside(fd, "the router", &router, err);
-	if (r == 0)
-		r = vnic_target_call(&router, read_in_router, &call, err);
-	if (r == 0 && has_relayed(sandbox) && call.count == sandbox->nic_count)
-		r = add_drops_inside(sandbox, ret_drops, err);
-	return r < 0 ? r : (int)call.count;
 }
 
 /*
@@ -442,6 +397,7 @@ void vnic_sandbox_free(struct vnic_sandbox *sandbox)
 	delete_host_taps(sandbox);
 	close_fd(&sandbox->opener_socket);
 	close_fd(&sandbox->netns);
+	close_fd(&sandbox->deadline);
 	resolv_guard_close(&sandbox->guard);
 	close_fd(&sandbox->epfd);
 	if (sandbox->name.fd >= 0)

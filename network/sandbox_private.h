@@ -8,7 +8,18 @@
 #define SANDBOX_WARNINGS 64
 
 /* What the sandbox's epoll instance tells of. */
-enum { REF_INIT_END, REF_INIT_CONTROL, REF_HELPER_END, REF_GATEWAY_CONTROL, REF_CAPTURE_CONTROL, REF_MOUNTS };
+enum {
+	REF_INIT_END,
+	REF_INIT_CONTROL,
+	REF_HELPER_END,
+	REF_GATEWAY_CONTROL,
+	REF_CAPTURE_CONTROL,
+	REF_MOUNTS,
+	REF_DEADLINE,
+};
+
+/* When init has ended, what it sent goes out first, and then what was captured is written. */
+enum stage { STAGE_RUNS, STAGE_SENDS, STAGE_CAPTURES, STAGE_OVER };
 
 /* A process of ours beside init: the sandbox ends with it, but for the capture, which ends after the sandbox. */
 struct helper {
@@ -38,13 +49,17 @@ struct vnic_sandbox {
 	int host_taps[VNIC_NICS]; /* ifindexes: a VMM's, on bridges of the host */
 	unsigned host_tap_count;
 	int netns; /* the sandbox's: with it would end the router's ends of its NICs, which have been counting; -1 */
-	bool init_ended; /* told when the capture has written what is left */
+	enum stage stage;
+	bool lost;    /* a helper: nothing more goes out */
+	int deadline; /* a timer, of STAGE_SENDS; -1 */
 	int epfd;
 	int stops; /* of the command, told so far */
 	unsigned warning_count, warnings_told;
 	char warnings[SANDBOX_WARNINGS][NS_NOTE_TEXT];
 };
 
+/* Its socket has room: who was stopped, or taken over, may not have read for long, and must not hold us up. */
+bool sandbox_may_tell(const struct helper *helper);
 /* Of what does not work as asked, a line for the user. */
 void sandbox_warn(struct vnic_sandbox *sandbox, const char *text);
 

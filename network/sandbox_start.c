@@ -373,6 +373,7 @@ int vnic_sandbox_start(const struct vnic_sandbox_config *config, struct vnic_san
 			    {"vnic-capture", 0, -1, -1, true}},
 		.opener_socket = -1,
 		.netns = -1,
+		.deadline = -1,
 		.opener = {.ctx = sandbox, .open = ask_router},
 		.name = VNIC_NAME_EMPTY,
 		.guard = RESOLV_GUARD_EMPTY,

@@ -105,6 +105,13 @@ struct vnic_gateway_stats {
 	struct vnic_lease_stats leases;
 };
 
+/* What the sandbox has sent and has not gone out yet: for when it has ended. */
+struct vnic_gateway_rest {
+	unsigned open; /* TCP flows that end on the host's side when the sandbox's end has come, and what came before it
+			*/
+	unsigned held; /* of these, those whose remote has not taken what is there */
+};
+
 VNIC_API int vnic_gateway_new(const struct vnic_gateway_config *config, struct vnic_gateway **ret_gateway,
 			      struct vnic_error *err);
 VNIC_API void vnic_gateway_free(struct vnic_gateway *gateway);
@@ -121,6 +128,7 @@ VNIC_API void vnic_gateway_set_resolvers(struct vnic_gateway *gateway, const str
  */
 VNIC_API void vnic_gateway_take_ring(struct vnic_gateway *gateway, int fd);
 VNIC_API void vnic_gateway_get_dns_stats(const struct vnic_gateway *gateway, struct vnic_dns_stats *ret_stats);
+VNIC_API void vnic_gateway_get_rest(const struct vnic_gateway *gateway, struct vnic_gateway_rest *ret_rest);
 VNIC_API void vnic_gateway_get_stats(const struct vnic_gateway *gateway, struct vnic_gateway_stats *ret_stats);
 
 #endif

@@ -129,7 +129,7 @@ VNIC_API int vnic_sandbox_start(const struct vnic_sandbox_config *config, struct
 
 enum vnic_sandbox_event {
 	VNIC_SANDBOX_NOTHING,
-	VNIC_SANDBOX_EXITED,  /* value: exit status as the shell has it */
+	VNIC_SANDBOX_EXITED,  /* value: exit status as the shell has it; what it had sent has gone out by now */
 	VNIC_SANDBOX_STOPPED, /* value: the signal that stopped the command */
 	VNIC_SANDBOX_WARNING, /* vnic_sandbox_warning has a line to show */
 };
@@ -138,7 +138,10 @@ VNIC_API int vnic_sandbox_get_fd(const struct vnic_sandbox *sandbox);
 /* Takes one event, without waiting.  -EAGAIN: none. */
 VNIC_API int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret_event, int *ret_value,
 			       struct vnic_error *err);
-/* Sends a signal to the command (SIGCONT to its whole process group); after SIGTERM and SIGHUP a SIGCONT follows. */
+/*
+ * Sends a signal to the command (SIGCONT to its whole process group); after SIGTERM and SIGHUP a SIGCONT follows.  If
+ * it has ended, one that would end it ends the wait for what it had sent.
+ */
 VNIC_API int vnic_sandbox_signal(struct vnic_sandbox *sandbox, int signal, struct vnic_error *err);
 /* What did not go as asked but was not fatal, one line each; *index counts up from 0; NULL: no more. */
 VNIC_API const char *vnic_sandbox_warning(const struct vnic_sandbox *sandbox, unsigned index);

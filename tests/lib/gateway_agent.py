@@ -108,6 +108,27 @@ def hold(sock):
     servers_said.append(ended)
 
 
+def record(sock):
+    """remembers what it got"""
+    servers_said.append(digest_to_end(sock))
+
+
+def slow(sock):
+    """the same, over a slow network: 8 MiB take more than half a second"""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    digest, size = hashlib.sha256(), 0
+    while data := sock.recv(65536):
+        digest.update(data)
+        size += len(data)
+        select.select([], [], [], 0.005)
+    servers_said.append(f"{size} {digest.hexdigest()}")
+
+
+def deaf(sock):
+    """takes nothing, for as long as it is there"""
+    deaf_to.append(sock.dup())
+
+
 def greet(sock):
     sock.sendall(sock.getpeername()[0].encode() + b"\n")
 
@@ -117,8 +138,9 @@ def port(sock):
 
 
 servers_said = []
+deaf_to = []
 names_heard = []
-KINDS = {f.__name__: f for f in (echo, sink, source, reset, hold, greet, port)}
+KINDS = {f.__name__: f for f in (echo, sink, source, reset, hold, record, slow, deaf, greet, port)}
 
 
 def serve_one(sock, kind):
@@ -422,6 +444,12 @@ def upload(address, port, size, write, source="", source_port=0):
         return sock.makefile().read()
 
 
+def fetch(address, port):
+    """what a server says of itself"""
+    with socket.create_connection((address, port), timeout=PATIENCE) as sock:
+        return digest_to_end(sock)
+
+
 def download(address, port, size, source="", source_port=0):
     """from a source: what came"""
     with connect_from(source, source_port, address, port) as sock:
@@ -553,6 +581,14 @@ def heard_numbered():
     heard = numbers[:]
     late = [b for a, b in zip(heard, heard[1:]) if b <= a]
     return [len(heard), heard[-1] if heard else -1, strange + late]
+
+
+def wait_numbered(count):
+    """waits until so many were heard"""
+    deadline = time.monotonic() + PATIENCE
+    while len(numbers) < count and time.monotonic() < deadline:
+        select.select([], [], [], 0.005)
+    return heard_numbered()
 
 
 def forget_numbered():

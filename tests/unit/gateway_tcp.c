@@ -389,6 +389,43 @@ static void so_has_a_client_for_whom_no_socket_can_be_opened(void **state)
 	world_stop(&world);
 }
 
+/* --- what is left when the sandbox ends --------------------------------------------- */
+
+static struct vnic_gateway_rest rest_of(const struct world *world)
+{
+	struct vnic_gateway_rest rest;
+
+	vnic_gateway_get_rest(world->gateway, &rest);
+	return rest;
+}
+
+static void what_is_left_is_what_the_host_does_not_take(void **state)
+{
+	static const uint8_t many[65536];
+	struct world world;
+	int client, server;
+
+	(void)state;
+	world_start(&world, AF_INET, (struct world_options){.streams = true});
+	assert_int_equal(rest_of(&world).open, 0);
+	client = open_flow(&world, &server);
+	assert_int_equal(rest_of(&world).open, 1);
+	assert_int_equal(rest_of(&world).held, 0);
+	while (send(client, many, sizeof(many), MSG_DONTWAIT) > 0)
+		world_rest(&world);
+	assert_int_equal(rest_of(&world).open, 1);
+	assert_int_equal(rest_of(&world).held, 1);
+	close(client);
+	while (rest_of(&world).open) {
+		assert_true(recv(server, (uint8_t[sizeof(many)]){0}, sizeof(many), MSG_DONTWAIT) > 0 ||
+			    errno == EAGAIN);
+		world_rest(&world);
+	}
+	assert_int_equal(world.gateway->stats.tcp_open, 1); /* the other direction is not the sandbox's */
+	close(server);
+	world_stop(&world);
+}
+
 /* --- time --------------------------------------------------------------------------- */
 
 /* The host has answered, and the sandbox may now connect as if nobody had asked. */
@@ -479,6 +516,7 @@ int main(void)
 		vt_netns_test(a_flow_that_cannot_be_watched_has_one_line_which_says_so),
 		vt_netns_test(so_has_a_client_for_whom_no_socket_can_be_opened),
 		vt_netns_test(what_has_not_begun_at_the_end_has_a_line),
+		vt_netns_test(what_is_left_is_what_the_host_does_not_take),
 		vt_netns_test(who_was_accepted_while_the_gateway_slept_is_not_late),
 		vt_netns_test(who_never_answers_an_offer_is_given_up_and_counted),
 	};

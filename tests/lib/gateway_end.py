@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What has been sent when a sandbox ends; tests/e2e/gateway_end.bats says what each function shows."""
+import os
+import select
+import signal
+import subprocess
+import sys
+
+from gateway_agent import pattern_digest
+from gateway_world import VNIC_RUN, is_equal, run
+
+V4, V6 = "9.9.9.10", "2620:fe::fe"
+LARGE = 8 << 20
+WHOLE = f"{LARGE} {pattern_digest(LARGE)}"
+PRELUDE = f"""
+import socket, sys
+sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r})
+import gateway_agent as agent
+"""
+
+
+class Sandbox:
+    """runs Python in one, and nothing waits for what it has sent; stdout is the command's"""
+
+    def __init__(self, program, *options, on_ready=None):
+        with subprocess.Popen([*VNIC_RUN, "--map", "root", *options, "--", sys.executable, "-c", PRELUDE + program],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as front:
+            if on_ready:
+                is_equal(front.stdout.readline(), "ready\n")
+                on_ready(front)
+            _, self.messages = front.communicate()
+            self.status = front.returncode
+
+    def went_well(self):
+        is_equal(self.messages, "")
+        is_equal(self.status, 0)
+
+
+def sends(address, port, size=LARGE):
+    return f"agent.send_pattern(socket.create_connection(({address!r}, {port})), {size}, 1 << 20)"
+
+
+def stream(world):
+    for address in V4, V6:
+        port = world.outside.serve("record", address)
+        for _ in range(5):
+            Sandbox(sends(address, port)).went_well()
+            is_equal(world.outside.wait_said(), [WHOLE])
+
+
+def slow(world):
+    for options in [], ["--nic", "veth", "--log", os.devnull]:
+        port = world.outside.serve("slow", V4)
+        Sandbox(sends(V4, port), *options).went_well()
+        is_equal(world.outside.wait_said(), [WHOLE])
+
+
+def answer(world):
+    """of a server that has served once"""
+    for host in "10.77.0.1", "fd88::1":
+        serves_once = f"""
+listener = socket.create_server((":" in {host!r} and "::" or "0.0.0.0", 80), family=agent.family_of({host!r}))
+print("ready", flush=True)
+agent.send_pattern(listener.accept()[0], {LARGE}, 1 << 20)
+"""
+        sandbox = Sandbox(serves_once, "--publish", "8080:80",
+                          on_ready=lambda _, host=host: world.outside.begin("fetch", host, 8080))
+        is_equal(world.outside.finish(), WHOLE)
+        sandbox.went_well()
+
+
+def datagrams(world):
+    for address in V4, V6:
+        port = world.outside.serve_numbered(address)
+        for first in range(0, 100, 10):
+            program = f"agent.send_numbered(agent.open_udp({address!r}, {port}), {first}, 10)"
+            Sandbox(program).went_well()
+        world.outside.sh("true")
+        is_equal(world.outside.wait_numbered(100)[0], 100)
+        world.outside.forget_numbered()
+
+
+def sends_to_nobody(world):
+    """a remote takes nothing, and the gateway has more for it than the host keeps"""
+    with open("/proc/sys/net/ipv4/tcp_wmem", "w") as wmem:
+        wmem.write("4096 16384 65536")
+    port = world.outside.serve("deaf", V4)
+    return f"""
+sock = socket.create_connection(({V4!r}, {port}))
+sock.settimeout(0.5)
+try:
+    agent.send_pattern(sock, {LARGE}, 65536)
+except TimeoutError:
+    print("ready", flush=True)
+"""
+
+
+def deaf(world):
+    sandbox = Sandbox(sends_to_nobody(world))
+    is_equal(sandbox.status, 0)
+    is_equal(sandbox.messages, "vnic: warning: not all that the sandbox sent has gone out: 1 remote takes no more of it\n")
+
+
+def gateway_of(front):
+    for pid in subprocess.run(["ps", "-o", "pid=", "--ppid", str(front.pid)], capture_output=True, text=True,
+                              check=True).stdout.split():
+        with open(f"/proc/{pid}/comm") as comm:
+            if comm.read() == "vnic-gateway\n":
+                return int(pid)
+    raise LookupError("no gateway")
+
+
+def command_has_ended(front):
+    """its end of the pipe is closed, and init's"""
+    children = f"/proc/{front.pid}/task/{front.pid}/children"
+    while True:
+        with open(children) as pids:
+            states = [open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] for pid in pids.read().split()]
+        if "Z" in states:
+            return
+
+
+def impatient(world):
+    def interrupt(front):
+        command_has_ended(front)
+        while front.poll() is None:  # the first one may still be for the command
+            front.send_signal(signal.SIGINT)
+            select.select([], [], [], 0.01)
+
+    sandbox = Sandbox(sends_to_nobody(world), on_ready=interrupt)
+    sandbox.went_well()  # it was not told that the remote takes nothing: that takes two seconds
+
+
+def killed(world):
+    def kill_gateway(front):
+        command_has_ended(front)
+        os.kill(gateway_of(front), signal.SIGKILL)
+
+    sandbox = Sandbox(sends_to_nobody(world), on_ready=kill_gateway)
+    is_equal(sandbox.status, 0)
+    is_equal(sandbox.messages, "vnic: warning: vnic-gateway has ended; what the sandbox had sent last may be lost\n")
+
+
+def silent(world):
+    """a gateway that never says that it has done"""
+
+    def stop_gateway(front):
+        command_has_ended(front)
+        os.kill(gateway_of(front), signal.SIGSTOP)
+
+    sandbox = Sandbox(sends_to_nobody(world), on_ready=stop_gateway)
+    is_equal(sandbox.status, 0)
+    is_equal(sandbox.messages, "vnic: warning: not all that the sandbox sent has gone out: it took too long\n")
+
+
+def idle(world):
+    """connections that the other side keeps open, and a link that is gone, hold nobody up"""
+    port = world.outside.serve("hold", V4)
+    Sandbox(f"""
+import os
+kept = socket.create_connection(({V4!r}, {port}))
+os.system("ip link set eth0 down")
+""").went_well()
+    is_equal(len(world.outside.wait_said()), 1)
+
+
+if __name__ == "__main__":
+    run(globals())
