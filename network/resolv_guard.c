@@ -10,13 +10,19 @@
  * before the sandbox was made: the host may replace it while that starts.  Any other change of the table, a sandbox's
  * own umount of the cover among them, costs one look.
  *
+ * What the child meets inside the sandbox may never answer (FUSE): so it is waited for a moment, and has nothing of the
+ * front's by which others would see the end of that.
+ *
  * Left out: a host that first removes the file and writes a new one later.  Between the two there is nothing to cover,
  * and nobody tells when there is again.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,6 +31,8 @@
 #include "fd.h"
 #include "ns.h"
 #include "resolv.h"
+
+#define COVER_MS 2000 /* it takes less than one */
 
 /*
  * rename(2) removes the cover before the new name can be seen, but under the lock of the directory, which reading the
@@ -70,6 +78,13 @@ void resolv_guard_close(struct resolv_guard *guard)
 	background_close(&guard->fd); /* it keeps the mount namespace */
 }
 
+static bool has_ended(int pidfd)
+{
+	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+
+	return TEMP_FAILURE_RETRY(poll(&ended, 1, COVER_MS)) == 1;
+}
+
 static int cover_inside(const struct resolv_guard *guard, pid_t command, int command_pidfd)
 {
 	const struct vnic_target target = {.text = "the sandbox", .pid = command, .pidfd = command_pidfd};
@@ -96,11 +111,18 @@ int resolv_guard_look(struct resolv_guard *guard, pid_t command, int command_pid
 	if (now.dev == guard->host.dev && now.ino == guard->host.ino)
 		return 0;
 	pid = ns_clone(0, false, &pidfd, err);
-	if (pid == 0)
+	if (pid == 0) {
+		ns_close_all_but(&command_pidfd, 1);
 		_exit(cover_inside(guard, command, command_pidfd) < 0);
+	}
 	if (pid < 0)
 		return pid;
 	guard->host = now;
+	if (!has_ended(pidfd)) {
+		pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+		return vnic_fail(err, VNIC_STEP_MOUNT, ETIMEDOUT, guard->config->path,
+				 "the host replaced it, and the sandbox has the host's now");
+	}
 	if (TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED)) < 0 || info.si_status != 0)
 		return vnic_fail(err, VNIC_STEP_MOUNT, EPERM, guard->config->path,
 				 "the host replaced it, and the sandbox has the host's now");

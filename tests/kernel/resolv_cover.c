@@ -414,6 +414,56 @@ static void where_the_host_leaves_no_file_the_guard_says_so(void **state)
 	watch_end(&watched);
 }
 
+/* In the sandbox: over the directory a file system of which nobody answers for. */
+static pid_t mount_silence(const struct inside *inside)
+{
+	char path[64], options[96];
+	int told[2];
+	bool done = false;
+
+	assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		snprintf(path, sizeof(path), "/proc/%d/ns/mnt", inside->pid);
+		int mounts = open(path, O_RDONLY | O_CLOEXEC), fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+		snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
+		done = setns(mounts, CLONE_NEWNS) == 0 &&
+		       mount("silence", inside->place->etc, "fuse", MS_NOSUID | MS_NODEV, options) == 0;
+		if (write(told[1], &done, sizeof(done)) < 0 || !done)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(told[1]);
+	assert_int_equal(read(told[0], &done, sizeof(done)), sizeof(done));
+	close(told[0]);
+	if (!done)
+		waitpid(pid, NULL, 0);
+	return done ? pid : 0;
+}
+
+static void what_never_answers_inside_holds_the_guard_up_for_a_moment(void **state)
+{
+	struct watched watched;
+	struct vnic_error err;
+
+	(void)state;
+	watch_place(&watched);
+	pid_t silence = mount_silence(&watched.inside);
+	rename_over(watched.place.file, "nameserver 192.0.2.1\n");
+	if (silence) {
+		vt_fails(look(&watched, &err), &err, VNIC_STEP_MOUNT, ETIMEDOUT);
+		kill(silence, SIGKILL);
+		while (wait(NULL) != silence)
+			; /* the guard's child is ours, too */
+	}
+	watch_end(&watched);
+	if (!silence)
+		vt_skip("no FUSE can be mounted here");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +477,7 @@ int main(void)
 		vt_test(a_file_renamed_over_the_name_before_the_guard_came_is_covered_again),
 		vt_test(a_link_renamed_over_the_name_is_covered_again),
 		vt_test(where_the_host_leaves_no_file_the_guard_says_so),
+		vt_test(what_never_answers_inside_holds_the_guard_up_for_a_moment),
 	};
 
 	vt_own_namespaces(CLONE_NEWNS);
