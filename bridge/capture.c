@@ -47,6 +47,7 @@ struct capture {
 	unsigned count;
 	unsigned file;    /* number of this one */
 	uint64_t written; /* bytes of this file, those in the buffer too */
+	uint64_t header;  /* of these, at its begin */
 	int64_t first_at; /* when the buffer's first block came, as told by flush; 0: it is empty or new */
 	size_t begin, end, block;
 	uint8_t bytes[BUFFER_BYTES];
@@ -210,6 +211,7 @@ static void begin_file(struct capture *capture)
 	put_section(capture);
 	for (unsigned i = 0; i < capture->count; i++)
 		put_interface(capture, &capture->interfaces[i]);
+	capture->header = capture->written;
 }
 
 /* --- files ---------------------------------------------------------------------------- */
@@ -243,7 +245,8 @@ static void rotate(struct capture *capture)
 
 static bool is_full(const struct capture *capture)
 {
-	return capture->config.next && capture->config.rotate_bytes && capture->written >= capture->config.rotate_bytes;
+	return capture->config.next && capture->config.rotate_bytes && capture->written > capture->header &&
+	       capture->written >= capture->config.rotate_bytes;
 }
 
 bool capture_is_ripe(struct capture *capture, int64_t now)

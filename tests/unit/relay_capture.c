@@ -176,6 +176,32 @@ static void a_file_that_has_its_size_is_followed_at_once(void **state)
 	world_free(&world);
 }
 
+/* However small: what is written at a file's begin does not fill it. */
+static void a_file_follows_only_one_that_has_frames(void **state)
+{
+	struct world world = world_of(2, VNIC_OFFLOAD_ALL);
+	struct files files = {.count = 0};
+	const struct vnic_capture capture = {
+		.fd = memfd_create("first", MFD_CLOEXEC), .rotate_bytes = 1, .next = next_file, .ctx = &files};
+	struct vnic_error err;
+
+	(void)state;
+	vt_ok(vnic_relay_set_capture(world.relay, &capture, &err), &err);
+	say(&world, 0, 100);
+	say(&world, 0, 100);
+	assert_int_equal(files.count, 2);
+	vt_ok(vnic_relay_set_link(world.relay, 0, false), NULL); /* from now on nothing is captured */
+	for (int i = 0; i < 5; i++) {
+		say_frame(&world, 0, &(struct vnic_vnet_hdr){0}, (uint8_t[60]){0}, 60);
+		settle(&world);
+	}
+	assert_int_equal(files.count, 2);
+	vt_ok(vnic_relay_set_capture(world.relay, NULL, &err), &err);
+	for (unsigned i = 0; i < files.count; i++)
+		close(files.fds[i]);
+	world_free(&world);
+}
+
 static void a_capture_that_cannot_be_written_says_so_at_its_end(void **state)
 {
 	struct world world = world_of(2, VNIC_OFFLOAD_ALL);
@@ -232,6 +258,7 @@ int main(void)
 		vt_test(a_file_takes_all_of_a_turn),
 		vt_test(a_file_follows_when_the_one_before_is_whole),
 		vt_test(a_file_that_has_its_size_is_followed_at_once),
+		vt_test(a_file_follows_only_one_that_has_frames),
 		vt_test(a_capture_that_cannot_be_written_says_so_at_its_end),
 		vt_test(a_signal_does_not_cut_off_the_end),
 	};
