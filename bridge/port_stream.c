@@ -6,7 +6,8 @@
  * Theory of operation.  Frames for the peer are gathered in one buffer and sent at the end of the turn with one
  * call; what the socket does not take stays there, and is sent when it is writable again.  A frame that does not fit
  * whole is lost as a whole: half of one would put the peer out of step.  What waits when the connection ends is lost,
- * and counted.  A length that cannot be is the end of the connection, for nothing after it can be understood.
+ * and counted; what waits at the end of a replay is sent, if the peer takes it soon.  A length that cannot be is the
+ * end of the connection, for nothing after it can be understood.
  *
  * One call reads many frames into another buffer.  No descriptor tells of those that are left there at the end of the
  * turn, so the port says that it has more.
@@ -16,14 +17,18 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "relay_ports.h"
+
 #define LENGTH_BYTES 4
 #define PEER_MAX 69632 /* QEMU's NET_BUFSIZE: more is no length of a frame */
 #define BUFFER_BYTES (2 * (LENGTH_BYTES + PEER_MAX))
+#define LAST_WAIT_MS 1000
 
 struct buffer {
 	size_t begin, end;
@@ -233,6 +238,21 @@ static void stream_flush(struct port *port)
 		send_gathered(port);
 }
 
+/* Behind a replay.  Who reads on gets all of it; who does not holds up the relay's end for a moment only. */
+static void stream_sync(struct port *port)
+{
+	const struct stream *stream = port->state;
+	const int64_t until = monotonic_ns() + LAST_WAIT_MS * 1000000LL;
+	int64_t left;
+
+	while (port->relay->replayed && stream->blocked && (left = until - monotonic_ns()) > 0) {
+		struct pollfd peer = {.fd = port->fd, .events = POLLOUT};
+
+		if (poll(&peer, 1, (int)(left / 1000000) + 1) > 0)
+			send_gathered(port);
+	}
+}
+
 static bool has_room(const struct buffer *out, size_t size)
 {
 	return sizeof(out->bytes) - out->end >= size;
@@ -294,6 +314,7 @@ static const struct port_ops stream_ops = {
 	.read = stream_read,
 	.write = stream_write,
 	.flush = stream_flush,
+	.sync = stream_sync,
 	.event = stream_event,
 	.close = stream_close,
 };

@@ -349,7 +349,8 @@ VNIC_API int vnic_relay_watch(struct vnic_relay *relay, int fd, void (*fn)(void 
 
 /*
  * Dispatches until all is replayed, or until vnic_relay_stop is called: from a signal handler or another thread, both
- * are safe.  Then files are written to the end; an error of that is returned as dispatch would.
+ * are safe.  Then files are written to the end; an error of that is returned as dispatch would.  The peer of a stream
+ * to which all has been replayed has a second to take the rest.
  */
 VNIC_API int vnic_relay_run(struct vnic_relay *relay, struct vnic_error *err);
 VNIC_API void vnic_relay_stop(struct vnic_relay *relay);

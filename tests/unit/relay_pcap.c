@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -715,6 +716,65 @@ static void what_weather_holds_at_the_end_still_arrives(void **state)
 	read_copy(replayed(&file, 0, &weather), times);
 }
 
+#define LARGE_LEN 1500
+#define LARGE_COUNT 80 /* less than a stream gathers, and far more than the smallest socket takes */
+
+static int large_records(void)
+{
+	static const uint8_t frame[LARGE_LEN];
+	struct file file = {0};
+	int fd;
+
+	put_header(&file, 0xa1b2c3d4, LINKTYPE_ETHERNET);
+	fd = fd_of(&file);
+	file.len = 0;
+	for (int i = 0; i < 2; i++)
+		put32(&file, 1700000000);
+	for (int i = 0; i < 2; i++)
+		put32(&file, LARGE_LEN);
+	put(&file, frame, LARGE_LEN);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 24);
+	for (int i = 0; i < LARGE_COUNT; i++)
+		assert_int_equal(write(fd, file.bytes, file.len), file.len);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+/* Returns how many bytes came. */
+static void *read_to_end(void *ctx)
+{
+	static char bytes[1024];
+	size_t all = 0;
+	ssize_t n;
+
+	while ((n = read(*(const int *)ctx, bytes, sizeof(bytes))) > 0)
+		all += (size_t)n;
+	return (void *)all;
+}
+
+static void a_stream_gets_all_that_was_replayed(void **state)
+{
+	struct vnic_relay *relay = relay_new();
+	struct vnic_error err;
+	pthread_t reader;
+	void *bytes;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &(int){1}, sizeof(int)), 0);
+	const struct vnic_conn conn = {.listener = -1, .fd = pair[0]};
+	add_pcap(relay, large_records(), false, 0);
+	assert_int_equal(vnic_relay_add_stream(relay, "stream", &conn, &err), 1);
+	assert_int_equal(pthread_create(&reader, NULL, read_to_end, &pair[1]), 0);
+	vt_ok(vnic_relay_run(relay, &err), &err);
+	assert_int_equal(stats_of(relay, 1).tx_frames, LARGE_COUNT);
+	vnic_relay_free(relay);
+	assert_int_equal(pthread_join(reader, &bytes), 0);
+	assert_int_equal((size_t)bytes, LARGE_COUNT * (4 + LARGE_LEN));
+	close(pair[1]);
+}
+
 static void a_file_that_ends_too_soon_is_told_of(void **state)
 {
 	struct file file = three_records();
@@ -854,6 +914,7 @@ int main(void)
 		vt_test(an_interface_may_count_from_another_second),
 		vt_test(what_is_replayed_is_written_byte_for_byte_and_in_time),
 		vt_test(what_weather_holds_at_the_end_still_arrives),
+		vt_test(a_stream_gets_all_that_was_replayed),
 		vt_test(a_file_that_ends_too_soon_is_told_of),
 		vt_test(packets_that_were_cut_or_short_are_lost_and_counted),
 		vt_test(other_link_types_are_refused_by_number),
