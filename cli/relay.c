@@ -51,7 +51,8 @@ static void catch_signals(void)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	signal(SIGPIPE, SIG_IGN); /* who reads a capture may stop reading */
+	signal(SIGPIPE, SIG_IGN); /* who reads a capture may stop reading, */
+	signal(SIGXFSZ, SIG_IGN); /* and 'ulimit -f' may end it: both are errors like others */
 }
 
 /* What a run has beside its relay. */

@@ -71,6 +71,13 @@ with open(sys.argv[1], "wb") as file:
 	[[ $output == *"not all was captured: /dev/full: No space left"* ]]
 }
 
+@test "so does a file that must not grow" {
+	cd "$BATS_TEST_TMPDIR"
+	ten ten
+	run bash -c 'ulimit -f 0; exec "$VNIC" relay pcap:ten,speed=max pcap:copy,write'
+	complains 1 "pcap:copy: File too large"
+}
+
 @test "a capture that is replayed is not written to by the same relay" {
 	cd "$BATS_TEST_TMPDIR"
 	ten ten
