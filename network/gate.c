@@ -179,6 +179,14 @@ static void tell_unconfined(const struct gate *gate, const struct vnic_error *er
 	ns_note(gate->step.child, "the gateway runs without a filter of system calls: %s", text);
 }
 
+/* Once.  Of a reader who is slow the log itself tells, and one who has gone wants no more. */
+static void tell_unlogged(struct gate *gate, int code)
+{
+	if (code != EAGAIN && code != EPIPE && !gate->log_failed)
+		ns_note(gate->step.child, "lines are missing in the log: %s", strerror(code));
+	gate->log_failed |= code != EAGAIN;
+}
+
 static ssize_t write_some(struct gate *gate, const char *text, size_t size)
 {
 	ssize_t n = write(gate->log, text, size);
@@ -186,6 +194,8 @@ static ssize_t write_some(struct gate *gate, const char *text, size_t size)
 	if (n >= 0) {
 		gate->log_rest = size - (size_t)n;
 		memmove(gate->log_cut, text + n, gate->log_rest);
+	} else {
+		tell_unlogged(gate, errno);
 	}
 	return n;
 }

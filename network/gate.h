@@ -49,6 +49,7 @@ struct gate {
 	int log;                     /* where the log goes; not ours, -1: there is none */
 	char log_cut[VNIC_LOG_LINE]; /* the rest of a line that was cut, */
 	size_t log_rest;             /* and its size */
+	bool log_failed;             /* the user was told */
 	struct turns turns;
 	struct {
 		bool asked; /* the sandbox has ended, and the front waits for what is left to go out */
