@@ -159,3 +159,14 @@ bool parse_same_file(const char *a, const char *b)
 		return !strcmp(a, b);
 	return a_info.st_dev == b_info.st_dev && a_info.st_ino == b_info.st_ino && !S_ISCHR(a_info.st_mode);
 }
+
+int check_mtu(uint32_t mtu, const struct vnic_addr *addrs, unsigned count, struct vnic_error *err)
+{
+	char text[VNIC_ADDR_TEXT];
+
+	for (unsigned i = 0; i < count && mtu && mtu < IPV6_LEAST_MTU; i++)
+		if (addrs[i].family == AF_INET6)
+			return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, vnic_addr_text(&addrs[i], true, text),
+					 "IPv6 needs an MTU of %d at least, and mtu= says %u", IPV6_LEAST_MTU, mtu);
+	return 0;
+}

@@ -33,6 +33,10 @@ const char *host_flaw(const struct vnic_addr *addr);
  */
 int parse_host(const char *text, struct vnic_addr *ret_addr, struct vnic_error *err);
 
+#define IPV6_LEAST_MTU 1280 /* RFC 8200, section 5: on a link with less the kernel has no IPv6 */
+/* -EINVAL if one of these addresses is IPv6 and the link's MTU, 0 for the usual one, too small for it. */
+int check_mtu(uint32_t mtu, const struct vnic_addr *addrs, unsigned count, struct vnic_error *err);
+
 /*
  * Walks "a,b=c,d": each call cuts one item off *cursor and splits it at the first '='.
  * Returns 1 with *ret_key and *ret_value (NULL without '='), 0 at the end, or -EINVAL for an empty item.

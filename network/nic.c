@@ -199,7 +199,8 @@ static int check(const struct vnic_nic *nic, struct vnic_error *err)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, nic->name, "the loopback has this name");
 	if (nic->no_gw && nic->gw_count)
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, kind, "gw=none and a gw= address exclude each other");
-	return nic->dhcp ? check_dhcp(nic, err) : 0;
+	int r = check_mtu(nic->mtu, nic->addrs, nic->addr_count, err);
+	return r == 0 && nic->dhcp ? check_dhcp(nic, err) : r;
 }
 
 int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct vnic_error *err)

@@ -246,7 +246,7 @@ static int decide(struct nic_plan *plan, unsigned position, const struct plan_ho
 	if (!nic->mtu && !nic_needs_host(nic))
 		nic->mtu = DEFAULT_MTU;
 	if (!nic->addr_count && gateway)
-		default_addrs(plan, position, !host->no_ipv6, used);
+		default_addrs(plan, position, !host->no_ipv6 && nic->mtu >= IPV6_LEAST_MTU, used);
 	if (gateway)
 		compare_with_host(plan, position, &host->nets);
 	if (gateway && !nic->no_gw) {

@@ -460,6 +460,8 @@ static int check(const struct vnic_port *port, struct vnic_error *err)
 {
 	int r = check_sides(port, err);
 
+	if (r == 0)
+		r = check_mtu(port->mtu, port->addrs, port->addr_count, err);
 	if (r < 0)
 		return r;
 	if (port->kind == VNIC_PORT_VXLAN)

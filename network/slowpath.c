@@ -56,6 +56,7 @@
 #include "link_ip.h"
 #include "nft.h"
 #include "ns.h"
+#include "parse.h"
 
 #define SLOW0 SLOWPATH_INDEX
 #define SLOW1 (SLOWPATH_INDEX + 1)
@@ -256,7 +257,7 @@ static bool has_one_net(const struct nic_plan *nic)
 static void add_nic(struct vnic_batch *batch, const struct nic_plan *nic, bool ipv6)
 {
 	batch_link_routes(batch, nic->outer_index, has_one_net(nic));
-	if (ipv6)
+	if (ipv6 && nic->nic.mtu >= IPV6_LEAST_MTU)
 		vnic_batch_addr_add(batch, nic->outer_index, &slowpath_link_local);
 	for (unsigned i = 0; i < nic->outer_count; i++) {
 		struct vnic_route own = {

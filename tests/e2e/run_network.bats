@@ -111,6 +111,14 @@ longest() {
 	is 0 "$status"
 }
 
+@test "an MTU that is too small for IPv6 leaves IPv4" {
+	is "eth0 10.0.2.100/24" "$(addresses veth,mtu=576)"
+	inside veth,mtu=68 -- ping -q -c1 -W1 10.0.2.2
+	inside veth,mtu=576,ip=dhcp -- true
+	run inside veth,mtu=576,ip=fd09::7/64 -- true
+	is "2:vnic: cannot understand fd09::7/64: IPv6 needs an MTU of 1280 at least, and mtu= says 576" "$status:$output"
+}
+
 @test "sixteen NICs work, seventeen are refused" {
 	nics=()
 	for ((i = 0; i < 16; i++)); do nics+=("veth,ip=10.9.$i.7/24"); done

@@ -135,6 +135,8 @@ static void each_mistake_has_its_own_sentence(void **state)
 			 "this is the address of its network itself, which no host can have");
 	assert_complains("veth,ip=10.9.0.255/24", "10.9.0.255/24",
 			 "this is the broadcast address of its network, which no host can have");
+	assert_complains("veth,mtu=1279,ip=10.9.0.1/24,ip=fd09::1/64", "fd09::1/64",
+			 "IPv6 needs an MTU of 1280 at least, and mtu= says 1279");
 	assert_complains("veth,gw=10.9.0.1/24", "10.9.0.1/24", "gw= is an address without a prefix length, or none");
 	assert_complains("veth,gw=10.9.0.1,gw=10.9.0.2", "10.9.0.2", "a NIC takes one gw= of each address family");
 	assert_complains("veth,to=nowhere", "nowhere", "to= takes gateway, bridge:NAME or none");

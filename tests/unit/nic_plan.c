@@ -222,6 +222,18 @@ static void a_wide_network_counts_beside_a_narrow_one_within_it(void **state)
 	assert_addr(&chosen, "172.30.2.0/24");
 }
 
+static void an_mtu_too_small_for_ipv6_leaves_ipv4(void **state)
+{
+	struct plan p = plan(TEXTS("veth,mtu=1279", "veth,mtu=1280"));
+
+	(void)state;
+	assert_int_equal(p.nics[0].nic.addr_count, 1);
+	assert_addr(&p.nics[0].nic.addrs[0], "10.0.2.100/24");
+	assert_int_equal(p.nics[0].nic.gw_count, 1);
+	assert_int_equal(p.nics[0].dns[1].family, 0);
+	assert_int_equal(p.nics[1].nic.addr_count, 2);
+}
+
 static void a_network_without_room_for_a_router_has_none(void **state)
 {
 	struct plan p = plan(TEXTS("veth,ip=10.9.0.5/30", "veth,ip=10.8.0.4/31", "veth,ip=10.7.0.1/32,ip=fd09::2/127"));
@@ -400,6 +412,7 @@ int main(void)
 		vt_test(without_ipv6_there_are_no_addresses_of_it_but_those_that_were_asked_for),
 		vt_test(more_networks_than_are_remembered_do_no_harm),
 		vt_test(a_wide_network_counts_beside_a_narrow_one_within_it),
+		vt_test(an_mtu_too_small_for_ipv6_leaves_ipv4),
 		vt_test(a_network_without_room_for_a_router_has_none),
 		vt_test(a_guest_that_asks_has_a_plan_too),
 		vt_test(the_forwarder_takes_the_first_free_address_from_the_third_on),

@@ -122,6 +122,8 @@ static void each_mistake_has_its_own_sentence(void **state)
 	assert_complains("tap:t0,in.bad-loss=1", "bad-loss", "the weather is never bad: add to-bad= and to-good=");
 	assert_complains("tap:t0,ip=10.9.0.1/24,ip=127.0.0.1/8", "127.0.0.1/8",
 			 "a link's address is neither of the loopback, nor of multicast, nor zero");
+	assert_complains("veth:v0,ip=fd09::1/64,mtu=1000", "fd09::1/64",
+			 "IPv6 needs an MTU of 1280 at least, and mtu= says 1000");
 	assert_complains("fd:x", "x", "fd: takes a number from 0 to 1048576");
 }
 
