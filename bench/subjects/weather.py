@@ -41,6 +41,6 @@ SUBJECT = Subject(
     sides={"vnic": vnic, "slirp4netns": slirp4netns, "pasta": pasta, "veth": veth},
     world=servers,
     measure=measure,
-    rounds=2,
+    rounds=3,
     quick_cases=["down 10 ms"],
 )
