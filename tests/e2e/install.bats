@@ -76,6 +76,30 @@ flags() {
 	[[ -s $VNIC_PREFIX/share/man/man3/libvnic.3 ]]
 }
 
+# documented PAGE: each member of the JSON on standard input is told of there.
+documented() {
+	local page member
+	page=$(mandoc -Tascii "$VNIC_PREFIX/share/man/man1/$1.1" | col -b)
+	for member in $(python3 -c '
+import json, sys
+def members(it):
+    for inner in it.values() if isinstance(it, dict) else it if isinstance(it, list) else ():
+        yield from members(inner)
+    yield from it if isinstance(it, dict) else ()
+print(*set(members(json.load(sys.stdin))))'); do
+		grep -qwF -e "$member" <<<"$page" || { echo "$1 lacks $member" && return 1; }
+	done
+}
+
+@test "every member of what is printed as JSON is in the manual" {
+	command -v mandoc >/dev/null || skip "mandoc is not there"
+	"$VNIC" run --stats --json -- true 2>&1 | documented vnic-run
+	printf '\324\303\262\241\2\0\4\0\0\0\0\0\0\0\0\0\0\0\4\0\1\0\0\0' >empty # a capture without a frame
+	"$VNIC" relay --json pcap:empty pcap:/dev/null,write | documented vnic-relay
+	"$VNIC" doctor --json | documented vnic-doctor
+	"$VNIC" ns show --json $$ | documented vnic-ns
+}
+
 # What a shell offers for the last word of a line, sorted, on one line: in_bash, in_zsh, in_fish LINE
 in_bash() {
 	bash -c '
