@@ -180,12 +180,13 @@ static void drop_at(struct port_side *side, const struct frame *frame, enum vnic
 		drop_out(side->port, frame, why);
 }
 
+/* By the clock: the turn in which the frame was read may have begun before it came. */
 static void strike(struct port_side *side, const struct frame *given)
 {
 	struct vnic_relay *relay = side->port->relay;
 	struct frame own = *given, *frame = &own;
 	unsigned copies = 0;
-	enum impair_fate fate = impair_take(side->impair, frame, relay->now, &copies);
+	enum impair_fate fate = impair_take(side->impair, frame, monotonic_ns(), &copies);
 
 	relay->stats.made[VNIC_MADE_DUPLICATE] += copies;
 	if (fate == IMPAIR_LOST)

@@ -100,7 +100,7 @@ int vnic_relay_set_impairment(struct vnic_relay *relay, unsigned port, enum vnic
 		r = refuse_threads(relay, impairment, err);
 	if (r < 0)
 		return r;
-	relay->now = monotonic_ns(); /* what is let go may be held elsewhere */
+	relay->now = monotonic_ns(); /* the last turn may be long ago */
 	if (impairment) {
 		r = change_weather(side, impairment, err);
 		return r < 0 ? r : fast_path_update(relay, err);

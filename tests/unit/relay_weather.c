@@ -122,6 +122,50 @@ static void a_delay_is_never_shorter_and_hardly_longer_than_asked_for(void **sta
 	world_free(&world);
 }
 
+struct hold_up {
+	struct world *world;
+	int64_t said; /* when the late frame was */
+};
+
+/* Takes longer for its first frame than a delay, while another frame comes to the port whose turn is next. */
+static enum vnic_verdict hold_up(void *ctx, struct vnic_inspected *frame)
+{
+	const int64_t began = monotonic_ns();
+	struct hold_up *hold_up = ctx;
+
+	if (frame->port != 0 || hold_up->said)
+		return VNIC_VERDICT_PASS;
+	while (monotonic_ns() - began < 6000000)
+		;
+	hold_up->said = monotonic_ns();
+	say_frame(hold_up->world, 1, &(struct vnic_vnet_hdr){0}, (uint8_t[61]){2, 0, 0, 0, 0, 2, 2}, 61);
+	return VNIC_VERDICT_PASS;
+}
+
+/* However long ago the turn began in which a frame is read. */
+static void a_delay_begins_when_the_frame_is_read(void **state)
+{
+	struct world world = world_of(2, 0);
+	struct hold_up held_up = {.world = &world};
+	struct vnic_vnet_hdr hdr = {0};
+	struct vnic_error err;
+	ssize_t len = -1;
+
+	(void)state;
+	set(&world, 1, VNIC_INGRESS, &(struct vnic_impairment){.delay_us = 5000});
+	vt_ok(vnic_relay_set_inspector(world.relay, hold_up, &held_up, &err), &err);
+	for (unsigned station = 0; station < 2; station++)
+		say_frame(&world, station, &hdr, (uint8_t[60]){2, 0, 0, 0, 0, 2, 2}, 60);
+	while (len != 61) {
+		assert_true(vt_readable(vnic_relay_get_fd(world.relay)));
+		vt_ok(vnic_relay_dispatch(world.relay, 0, &err), &err);
+		while (len != 61 && (len = hear(&world, 0, &hdr, got)) >= 0)
+			;
+	}
+	assert_true(monotonic_ns() - held_up.said >= 5000000);
+	world_free(&world);
+}
+
 /* A hundred frames of a millisecond each. */
 static void a_rate_is_within_two_hundredths_of_what_was_asked_for(void **state)
 {
@@ -178,6 +222,7 @@ int main(void)
 		vt_test(what_is_held_when_the_link_goes_down_is_lost),
 		vt_test(a_faster_rate_is_felt_at_once),
 		vt_test(a_delay_is_never_shorter_and_hardly_longer_than_asked_for),
+		vt_test(a_delay_begins_when_the_frame_is_read),
 		vt_test(a_rate_is_within_two_hundredths_of_what_was_asked_for),
 	};
 
