@@ -48,9 +48,12 @@ static void on_signal(int signal)
 static void catch_signals(void)
 {
 	const struct sigaction action = {.sa_handler = on_signal};
+	struct sigaction inherited;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	if (sigaction(SIGHUP, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN) /* else by nohup(1) */
+		sigaction(SIGHUP, &action, NULL);
 	signal(SIGPIPE, SIG_IGN); /* who reads a capture may stop reading, */
 	signal(SIGXFSZ, SIG_IGN); /* and 'ulimit -f' may end it: both are errors like others */
 }
@@ -338,7 +341,7 @@ const struct command cmd_relay = {
 		   "dgram:PATH, udp:ADDRESS:PORT, vxlan:id=NUMBER, pcap:FILE or fd:N, with keys such as\n"
 		   "tap:eth0,netns=red,ip=10.9.0.1/24,delay=10ms,loss=1%,filter=EXPRESSION.\n"
 		   "Two ports are a patch, more a learning switch.\n"
-		   "SIGINT and SIGTERM end it cleanly.\n"
+		   "SIGINT, SIGTERM and SIGHUP end it cleanly.\n"
 		   "\n"
 		   "Commands for --at: set PORT KEY=VALUE,... | clear PORT |\n"
 		   "link PORT up|down | isolate PORT on|off | stats",

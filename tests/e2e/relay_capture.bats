@@ -51,6 +51,20 @@ print(*sorted(set(kinds)))' "$BATS_TEST_TMPDIR/fifo" >"$BATS_TEST_TMPDIR/kinds" 
 	stop TERM
 }
 
+@test "a terminal that hangs up leaves a whole capture and no socket, and under nohup the relay goes on" {
+	"$VNIC" ns add "$red" && "$VNIC" ns add "$blue"
+	local ports=("veth:eth0,netns=$red,ip=10.9.0.1/24" "veth:eth0,netns=$blue,ip=10.9.0.2/24")
+	start "${ports[@]}" --capture "$BATS_TEST_TMPDIR/c" --control "$BATS_TEST_TMPDIR/control"
+	sends "$red" 10.9.0.2
+	stop HUP
+	[[ -s $BATS_TEST_TMPDIR/c && ! -e $BATS_TEST_TMPDIR/control ]]
+	trap '' HUP
+	start "${ports[@]}"
+	kill -HUP "$relay"
+	sends "$red" 10.9.0.2
+	stop TERM
+}
+
 @test "captures of a size take turns" {
 	"$VNIC" ns add "$red" && "$VNIC" ns add "$blue"
 	start veth:eth0,netns="$red",ip=10.9.0.1/24 veth:eth0,netns="$blue",ip=10.9.0.2/24 \
