@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -79,6 +80,39 @@ int parse_item(char **cursor, char **ret_key, char **ret_value, struct vnic_erro
 	*ret_key = item;
 	*ret_value = equals ? equals + 1 : NULL;
 	return 1;
+}
+
+static bool is_word(const char *text, size_t len, const char *word)
+{
+	return strlen(word) == len && !memcmp(text, word, len);
+}
+
+/* Behind an item and its comma; NULL: it was the last. */
+static const char *next_item(const char *item)
+{
+	const char *comma = strchr(item, ',');
+
+	return comma ? comma + 1 : NULL;
+}
+
+int parse_check_twice(const char *text, const char *const *many, struct vnic_error *err)
+{
+	char key[32];
+
+	for (const char *item = text; item; item = next_item(item)) {
+		size_t len = strcspn(item, "=,");
+		bool may = !len || len >= sizeof(key);
+
+		for (const char *const *word = many; *word && !may; word++)
+			may = is_word(item, len, *word);
+		if (may)
+			continue;
+		snprintf(key, sizeof(key), "%.*s", (int)len, item);
+		for (const char *other = next_item(item); other; other = next_item(other))
+			if (is_word(other, strcspn(other, "=,"), key))
+				return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "this key was given twice");
+	}
+	return 0;
 }
 
 int parse_sockaddr(const char *text, struct sockaddr_storage *ret_addr, socklen_t *ret_len, struct vnic_error *err)

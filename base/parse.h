@@ -44,6 +44,9 @@ int check_mtu(uint32_t mtu, const struct vnic_addr *addrs, unsigned count, struc
  */
 int parse_item(char **cursor, char **ret_key, char **ret_value, struct vnic_error *err);
 
+/* -EINVAL where "a,b=c,b=d" has a key twice that is not among `many`, which ends with NULL. */
+int parse_check_twice(const char *text, const char *const *many, struct vnic_error *err);
+
 /* Two paths lead to one file, or would; a device is not meant: any number may write to it, as to /dev/null. */
 bool parse_same_file(const char *a, const char *b);
 

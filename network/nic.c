@@ -205,6 +205,7 @@ static int check(const struct vnic_nic *nic, struct vnic_error *err)
 
 int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct vnic_error *err)
 {
+	static const char *const many[] = {"ip", "gw", NULL};
 	struct vnic_nic nic = {0};
 	char copy[1024], *cursor = copy, *key = copy, *value = NULL;
 	int r = parse_copy(text, "--nic", copy, sizeof(copy), err);
@@ -217,6 +218,8 @@ int vnic_nic_parse(const char *text, struct vnic_nic *ret_nic, struct vnic_error
 		return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, key, "a NIC begins with its kind, as in veth,%s=...",
 				 key);
 	r = set_kind(&nic, key, err);
+	if (r == 0)
+		r = parse_check_twice(text, many, err);
 	while (r == 0 && (r = parse_item(&cursor, &key, &value, err)) > 0)
 		r = set_key(&nic, key, value, err);
 	if (r == 0)

@@ -372,10 +372,13 @@ static int change_key(struct vnic_port *port, const char *key, const char *value
 
 int vnic_port_change(struct vnic_port *port, const char *keys_text, struct vnic_error *err)
 {
+	static const char *const many[] = {NULL};
 	struct vnic_port changed = *port;
 	char copy[512], *cursor = copy, *key = copy, *value = NULL;
 	int r = parse_copy(keys_text, "what a port is set to", copy, sizeof(copy), err);
 
+	if (r == 0)
+		r = parse_check_twice(keys_text, many, err);
 	while (r == 0 && (r = parse_item(&cursor, &key, &value, err)) > 0)
 		r = change_key(&changed, key, value, err);
 	if (r == 0)
@@ -501,6 +504,7 @@ static void complete(struct vnic_port *port)
 
 int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_error *err)
 {
+	static const char *const many[] = {"ip", "remote", NULL};
 	struct vnic_port port = {.fd = -1, .vni = NO_VNI, .speed = 1};
 	char copy[4096], *cursor, *key = copy, *value = NULL;
 	int r = parse_copy(text, "a port", copy, sizeof(copy), err);
@@ -516,6 +520,8 @@ int vnic_port_parse(const char *text, struct vnic_port *ret_port, struct vnic_er
 	r = set_kind(&port, copy, err);
 	if (r == 0)
 		r = take_argument(&port, &cursor, err);
+	if (r == 0 && cursor)
+		r = parse_check_twice(text + (cursor - copy), many, err);
 	while (r == 0 && (r = parse_item(&cursor, &key, &value, err)) > 0)
 		r = set_key(&port, key, value, err);
 	if (r == 0)

@@ -122,6 +122,7 @@ static void each_mistake_has_its_own_sentence(void **state)
 {
 	(void)state;
 	assert_complains("", "--nic", "it needs a value");
+	assert_complains("veth,to=none,ip=10.9.0.1/24,ip=fd09::1/64,to=gateway", "to", "this key was given twice");
 	assert_complains("veht", "veht", "a NIC is a veth, tap, tun, macvlan or macvtap");
 	assert_complains("mtu=1500", "mtu", "a NIC begins with its kind, as in veth,mtu=...");
 	assert_complains("veth,ipp=1", "ipp", "a veth has the keys name, ip, gw, mac, mtu, to");

@@ -176,6 +176,21 @@ static void each_kind_has_its_own_keys(void **state)
 			 "a connection cannot be had again in another namespace: leave out netns= or reconnect=");
 }
 
+static void a_key_is_given_once(void **state)
+{
+	struct vnic_port port = port_of("veth:mtu,mtu=1400,ip=10.9.0.1/24,ip=fd09::1/64,in.delay=1ms,delay=2ms");
+	struct vnic_error err;
+
+	(void)state;
+	assert_int_equal(port.mtu, 1400);
+	assert_int_equal(port.addr_count, 2);
+	assert_complains("veth:a,mtu=1400,ip=10.9.0.1/24,mtu=1300", "mtu", "this key was given twice");
+	assert_complains("vxlan:id=7,remote=192.0.2.1,remote=192.0.2.2,id=8", "id", "this key was given twice");
+	assert_complains("veth:a,isolated,isolated", "isolated", "this key was given twice");
+	assert_int_equal(vnic_port_change(&port, "loss=1%,loss=2%", &err), -EINVAL);
+	assert_string_equal(err.object, "loss");
+}
+
 static void sockets_have_paths_names_or_addresses(void **state)
 {
 	struct vnic_port port = port_of("stream:/run/x");
@@ -374,6 +389,7 @@ int main(void)
 		vt_test(each_mistake_has_its_own_sentence),
 		vt_test(what_is_changed_makes_the_same_sense_and_else_nothing_is),
 		vt_test(each_kind_has_its_own_keys),
+		vt_test(a_key_is_given_once),
 		vt_test(sockets_have_paths_names_or_addresses),
 		vt_test(a_vxlan_has_a_number_and_remotes),
 		vt_test(a_capture_is_read_or_written),
