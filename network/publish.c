@@ -18,9 +18,9 @@
 
 static int refuse(const char *text, struct vnic_error *err)
 {
-	return vnic_fail(
-		err, VNIC_STEP_USAGE, EINVAL, text,
-		"a published port is written [ADDRESS:]PORT[:PORT], or FIRST-LAST for PORT, with /udp for UDP");
+	return vnic_fail(err, VNIC_STEP_USAGE, EINVAL, text,
+			 "a published port is written [ADDRESS:]PORT[:PORT], or FIRST-LAST for PORT, with /udp for "
+			 "UDP; an IPv6 address stands in brackets");
 }
 
 /* "80" or "80-89". */
@@ -73,7 +73,7 @@ static int parse_addr(char **text, struct vnic_addr *ret_addr, struct vnic_error
 			return 0; /* none: all addresses */
 		*text = end + 1;
 	}
-	if (end == start)
+	if (end == start || (*whole != '[' && strstr(end, "::"))) /* fd00::1:80 */
 		return refuse(whole, err);
 	*end = '\0';
 	if (strchr(start, '%'))

@@ -105,6 +105,7 @@ static void what_is_not_of_this_form_is_told_the_form(void **state)
 
 	(void)state;
 	assert_complains("[::1:8080:80", EINVAL, "[::1:8080:80", form);
+	assert_complains("fd00::1:8080:80", EINVAL, "fd00::1:8080:80", form);
 	assert_complains("[::1]8080:80", EINVAL, "[::1]8080:80", form);
 	assert_complains("8080:80/sctp", EINVAL, "sctp", form);
 	assert_complains("8080:80/", EINVAL, "\"\"", form);
