@@ -267,6 +267,7 @@ static int set_up(struct gate *gate, const struct vnic_opener *opener, struct vn
 	struct gate_hello hello;
 	int r = gate_drop_privilege(gate->privileged, err);
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* who becomes somebody else loses it: prctl(2) */
 	if (!config.dns.named)
 		config.dns.ask_resolvers = ask_resolvers;
 	config.dns.ctx = gate;
@@ -414,7 +415,6 @@ _Noreturn void gate_main(struct gate *gate)
 	int r;
 
 	prctl(PR_SET_NAME, "vnic-gateway");
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close_others(gate);
 	setsid();
 	if (set_up(gate, &opener, &gateway, &message.err) < 0)

@@ -377,6 +377,7 @@ static void withdraw(struct router *router)
 		      router->relay_lifeline,           router->build->gate.hello[1]};
 
 	prctl(PR_SET_DUMPABLE, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it sees the front's end, unless somebody has stopped it */
 	ns_close_all_but(keep, 6);
 }
 

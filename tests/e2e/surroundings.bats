@@ -167,6 +167,15 @@ END
 	ends 143
 }
 
+@test "a helper that is stopped ends with a front that is killed" {
+	for helper in vnic-gateway vnic-router; do
+		start
+		stop "$helper"
+		kill -KILL "$front"
+		timeout 5 tail --pid="$stopped" -s 0.01 -f /dev/null
+	done
+}
+
 @test "SIGTERM ends a sandbox whose init is stopped" {
 	start
 	stop vnic-init
