@@ -371,7 +371,8 @@ static int wait_for_rest(struct gate *gate, const struct vnic_gateway *gateway)
 	return moved ? 0 : -1; /* datagrams may wait behind those that went */
 }
 
-static void tell_finished(struct gate *gate)
+/* A front that could not hear of it must not wait: then we end. */
+static int tell_finished(struct gate *gate)
 {
 	const struct ns_message message = {.type = NS_FINISH};
 	unsigned held = gate->finish.rest.held;
@@ -380,7 +381,7 @@ static void tell_finished(struct gate *gate)
 	if (held)
 		ns_note(gate->step.child, "not all that the sandbox sent has gone out: %u remote%s no more of it", held,
 			held == 1 ? " takes" : "s take");
-	ns_message_send(gate->step.child, &message, -1, NULL);
+	return ns_message_send(gate->step.child, &message, -1, NULL);
 }
 
 static void carry(struct gate *gate, struct vnic_gateway *gateway)
@@ -391,9 +392,9 @@ static void carry(struct gate *gate, struct vnic_gateway *gateway)
 		r = vnic_gateway_dispatch(gateway, timeout_ms, NULL);
 		if (r == -ECANCELED && hear_front(gate, gateway) && hear_router(gate, gateway))
 			r = 0;
-		timeout_ms = gate->finish.asked ? wait_for_rest(gate, gateway) : -1;
-		if (gate->finish.asked && timeout_ms < 0)
-			tell_finished(gate);
+		timeout_ms = -1;
+		if (r == 0 && gate->finish.asked && (timeout_ms = wait_for_rest(gate, gateway)) < 0)
+			r = tell_finished(gate);
 	} while (r == 0);
 }
 
