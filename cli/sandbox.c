@@ -289,7 +289,7 @@ int sandbox_run(const struct cli_args *args, struct vnic_sandbox_config *config,
 	CLEANUP(front_end) struct front front = FRONT_EMPTY;
 	CLEANUP_FD int ready_fd = -1, exit_fd = -1, capture_fd = -1, log_fd = -1;
 	const char *log = cli_value(args, "log");
-	struct capture_options capture;
+	struct capture_options capture = {0};
 	enum figures figures = FIGURES_NONE;
 	int status = 0;
 	int r = read_figures(args, &figures, err);

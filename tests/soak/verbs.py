@@ -141,7 +141,7 @@ class Log(Capture):
             lines = file.read().split(b"\n")
         os.unlink(self.path)
         for line in lines[:-1]:
-            assert json.loads(line)["event"] in ("open", "end", "denied", "failed", "question", "missing"), line
+            assert json.loads(line)["event"] in ("open", "end", "denied", "failed", "full", "question", "missing"), line
 
 
 class Inside:
