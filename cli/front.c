@@ -27,13 +27,24 @@ int front_begin(struct front *ret_front, struct vnic_error *err)
 	return 0;
 }
 
+/* A shell that was the command took the terminal for its own group, which is gone now. */
+static void take_terminal_back(const struct front *front)
+{
+	if (front->was_foreground && tcgetpgrp(front->tty) != getpgrp())
+		tcsetpgrp(front->tty, getpgrp()); /* from the background: SIGTTOU is blocked */
+}
+
+void front_stay(struct front *front)
+{
+	front->alone = true;
+	take_terminal_back(front);
+}
+
 void front_end(struct front *front)
 {
 	if (front->signals < 0)
 		return;
-	/* A shell that was the command took the terminal for its own group, which is gone now. */
-	if (front->was_foreground && tcgetpgrp(front->tty) != getpgrp())
-		tcsetpgrp(front->tty, getpgrp()); /* from the background: SIGTTOU is blocked */
+	take_terminal_back(front);
 	close_fd(&front->tty);
 	close_fd(&front->signals);
 	sigprocmask(SIG_SETMASK, &front->mask, NULL);
@@ -41,11 +52,12 @@ void front_end(struct front *front)
 
 /*
  * What the kernel sends goes to the whole foreground group, so the command has had it; but of a terminal that hangs
- * up it tells the session's leader alone, and that is us where a window runs nothing else.
+ * up it tells the session's leader alone, and that is us where a window runs nothing else.  Of a command that has ended
+ * all signals are taken for what they would have done to it.
  */
-static bool is_for_command(const struct signalfd_siginfo *info)
+static bool is_for_command(const struct front *front, const struct signalfd_siginfo *info)
 {
-	return info->ssi_code <= 0 || (info->ssi_signo == SIGHUP && getsid(0) == getpid());
+	return front->alone || info->ssi_code <= 0 || (info->ssi_signo == SIGHUP && getsid(0) == getpid());
 }
 
 int front_next_signal(struct front *front)
@@ -53,7 +65,7 @@ int front_next_signal(struct front *front)
 	struct signalfd_siginfo info;
 
 	while (read(front->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		if (info.ssi_signo == SIGCHLD || is_for_command(&info))
+		if (info.ssi_signo == SIGCHLD || is_for_command(front, &info))
 			return (int)info.ssi_signo;
 	return 0;
 }

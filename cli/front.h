@@ -21,12 +21,16 @@ struct front {
 	sigset_t mask; /* the caller's, for the command */
 	int tty;       /* -1: no controlling terminal */
 	bool was_foreground;
+	bool alone; /* the command has ended */
 };
 #define FRONT_EMPTY ((struct front){.signals = -1, .tty = -1})
 
 int front_begin(struct front *ret_front, struct vnic_error *err);
 /* Gives the terminal back to the caller's process group, and the signals to their handlers. */
 void front_end(struct front *front);
+
+/* The command has ended, and we go on for a while: the terminal and its signals are ours. */
+void front_stay(struct front *front);
 
 /* The next signal that the command should have, 0 when there is none now.  SIGCHLD is returned as well. */
 int front_next_signal(struct front *front);

@@ -156,6 +156,9 @@ static int take_event(struct vnic_sandbox *sandbox, struct front *front, int *re
 		case VNIC_SANDBOX_STOPPED:
 			front_stop(front, value);
 			break;
+		case VNIC_SANDBOX_SENDS:
+			front_stay(front);
+			break;
 		case VNIC_SANDBOX_WARNING:
 			cli_warn("%s", vnic_sandbox_warning(sandbox, (unsigned)value));
 			break;

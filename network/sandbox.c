@@ -272,7 +272,8 @@ int vnic_sandbox_next(struct vnic_sandbox *sandbox, enum vnic_sandbox_event *ret
 	switch (loop_ref_of(&event).type) {
 	case REF_INIT_END:
 		end_init(sandbox);
-		break;
+		*ret_event = sandbox->stage == STAGE_SENDS ? VNIC_SANDBOX_SENDS : VNIC_SANDBOX_NOTHING;
+		return 0;
 	case REF_INIT_CONTROL:
 		r = vnic_child_next_stop(&sandbox->init, ret_value, err);
 		if (r == -EPIPE) { /* its end is the next event */

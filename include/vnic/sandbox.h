@@ -131,6 +131,7 @@ enum vnic_sandbox_event {
 	VNIC_SANDBOX_NOTHING,
 	VNIC_SANDBOX_EXITED,  /* value: exit status as the shell has it; what it had sent has gone out by now */
 	VNIC_SANDBOX_STOPPED, /* value: the signal that stopped the command */
+	VNIC_SANDBOX_SENDS,   /* the command has ended, and what it had sent still goes out */
 	VNIC_SANDBOX_WARNING, /* vnic_sandbox_warning has a line to show */
 };
 /* Readable when there is an event; owned by the sandbox. */

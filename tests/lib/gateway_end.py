@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What has been sent when a sandbox ends; tests/e2e/gateway_end.bats says what each function shows."""
 import os
+import pty
 import select
 import signal
 import subprocess
@@ -110,30 +111,55 @@ def gateway_of(front):
     raise LookupError("no gateway")
 
 
-def command_has_ended(front):
+def command_has_ended(pid):
     """its end of the pipe is closed, and init's"""
-    children = f"/proc/{front.pid}/task/{front.pid}/children"
+    children = f"/proc/{pid}/task/{pid}/children"
     while True:
         with open(children) as pids:
-            states = [open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] for pid in pids.read().split()]
+            states = [open(f"/proc/{child}/stat").read().rpartition(")")[2].split()[0] for child in pids.read().split()]
         if "Z" in states:
             return
 
 
 def impatient(world):
     def interrupt(front):
-        command_has_ended(front)
+        command_has_ended(front.pid)
         while front.poll() is None:  # the first one may still be for the command
             front.send_signal(signal.SIGINT)
-            select.select([], [], [], 0.01)
+            select.select([], [], [], 0.2)  # one that comes as it ends would be its own end
 
     sandbox = Sandbox(sends_to_nobody(world), on_ready=interrupt)
     sandbox.went_well()  # it was not told that the remote takes nothing: that takes two seconds
 
 
+def typed(world):
+    """at a terminal, which in the second case a shell had for itself"""
+
+    program = [sys.executable, "-c", PRELUDE + sends_to_nobody(world)]
+    for command in program, ["bash", "--norc", "-ic", '"$@"; exit', "-", *program]:
+        front, terminal = pty.fork()
+        if front == 0:
+            os.execvp(VNIC_RUN[0], [*VNIC_RUN, "--map", "root", "--", *command])
+        shown = b""
+        while b"ready" not in shown:
+            shown += os.read(terminal, 4096)
+        command_has_ended(front)
+        while not os.waitid(os.P_PID, front, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+            os.write(terminal, b"\x03")
+            select.select([], [], [], 0.2)
+        is_equal(os.waitstatus_to_exitcode(os.waitpid(front, 0)[1]), 0)
+        while select.select([terminal], [], [], 0)[0]:
+            try:
+                shown += os.read(terminal, 4096)
+            except OSError:  # that was all
+                break
+        os.close(terminal)
+        assert b"warning" not in shown, shown
+
+
 def killed(world):
     def kill_gateway(front):
-        command_has_ended(front)
+        command_has_ended(front.pid)
         os.kill(gateway_of(front), signal.SIGKILL)
 
     sandbox = Sandbox(sends_to_nobody(world), on_ready=kill_gateway)
@@ -145,7 +171,7 @@ def silent(world):
     """a gateway that never says that it has done"""
 
     def stop_gateway(front):
-        command_has_ended(front)
+        command_has_ended(front.pid)
         os.kill(gateway_of(front), signal.SIGSTOP)
 
     sandbox = Sandbox(sends_to_nobody(world), on_ready=stop_gateway)
