@@ -34,7 +34,7 @@
  * When the sandbox has ended.  Its kernel ends its connections at once, but not a guest's that was switched off.  What
  * a remote takes goes out for as long as that takes; the front does not wait for ever.
  */
-#define QUIET_MS 50   /* without an end of a connection that may still come */
+#define QUIET_MS 300  /* without an end of a connection that may still come: what was lost is sent again after 200 */
 #define STUCK_MS 2000 /* without a byte that a remote has taken */
 
 int gate_open(struct gate *gate, struct vnic_error *err)

@@ -10,6 +10,7 @@ shows() { shows_of gateway_end "$1"; }
 
 @test "who sends 8 MiB and ends has sent them" { shows stream; }
 @test "the same to a slow remote" { shows slow; }
+@test "what is lost on the way is sent again" { shows lossy; }
 @test "a server that ends after its first answer has given all of it" { shows answer; }
 @test "who sends datagrams and ends has sent them" { shows datagrams; }
 @test "a remote that takes nothing is given up, and told" { shows deaf; }

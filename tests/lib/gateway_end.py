@@ -56,6 +56,20 @@ def slow(world):
         is_equal(world.outside.wait_said(), [WHOLE])
 
 
+def lossy(world):
+    """all that is sent in a tenth of a second is lost; TCP sends it again after two"""
+    port = world.outside.serve("record", V4)
+    Sandbox(f"""
+import os
+sock = socket.create_connection(({V4!r}, {port}))
+lost = "add set ip lossy ports {{ type inet_service; timeout 100ms; }}; add element ip lossy ports {{ {port} }};"
+chain = "add chain ip lossy out {{ type filter hook output priority 0; }}; add rule ip lossy out tcp dport @ports drop"
+assert os.system(f"nft 'add table ip lossy; {{lost}} {{chain}}'") == 0
+agent.send_pattern(sock, 1000, 1000)
+""").went_well()
+    is_equal(world.outside.wait_said(), [f"1000 {pattern_digest(1000)}"])
+
+
 def answer(world):
     """of a server that has served once"""
     for host in "10.77.0.1", "fd88::1":
