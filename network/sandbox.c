@@ -214,6 +214,8 @@ static void lose_helper(struct vnic_sandbox *sandbox, const struct helper *helpe
 	char text[128];
 
 	loop_remove(sandbox->epfd, helper->pidfd);
+	if (sandbox->stage == STAGE_CAPTURES)
+		return; /* it has done its part */
 	pidfd_send_signal(sandbox->init.pidfd, SIGKILL, NULL, 0);
 	snprintf(text, sizeof(text), "%s has ended; %s", helper->what,
 		 sends ? "what the sandbox had sent last may be lost" : "the sandbox ends with it");

@@ -16,6 +16,6 @@ shows() { shows_of gateway_end "$1"; }
 @test "a remote that takes nothing is given up, and told" { shows deaf; }
 @test "who interrupts does not wait for it" { shows impatient; }
 @test "nor who types Ctrl-C, though a shell had the terminal" { shows typed; }
-@test "a gateway that is killed meanwhile is told" { shows killed; }
+@test "a helper that is killed meanwhile is told once" { shows killed; }
 @test "a gateway that never comes to an end is ended" { shows silent; }
 @test "connections that nobody uses hold up nobody" { shows idle; }
