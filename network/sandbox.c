@@ -249,6 +249,8 @@ static void cover_resolv(struct vnic_sandbox *sandbox)
 {
 	struct vnic_error err;
 
+	if (sandbox->stage != STAGE_RUNS)
+		return; /* nobody reads it any more */
 	if (resolv_guard_look(&sandbox->guard, sandbox->init.command, sandbox->init.command_pidfd, &err) < 0)
 		sandbox_warn(sandbox, "the host replaced " RESOLV_PATH ", and the sandbox has the host's now");
 }

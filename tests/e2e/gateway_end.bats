@@ -14,6 +14,7 @@ shows() { shows_of gateway_end "$1"; }
 @test "a server that ends after its first answer has given all of it" { shows answer; }
 @test "who sends datagrams and ends has sent them" { shows datagrams; }
 @test "a remote that takes nothing is given up, and told" { shows deaf; }
+@test "nobody reads the resolv.conf of the host that is replaced meanwhile" { shows replaced; }
 @test "who interrupts does not wait for it" { shows impatient; }
 @test "nor who types Ctrl-C, though a shell had the terminal" { shows typed; }
 @test "a helper that is killed meanwhile is told once" { shows killed; }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What has been sent when a sandbox ends; tests/e2e/gateway_end.bats says what each function shows."""
+import ctypes
 import os
 import pty
 import select
@@ -113,6 +114,19 @@ except TimeoutError:
 def deaf(world):
     sandbox = Sandbox(sends_to_nobody(world))
     is_equal(sandbox.status, 0)
+    is_equal(sandbox.messages, "vnic: warning: not all that the sandbox sent has gone out: 1 remote takes no more of it\n")
+
+
+def replaced(world):
+    is_equal(ctypes.CDLL(None).unshare(0x20000), 0)  # CLONE_NEWNS
+    subprocess.run("mount --make-rprivate / && mount -t tmpfs tmpfs /mnt && cp /etc/ld.so.cache /mnt && "
+                   "touch /mnt/resolv.conf /mnt/new && mount --bind /mnt /etc", shell=True, check=True)
+
+    def replace(front):
+        command_has_ended(front.pid)
+        os.rename("/etc/new", "/etc/resolv.conf")
+
+    sandbox = Sandbox(sends_to_nobody(world), on_ready=replace)
     is_equal(sandbox.messages, "vnic: warning: not all that the sandbox sent has gone out: 1 remote takes no more of it\n")
 
 
