@@ -221,11 +221,13 @@ static int slow_ends[2]; /* read by a signal handler */
 
 static void read_some(int signal)
 {
+	const int before = errno;
 	char bytes[4096];
 
 	(void)signal;
 	while (read(slow_ends[0], bytes, sizeof(bytes)) > 0)
 		;
+	errno = before;
 }
 
 /* At its end a capture waits for its reader; signals that come meanwhile are no reason to give up. */
