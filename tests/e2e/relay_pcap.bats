@@ -72,6 +72,7 @@ with open(sys.argv[1], "wb") as file:
 }
 
 @test "so does a file that must not grow" {
+	! grep -qa __tsan_init "$VNIC" || skip "thread sanitizer writes a file when it starts"
 	cd "$BATS_TEST_TMPDIR"
 	ten ten
 	run bash -c 'ulimit -f 0; exec "$VNIC" relay pcap:ten,speed=max pcap:copy,write'
