@@ -259,6 +259,7 @@ void path_send(struct vnic_relay *relay, unsigned number, struct frame *frame)
 {
 	struct port *to = relay->ports[number];
 
+	relay->sent_to = number;
 	if (to->link_down)
 		drop_out(to, frame, VNIC_DROP_LINK_DOWN);
 	else

@@ -42,6 +42,9 @@ struct vnic_relay {
 	struct pace pace;          /* of one that polls busily */
 	int64_t now;               /* CLOCK_MONOTONIC at the begin of a turn, ns */
 	uint64_t turns;            /* so far, counted at their begin */
+	unsigned sent_to;          /* the port that a frame went to last */
+	bool lone;                 /* it was the only one of its turn */
+	unsigned answers;          /* looked for without epoll, one after the other */
 	struct vnic_relay **lanes; /* of the other threads; see lanes.c */
 	unsigned lane_count;
 	struct timers timers;

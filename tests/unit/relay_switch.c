@@ -465,6 +465,41 @@ static void of_frames_that_come_together_only_the_first_may_go_alone(void **stat
 	lan_free(&lan);
 }
 
+static void queue_frames(struct lan *lan, unsigned station, int to, unsigned count)
+{
+	uint8_t frame[FRAME_LEN] = {0};
+
+	put_mac(frame, to);
+	put_mac(frame + 6, ALICE + (int)station);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(send(lan->station[station], frame, sizeof(frame), 0), sizeof(frame));
+}
+
+/* Turns until Carol's frame has gone, which came while Alice and Bob, both of whom have more, answered each other. */
+static int turns_of_others(bool busy_poll)
+{
+	struct lan lan = lan_of(3, &(struct vnic_relay_config){.batch = 1, .busy_poll = busy_poll});
+	struct vnic_error err;
+	int turns = 0;
+
+	queue_frames(&lan, 0, BOB, 40);
+	queue_frames(&lan, 1, ALICE, 40);
+	for (int i = 0; i < 3; i++)
+		vt_ok(vnic_relay_dispatch(lan.relay, 0, &err), &err);
+	queue_frames(&lan, 2, ALICE, 1);
+	for (; !stats_of(lan.relay, 2).rx_frames; turns++)
+		vt_ok(vnic_relay_dispatch(lan.relay, 0, &err), &err);
+	lan_free(&lan);
+	return turns;
+}
+
+static void who_polls_busily_looks_for_answers_but_the_others_do_not_wait_long(void **state)
+{
+	(void)state;
+	assert_int_equal(turns_of_others(false), 1);
+	assert_in_range(turns_of_others(true), 2, 9);
+}
+
 static void the_callers_loop_is_told_when_there_is_work(void **state)
 {
 	struct lan lan = lan_of(2, NULL);
@@ -602,6 +637,7 @@ int main(void)
 		vt_test(a_turn_ends_after_its_batch),
 		vt_test(where_frames_come_one_by_one_no_other_is_looked_for_before_it_goes_on),
 		vt_test(of_frames_that_come_together_only_the_first_may_go_alone),
+		vt_test(who_polls_busily_looks_for_answers_but_the_others_do_not_wait_long),
 		vt_test(the_callers_loop_is_told_when_there_is_work),
 		vt_test(another_thread_stops_it),
 		vt_test(a_signal_handler_stops_it),
